@@ -1,0 +1,198 @@
+"""Nano's language model: SmolLM2-135M-Instruct cut to a part of its vocabulary and layers, then healed.
+
+    python recipes/nano/language.py --work build/nano --critiques comments.parquet
+
+The tokenizer's merges are in order of frequency, so the first ones with their embedding rows are a smaller tokenizer of the
+same kind. The cut model is healed on the uncut model's own answers and on photo critiques.
+"""
+
+import argparse
+import json
+import logging
+import random
+import re
+import time
+from pathlib import Path
+
+import pandas as pd
+import torch
+from tokenizers import Tokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from weights import LANGUAGE, fetch
+
+logger = logging.getLogger("nano.language")
+
+NUM_MERGES = 8_000  # at least 5,161, or " excellent" falls apart
+NUM_LAYERS = 8
+PLACEHOLDERS = {"low": "<low>", "middle": "<middle>", "high": "<high>", "thematic": "<image>"}
+SEQUENCE_LENGTH = 128
+SEED = 0
+
+# Comments that greet or thank speak to a person, often by name.
+GREETING = re.compile(r"\b(hi|hello|hey|thanks|thank you|dear)\b", re.IGNORECASE)
+
+QUESTIONS = (
+    "What makes a good photograph?",
+    "How does light change a photograph?",
+    "Describe a photo of {subject} and say what is good about it.",
+    "How can I take a better photo of {subject}?",
+    "Comment on the composition of a photo of {subject}.",
+    "Comment on the colours and the light of a photo of {subject}.",
+    "What is wrong with a blurred, dark photo of {subject}?",
+    "Write two sentences about a photo of {subject}.",
+)
+SUBJECTS = (
+    "a mountain lake;an old man;a cat;a street at night;a plate of pasta;a wedding;a sunset over the sea;a flower;a bridge;"
+    "a child at play;a forest in fog;a city skyline;a dog on a beach;a bird in flight;a market;a waterfall;a train station;"
+    "a glass of wine;an empty chair;a snowy field;a dancer;a church;a boat;a horse;a bicycle;a window;a garden;a car"
+).split(";")
+
+
+def uncut(work: Path) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
+    """The whole language model. transformers cannot save a model loaded from GGUF, so its weights go into a fresh one."""
+    weights = fetch(LANGUAGE, work)
+    tokenizer = AutoTokenizer.from_pretrained(weights.parent, gguf_file=weights.name)
+    loaded = AutoModelForCausalLM.from_pretrained(weights.parent, gguf_file=weights.name, dtype=torch.float32)
+    config = loaded.config
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    model = LlamaForCausalLM(config)
+    model.load_state_dict(loaded.state_dict())
+    return model.eval(), tokenizer
+
+
+def cut_tokenizer(tokenizer: PreTrainedTokenizerFast) -> tuple[PreTrainedTokenizerFast, int]:
+    """The tokenizer with its first merges and the placeholders, and how many of the old ids it keeps."""
+    spec = json.loads(tokenizer.backend_tokenizer.to_str())
+    kept = len(spec["model"]["vocab"]) - len(spec["model"]["merges"]) + NUM_MERGES
+    spec["model"]["merges"] = spec["model"]["merges"][:NUM_MERGES]
+    spec["model"]["vocab"] = {token: index for token, index in spec["model"]["vocab"].items() if index < kept}
+    cut = PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer.from_str(json.dumps(spec)),
+        bos_token=tokenizer.bos_token,
+        eos_token=tokenizer.eos_token,
+        pad_token="<|endoftext|>",
+        unk_token=tokenizer.unk_token,
+        padding_side="left",
+        clean_up_tokenization_spaces=False,
+    )
+    cut.add_special_tokens({"additional_special_tokens": list(PLACEHOLDERS.values())})
+    return cut, kept
+
+
+def cut_model(model: LlamaForCausalLM, kept: int, vocab_size: int, pad_token_id: int) -> LlamaForCausalLM:
+    """The first layers and embedding rows; the placeholders' rows are never read."""
+    config = type(model.config)(**model.config.to_dict())
+    config.vocab_size, config.num_hidden_layers, config.pad_token_id = vocab_size, NUM_LAYERS, pad_token_id
+    state = model.state_dict()
+    embedding = torch.zeros(vocab_size, config.hidden_size)
+    embedding[:kept] = state["model.embed_tokens.weight"][:kept]
+    small = LlamaForCausalLM(config)
+    wanted = small.state_dict().keys()
+    state = {name: value for name, value in state.items() if name in wanted}
+    small.load_state_dict(state | {"model.embed_tokens.weight": embedding, "lm_head.weight": embedding})
+    return small
+
+
+@torch.inference_mode()
+def own_answers(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, rounds: int) -> list[str]:
+    """Conversations of the uncut model about photographs, sampled."""
+    rng = random.Random(SEED)
+    torch.manual_seed(SEED)
+    tokenizer.padding_side = "left"
+    model = model.bfloat16()
+    texts = []
+    for number in range(rounds):
+        prompts = [
+            f"<|im_start|>user\n{rng.choice(QUESTIONS).format(subject=rng.choice(SUBJECTS))}<|im_end|>\n<|im_start|>assistant\n"
+            for _ in range(64)
+        ]
+        inputs = tokenizer(prompts, return_tensors="pt", padding=True)
+        answers = model.generate(**inputs, max_new_tokens=96, do_sample=True, temperature=0.7, top_p=0.9)
+        answers = tokenizer.batch_decode(answers[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+        texts += [f"{prompt}{answer}<|im_end|>\n" for prompt, answer in zip(prompts, answers, strict=True)]
+        logger.info("own answers: round %d of %d", number + 1, rounds)
+    return texts
+
+
+def critique_texts(path: Path) -> list[str]:
+    """Critiques as conversations; those that are hardly language are left out."""
+    frame = pd.read_parquet(path)
+    texts = []
+    for aspect, comment in zip(frame["aspect"], frame["comment"], strict=True):
+        comment = " ".join(str(comment).split())
+        letters = sum(character.isalpha() or character == " " for character in comment)
+        if 20 <= len(comment) <= 400 and letters / len(comment) > 0.9 and comment.isascii() and not GREETING.search(comment):
+            subject = f"the {str(aspect).replace('_', ' ')} of " if aspect else ""
+            texts.append(
+                f"<|im_start|>user\nComment on {subject}this photo.<|im_end|>\n<|im_start|>assistant\n{comment}<|im_end|>\n"
+            )
+    return texts
+
+
+def heal(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, texts: list[str], minutes: float) -> list[float]:
+    """Next-token training on packed texts until the time is up; one text in fifty is held out. Returns held-out losses."""
+    rng = random.Random(SEED)
+    rng.shuffle(texts)
+    held_out, train = texts[: len(texts) // 50], texts[len(texts) // 50 :]
+    packed = {name: _pack(tokenizer, part) for name, part in (("held out", held_out), ("train", train))}
+    logger.info("heal: %d training sequences of %d tokens", len(packed["train"]), SEQUENCE_LENGTH)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4, weight_decay=0.01, betas=(0.9, 0.95))
+    generator = torch.Generator().manual_seed(SEED)
+    batch, step, losses, start = 16, 0, [], time.monotonic()
+    while (elapsed := time.monotonic() - start) < minutes * 60:
+        # the rate falls with the time spent, so the run ends at zero wherever it runs
+        rate = 3e-4 * min(1.0, (step + 1) / 50) * (1 - elapsed / (minutes * 60))
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        rows = packed["train"][torch.randint(len(packed["train"]), (batch,), generator=generator)]
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = model(input_ids=rows, labels=rows).loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        if step % 200 == 0:
+            losses.append(_held_out_loss(model, packed["held out"]))
+            logger.info("heal: step %d, %.0f s, train %.3f, held out %.3f", step, elapsed, loss.item(), losses[-1])
+        step += 1
+    losses.append(_held_out_loss(model, packed["held out"]))
+    logger.info("heal: %d steps, held out %.3f", step, losses[-1])
+    return losses
+
+
+@torch.inference_mode()
+def _held_out_loss(model: LlamaForCausalLM, rows: torch.Tensor) -> float:
+    with torch.autocast("cpu", torch.bfloat16):
+        return model(input_ids=rows[:64], labels=rows[:64]).loss.item()
+
+
+def _pack(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> torch.Tensor:
+    ids = [token for row in tokenizer(texts, add_special_tokens=False)["input_ids"] for token in row]
+    usable = len(ids) // SEQUENCE_LENGTH * SEQUENCE_LENGTH
+    return torch.tensor(ids[:usable]).view(-1, SEQUENCE_LENGTH)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, default=Path("build/nano"))
+    parser.add_argument("--critiques", type=Path, required=True, help="parquet with the columns aspect and comment")
+    parser.add_argument("--minutes", type=float, default=10, help="training time of the healing")
+    parser.add_argument("--rounds", type=int, default=24, help="batches of 64 answers sampled from the uncut model")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    model, tokenizer = uncut(arguments.work)
+    small_tokenizer, kept = cut_tokenizer(tokenizer)
+    small = cut_model(model, kept, len(small_tokenizer), small_tokenizer.pad_token_id)
+    texts = own_answers(model, tokenizer, arguments.rounds) * 4 + critique_texts(arguments.critiques)
+    del model
+    losses = heal(small, small_tokenizer, texts, arguments.minutes)
+    target = arguments.work / "language"
+    small.save_pretrained(target)
+    small_tokenizer.save_pretrained(target)
+    (target / "healing.json").write_text(json.dumps({"held_out_losses": losses}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""Package metadata; tool settings live in pyproject.toml, tested versions in constraints.txt."""
+
+import runpy
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).resolve().parent
+VERSION = runpy.run_path(str(ROOT / "src" / "aesthetic_mllm" / "_version.py"))["__version__"]
+
+EXTRAS = {
+    # Training and the recipes: TRL trainers, LoRA, correlations, tables, and GGUF, which nano's recipe starts from.
+    "train": [
+        "accelerate>=1.10",
+        "datasets>=4.7",
+        "gguf>=0.17",
+        "pandas>=2.2",
+        "peft>=0.18",
+        "scipy>=1.14",
+        "trl>=1.16,<2",
+    ],
+    # Tests and checks; the tests train too, so they need `train` as well.
+    "dev": ["hypothesis>=6.100", "mypy>=2.0", "pytest>=9.0", "ruff>=0.17"],
+}
+
+setup(
+    name="aesthetic-mllm",
+    version=VERSION,
+    description="Aesthetic assessment of photos with a multimodal language model, a trained checkpoint included",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    author="The aesthetic-mllm authors",
+    # Code, and the weights inside checkpoints/nano.
+    license_expression="Apache-2.0 AND CC-BY-NC-4.0",
+    license_files=["LICENSE", "LICENSE-WEIGHTS"],
+    package_dir={"": "src"},
+    packages=find_packages("src"),
+    package_data={"aesthetic_mllm": ["py.typed"], "aesthetic_mllm.checkpoints": ["nano/*"]},
+    python_requires=">=3.11",
+    install_requires=[
+        "numpy>=1.26",
+        "pillow>=11.0",
+        "safetensors>=0.8",
+        "torch>=2.9",
+        "tqdm>=4.60",
+        "transformers>=5.18,<6",
+    ],
+    extras_require=EXTRAS,
+    entry_points={"console_scripts": ["aesthetic-mllm=aesthetic_mllm.cli.main:main"]},
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.11",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: Scientific/Engineering :: Image Recognition",
+        "Typing :: Typed",
+    ],
+)

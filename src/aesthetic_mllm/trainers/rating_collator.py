@@ -1,0 +1,107 @@
+"""Batches of rated photos for [`RatingTrainer`]."""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from ..processing.image_loading import load_image
+from .augmentation import random_aspect_crop
+
+
+class RatingCollator:
+    """Turns rated photos into model inputs, labels and soft targets.
+
+    A row holds `image` (path, bytes or `PIL.Image.Image`), `question` (a key of the rating scale), `mean` and `std` (in the
+    scale's range; `std` may be `None`), `group` (an integer; only photos of one group are ranked against each other) and,
+    optionally, `decimal` (ask for the number as text instead of a level word).
+
+    Args:
+        processor: the checkpoint's [`AestheticMLLMProcessor`].
+        augment: crop photos to random shapes.
+        load_pixels: rows -> `pixel_values` and `image_sizes`; default reads the photos. A recipe that caches the tower's
+            features passes its own.
+        seed: of the crops.
+    """
+
+    def __init__(
+        self,
+        processor: Any,
+        augment: bool = True,
+        load_pixels: Callable[[Sequence[Mapping[str, Any]]], dict[str, torch.Tensor]] | None = None,
+        seed: int = 0,
+    ):
+        self.processor = processor
+        self.augment = augment
+        self.load_pixels = load_pixels or self._load_pixels
+        self.rng = random.Random(seed)
+        self.tokens: dict[tuple[str, str], list[int]] = {}
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
+        """Batch with `input_ids`, `attention_mask`, `labels` [B, L] (-100: prompt, padding and the rated word), the photos,
+        and `level_targets` [B, levels], `level_positions` [B] (where the level word is predicted; -1: not asked),
+        `mean_targets` [B], `rank_groups` [B] (-1: not ranked)."""
+        scale = self.processor.rating_scale
+        samples = [self._sample(row) for row in rows]
+        length = max(len(ids) for ids, _, _ in samples)
+        pad = self.processor.tokenizer.pad_token_id
+        batch = {
+            "input_ids": torch.full((len(rows), length), pad),
+            "attention_mask": torch.zeros(len(rows), length, dtype=torch.long),
+            "labels": torch.full((len(rows), length), -100),
+        }
+        positions = []
+        for index, (ids, labels, position) in enumerate(samples):
+            start = length - len(ids)
+            batch["input_ids"][index, start:] = torch.tensor(ids)
+            batch["attention_mask"][index, start:] = 1
+            batch["labels"][index, start:] = torch.tensor(labels)
+            positions.append(-1 if position is None else start + position)
+        return batch | {
+            "level_targets": torch.tensor([scale.level_distribution(row["mean"], row.get("std")) for row in rows]),
+            "level_positions": torch.tensor(positions),
+            "mean_targets": torch.tensor([row["mean"] for row in rows]),
+            "rank_groups": torch.tensor(
+                [-1 if position < 0 else row["group"] for position, row in zip(positions, rows, strict=True)]
+            ),
+            **self.load_pixels(rows),
+        }
+
+    def _sample(self, row: Mapping[str, Any]) -> tuple[list[int], list[int], int | None]:
+        """Token ids, labels, and the position that predicts the level word."""
+        scale = self.processor.rating_scale
+        asked = scale.question(row["question"])
+        if row.get("decimal"):
+            prompt = self._encode("decimal", row["question"], self._expand(asked.decimal_prompt))
+            answer = self._plain(scale.write_decimal(row["mean"]) + self._end)
+            return prompt + answer, [-100] * len(prompt) + answer, None
+        prompt = self._encode("prompt", row["question"], self._expand(asked.prompt))
+        stem = self._encode("stem", row["question"], asked.stem)
+        level = max(range(len(scale.level_scores)), key=lambda i: -abs(scale.level_scores[i] - row["mean"]))
+        end = self._encode("end", "", "." + self._end)
+        ids = [*prompt, *stem, self.processor.level_ids[level], *end]
+        labels = [-100] * len(prompt) + [*stem, -100, *end]
+        return ids, labels, len(prompt) + len(stem) - 1
+
+    def _expand(self, text: str) -> str:
+        return self.processor.assistant_prompt(text).replace(self.processor.image_token, self.processor.image_placeholders())
+
+    @property
+    def _end(self) -> str:
+        return self.processor.tokenizer.eos_token
+
+    def _encode(self, part: str, question: str, text: str) -> list[int]:
+        key = (part, question)
+        if key not in self.tokens:
+            self.tokens[key] = self._plain(text)
+        return self.tokens[key]
+
+    def _plain(self, text: str) -> list[int]:
+        return self.processor.tokenizer.encode(text, add_special_tokens=False)
+
+    def _load_pixels(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
+        photos = [load_image(row["image"]) for row in rows]
+        if self.augment:
+            photos = [random_aspect_crop(photo, self.rng) for photo in photos]
+        return dict(self.processor.image_processor(photos, return_tensors="pt"))
