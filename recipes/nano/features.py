@@ -44,9 +44,10 @@ class PhotoViews(Dataset):
         return len(self.photos)
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
-        photo = load_image(self.photos[index].path)
+        path = self.photos[index].path
+        photo = load_image(path)
         if self.view:
-            photo = random_aspect_crop(photo, random.Random(f"{self.photos[index].name}:{self.view}"))
+            photo = random_aspect_crop(photo, random.Random(f"{path.parent.name}/{path.name}:{self.view}"))
         inputs = self.image_processor(photo, return_tensors="pt")
         return inputs["pixel_values"][0], inputs["image_sizes"][0]
 

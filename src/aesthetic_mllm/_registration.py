@@ -1,48 +1,68 @@
 """Makes the package's classes known to transformers' Auto* classes, without importing transformers for it."""
 
+import sys
+from collections.abc import Callable
+from importlib import import_module
 from types import ModuleType
 
 from wrapt.importer import register_post_import_hook
 
+_AUTO = "transformers.models.auto"
+
 
 def register_when_imported() -> None:
-    """Registers each class when the Auto class that needs it is imported, or at once where it already is."""
-    auto = "transformers.models.auto"
-    register_post_import_hook(_register_config, f"{auto}.configuration_auto")
-    register_post_import_hook(_register_models, f"{auto}.modeling_auto")
-    register_post_import_hook(_register_image_processor, f"{auto}.image_processing_auto")
-    register_post_import_hook(_register_processor, f"{auto}.processing_auto")
+    """Registers each class as soon as its own module or the Auto class that needs it is imported, whichever comes first."""
+    package = __name__.rpartition(".")[0]
+    for own, auto, register in (
+        ("modeling.configuration_aesthetic_mllm", "configuration_auto", _register_config),
+        ("modeling.modeling_aesthetic_mllm", "modeling_auto", _register_models),
+        ("processing.image_processing_aesthetic_mllm", "image_processing_auto", _register_image_processor),
+        ("processing.processing_aesthetic_mllm", "processing_auto", _register_processor),
+    ):
+        register_post_import_hook(register, f"{package}.{own}")
+        register_post_import_hook(_importer_of(f"{package}.{own}"), f"{_AUTO}.{auto}")
 
 
-def _register_config(auto: ModuleType) -> None:
-    from .modeling.configuration_aesthetic_mllm import AestheticMLLMConfig
+def _importer_of(own: str) -> Callable[[ModuleType], None]:
+    def import_own(auto: ModuleType) -> None:
+        # a module that is being imported needs the Auto class itself, and registers when it is complete
+        if own not in sys.modules:
+            import_module(own)
 
-    auto.AutoConfig.register(AestheticMLLMConfig.model_type, AestheticMLLMConfig)
-    AestheticMLLMConfig.register_for_auto_class()
+    return import_own
 
 
-def _register_models(auto: ModuleType) -> None:
-    from .modeling.configuration_aesthetic_mllm import AestheticMLLMConfig
-    from .modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGeneration, AestheticMLLMModel
+def _register_config(own: ModuleType) -> None:
+    from transformers import AutoConfig
 
-    auto.AutoModel.register(AestheticMLLMConfig, AestheticMLLMModel)
-    auto.AutoModelForImageTextToText.register(AestheticMLLMConfig, AestheticMLLMForConditionalGeneration)
+    AutoConfig.register(own.AestheticMLLMConfig.model_type, own.AestheticMLLMConfig)
+    own.AestheticMLLMConfig.register_for_auto_class()
+
+
+def _register_models(own: ModuleType) -> None:
+    from transformers import AutoModel, AutoModelForImageTextToText
+
+    AutoModel.register(own.AestheticMLLMConfig, own.AestheticMLLMModel)
+    AutoModelForImageTextToText.register(own.AestheticMLLMConfig, own.AestheticMLLMForConditionalGeneration)
     # what save_pretrained then ships beside the weights
-    AestheticMLLMModel.register_for_auto_class("AutoModel")
-    AestheticMLLMForConditionalGeneration.register_for_auto_class("AutoModelForImageTextToText")
+    own.AestheticMLLMModel.register_for_auto_class("AutoModel")
+    own.AestheticMLLMForConditionalGeneration.register_for_auto_class("AutoModelForImageTextToText")
 
 
-def _register_image_processor(auto: ModuleType) -> None:
+def _register_image_processor(own: ModuleType) -> None:
+    from transformers import AutoImageProcessor
+
     from .modeling.configuration_aesthetic_mllm import AestheticMLLMConfig
-    from .processing.image_processing_aesthetic_mllm import AestheticMLLMImageProcessor
 
-    auto.AutoImageProcessor.register(AestheticMLLMConfig, image_processor_classes={"pil": AestheticMLLMImageProcessor})
-    AestheticMLLMImageProcessor.register_for_auto_class()
+    classes = {"pil": own.AestheticMLLMImageProcessor}
+    AutoImageProcessor.register(AestheticMLLMConfig, image_processor_classes=classes)
+    own.AestheticMLLMImageProcessor.register_for_auto_class()
 
 
-def _register_processor(auto: ModuleType) -> None:
+def _register_processor(own: ModuleType) -> None:
+    from transformers import AutoProcessor
+
     from .modeling.configuration_aesthetic_mllm import AestheticMLLMConfig
-    from .processing.processing_aesthetic_mllm import AestheticMLLMProcessor
 
-    auto.AutoProcessor.register(AestheticMLLMConfig, AestheticMLLMProcessor)
-    AestheticMLLMProcessor.register_for_auto_class()
+    AutoProcessor.register(AestheticMLLMConfig, own.AestheticMLLMProcessor)
+    own.AestheticMLLMProcessor.register_for_auto_class()

@@ -10,6 +10,7 @@ from transformers.processing_utils import MultiModalData
 from .image_processing_aesthetic_mllm import AestheticMLLMImageProcessor
 from .rating_scale import Rating, RatingScale
 
+# Groups in the order in which they enter the language model, as in modeling/.
 DEFAULT_GROUP_TOKENS = {"low": "<low>", "middle": "<middle>", "high": "<high>", "thematic": "<image>"}
 DEFAULT_NUM_GROUP_TOKENS = {"low": 8, "middle": 8, "high": 8, "thematic": 9}
 TURN_TOKENS = ("<|im_start|>", "<|im_end|>")
@@ -71,8 +72,11 @@ class AestheticMLLMProcessor(ProcessorMixin):
         elif isinstance(rating_scale, Mapping):
             rating_scale = RatingScale.from_dict(rating_scale)
         self.rating_scale = rating_scale
-        self.group_tokens = dict(group_tokens or DEFAULT_GROUP_TOKENS)
-        self.num_group_tokens = dict(num_group_tokens or DEFAULT_NUM_GROUP_TOKENS)
+        # in the order in which the groups enter the language model, which a saved file with sorted keys has lost
+        group_tokens = group_tokens or DEFAULT_GROUP_TOKENS
+        num_group_tokens = num_group_tokens or DEFAULT_NUM_GROUP_TOKENS
+        self.group_tokens = {group: group_tokens[group] for group in DEFAULT_GROUP_TOKENS}
+        self.num_group_tokens = {group: num_group_tokens.get(group, 0) for group in DEFAULT_GROUP_TOKENS}
         self.image_token = self.group_tokens["thematic"]
         self.image_token_id = tokenizer.convert_tokens_to_ids(self.image_token)
         # every placeholder is an image token to whoever asks for token types
@@ -93,9 +97,7 @@ class AestheticMLLMProcessor(ProcessorMixin):
     def image_placeholders(self, groups: Sequence[str] | None = None) -> str:
         """The placeholders of one photo, low, middle, high, thematic, or of some of its groups."""
         chosen = self.num_group_tokens if groups is None else groups
-        return "".join(
-            token * self.num_group_tokens.get(group, 0) for group, token in self.group_tokens.items() if group in chosen
-        )
+        return "".join(token * self.num_group_tokens[group] for group, token in self.group_tokens.items() if group in chosen)
 
     def replace_image_token(self, image_inputs: Mapping[str, Any], image_idx: int, **kwargs: Any) -> str:
         return self.image_placeholders()

@@ -1,0 +1,50 @@
+"""Puts a trained nano into the package, with the reference ratings that percentiles refer to.
+
+    python recipes/nano/export.py --data DATA --work build/nano
+
+The reference photos are the 1,000 BIQ2021 validation photos, for both questions.
+"""
+
+import argparse
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from aesthetic_mllm import AestheticMLLMForConditionalGeneration
+from aesthetic_mllm.processing.rating_scale import RatingScale
+from data import quality_validation, read_quality
+from validate import Rater
+
+EMBEDDED = Path(__file__).parents[2] / "src" / "aesthetic_mllm" / "checkpoints" / "nano"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--work", type=Path, default=Path("build/nano"))
+    parser.add_argument("--target", type=Path, default=EMBEDDED)
+    arguments = parser.parse_args()
+    source = arguments.work / "final"
+    photos = read_quality(arguments.data, RatingScale())
+    names = quality_validation(photos)
+    rater = Rater(source)
+    tokens = rater.tokens([photo for photo in photos if photo.name in names])
+    scale = rater.processor.rating_scale
+    references = {
+        question: np.quantile(rater.rate(tokens, question), np.linspace(0, 1, 101)).round(4).tolist()
+        for question in scale.questions
+    }
+    rater.processor.rating_scale = replace(scale, references=references)
+    shutil.rmtree(arguments.target, ignore_errors=True)
+    model = AestheticMLLMForConditionalGeneration.from_pretrained(source, dtype=torch.bfloat16)
+    model.save_pretrained(arguments.target)
+    rater.processor.save_pretrained(arguments.target)
+    size = sum(path.stat().st_size for path in arguments.target.iterdir())
+    print(f"{arguments.target.name}: {size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()

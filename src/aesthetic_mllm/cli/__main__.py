@@ -1,0 +1,7 @@
+"""`python -m aesthetic_mllm.cli`."""
+
+import sys
+
+from .main import main
+
+sys.exit(main())

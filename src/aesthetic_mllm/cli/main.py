@@ -1,0 +1,25 @@
+"""The command `aesthetic-mllm`."""
+
+import argparse
+import logging
+from collections.abc import Sequence
+
+from .._version import __version__
+from . import score
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands; heavy imports wait until a command runs."""
+    parser = argparse.ArgumentParser(prog="aesthetic-mllm", description="Judges photographs.")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    parser.add_argument("-v", "--verbose", action="store_true", help="say more on the error stream")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    score.add_parser(commands)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command and returns its exit code: 0 all well, 1 some photos failed, 2 wrong usage, 130 interrupted."""
+    options = build_parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, format="%(levelname)s: %(message)s")
+    return options.run(options)

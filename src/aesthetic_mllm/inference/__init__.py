@@ -1,0 +1,1 @@
+"""Judging photos with a trained model."""
