@@ -75,14 +75,10 @@ def test_installed_package_is_the_tree(installed: importlib.metadata.Distributio
     """The wheel holds every module, the checkpoint, the type marker and both licences, and no file the tree lacks."""
     files = [str(file) for file in installed.files or []]
     packed = {
-        file.removeprefix("aesthetic_mllm/")
-        for file in files
-        if file.startswith("aesthetic_mllm/") and "__pycache__" not in file
+        file.removeprefix("aesthetic_mllm/") for file in files if file.startswith("aesthetic_mllm/") and "__pycache__" not in file
     }
     tree = {
-        path.relative_to(SOURCE).as_posix()
-        for path in SOURCE.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*") if path.is_file() and "__pycache__" not in path.parts
     }
     assert packed == tree
     assert {"py.typed", "checkpoints/nano/config.json", "checkpoints/nano/model.safetensors"} <= packed

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from aesthetic_mllm.processing.image_loading import load_image
-from aesthetic_mllm.processing.image_processing_aesthetic_mllm import AestheticMLLMImageProcessor
 from torch.utils.data import DataLoader, Dataset
 from transformers.modeling_outputs import BackboneOutput
 
+from aesthetic_mllm.processing.image_loading import load_image
+from aesthetic_mllm.processing.image_processing_aesthetic_mllm import AestheticMLLMImageProcessor
 from aesthetic_mllm.processing.rating_scale import RatingScale
 from aesthetic_mllm.trainers.augmentation import random_aspect_crop
 from data import RatedPhoto, read_beauty, read_quality

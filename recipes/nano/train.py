@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from datasets import Dataset
 from transformers import AutoTokenizer, LlamaForCausalLM
-from transformers.trainer_utils import set_seed
+from transformers.trainer_utils import get_last_checkpoint, set_seed
 
 from aesthetic_mllm import (
     AestheticMLLMConfig,
@@ -43,8 +43,9 @@ logger = logging.getLogger("nano.train")
 SEED = 0
 DECIMAL_SHARE = 0.05  # of the samples that ask for a number as text, the paper's form of answer
 QUALITY_GROUP, BEAUTY_GROUP, PSEUDO_GROUP = range(3)
-# One round of the aesthetic stage: each OASIS photo so often, and so many BIQ2021 photos of either question.
-BEAUTY_REPEATS, PSEUDO_PHOTOS, REPLAYED_PHOTOS = 4, 1_500, 1_500
+QUALITY_STEPS = 450  # about one and a half rounds through the photos
+# The aesthetic stage sees each OASIS photo so often, and so many BIQ2021 photos of either question.
+BEAUTY_REPEATS, PSEUDO_PHOTOS, REPLAYED_PHOTOS = 2, 480, 480
 
 
 def fresh_model(work: Path) -> tuple[AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor]:
@@ -105,12 +106,12 @@ def pseudo_labels(quality: list[RatedPhoto], beauty: list[RatedPhoto], cache: Fe
 def train(
     model: AestheticMLLMForConditionalGeneration,
     processor: AestheticMLLMProcessor,
-    epochs: list[list[dict[str, Any]]],
+    rows: list[dict[str, Any]],
     cache: FeatureCache,
     output: Path,
     **options: Any,
 ) -> None:
-    """Trains the model in place on rows in the given order; the tower is stood in for by its cached features."""
+    """Trains the model in place; the tower is stood in for by its cached features."""
     tower = model.model.vision_tower
     model.model.vision_tower = CachedTower(tower.config)
     collator = RatingCollator(processor, load_pixels=cache.pixels)
@@ -122,8 +123,10 @@ def train(
         warmup_steps=50,
         weight_decay=0.01,
         bf16=True,
+        use_cpu=not torch.cuda.is_available(),
         logging_steps=20,
-        save_strategy="no",
+        save_steps=250,
+        save_total_limit=1,
         report_to="none",
         seed=SEED,
         disable_tqdm=True,
@@ -133,10 +136,11 @@ def train(
         model,
         arguments,
         processing_class=processor,
-        train_dataset=Dataset.from_list([row for rows in epochs for row in rows]),
+        train_dataset=Dataset.from_list(rows),
         data_collator=collator,
     )
-    trainer.train()
+    # a run that was cut off goes on where it was
+    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(output)) if output.exists() else None)
     (output / "log.json").write_text(json.dumps(trainer.state.log_history))
     model.model.vision_tower = tower
     model.eval()
@@ -154,7 +158,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path("build/nano"))
-    parser.add_argument("--epochs", type=int, default=4, help="of the quality stage")
+    parser.add_argument("--steps", type=int, default=QUALITY_STEPS, help="of the quality stage, 32 photos each")
     parser.add_argument("--fold", type=int, help="of the aesthetic stage: leave this fold of OASIS out")
     parser.add_argument("stage", choices=("quality", "aesthetic"))
     arguments = parser.parse_args()
@@ -169,13 +173,9 @@ def main() -> None:
 
     if arguments.stage == "quality":
         model, processor = fresh_model(arguments.work)
-        epochs = []
-        for _ in range(arguments.epochs):
-            rows = rows_of(quality, "quality", QUALITY_GROUP, rng)
-            rng.shuffle(rows)
-            epochs.append(rows)
+        rows = rows_of(quality * 3, "quality", QUALITY_GROUP, rng)
         target = arguments.work / "quality"
-        train(model, processor, epochs, cache, target)
+        train(model, processor, rows, cache, target, max_steps=arguments.steps)
         save(model, processor, target)
         return
 
@@ -187,9 +187,8 @@ def main() -> None:
     rows = rows_of(beauty * BEAUTY_REPEATS, "aesthetic", BEAUTY_GROUP, rng)
     rows += rows_of(rng.sample(pseudo, PSEUDO_PHOTOS), "aesthetic", PSEUDO_GROUP, rng)
     rows += rows_of(rng.sample(quality, REPLAYED_PHOTOS), "quality", QUALITY_GROUP, rng)
-    rng.shuffle(rows)
     target = arguments.work / ("final" if arguments.fold is None else f"fold{arguments.fold}")
-    train(model, processor, [rows], cache, target, learning_rate=2e-5, alignment_learning_rate=2e-4)
+    train(model, processor, rows, cache, target, learning_rate=2e-5, alignment_learning_rate=2e-4)
     save(model, processor, target)
 
 

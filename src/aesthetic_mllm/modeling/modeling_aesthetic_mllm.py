@@ -60,29 +60,45 @@ class AestheticMLLMPreTrainedModel(PreTrainedModel):
         if isinstance(module, AestheticQFormer):
             init.normal_(module.queries, std=self.config.alignment_config.initializer_range)
 
+    def enable_input_require_grads(self) -> None:
+        """Makes the language model's inputs require gradients, which adapters with activation checkpointing need.
+
+        The parent's also hooks the tower's embeddings. Pixels need no gradient, and some towers (Swin) embed to a tuple.
+        """
+        decoder = self.get_decoder()
+        decoder.enable_input_require_grads()
+        self._require_grads_hooks = decoder._require_grads_hooks
+
+    def enable_input_require_grads(self) -> None:
+        """Gradients for the word embeddings' output alone, which checkpointed layers of a frozen language model need.
+
+        The parent hooks the tower's embeddings too: a frozen tower would then be backpropagated through for nothing.
+        """
+        hook = self.get_input_embeddings().register_forward_hook(lambda module, inputs, output: output.requires_grad_(True))
+        self._require_grads_hooks = [hook]
+        self._require_grads_hook = hook
+
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> Any:
-        """As the parent's, but only safetensors load and a missing or unexpected weight is an error.
+        """As the parent's, but only safetensors load, and a weight that is missing, unexpected or misshapen is an error.
 
         Raises:
             CheckpointError: the checkpoint lacks weights of this model, holds others, or their shapes differ.
         """
         with_info = kwargs.pop("output_loading_info", False)
-        kwargs["use_safetensors"] = True
-        try:
-            model, info = super().from_pretrained(pretrained_model_name_or_path, *args, output_loading_info=True, **kwargs)
-        except RuntimeError as error:  # what transformers raises for shapes that differ
-            raise CheckpointError(f"{pretrained_model_name_or_path}: {error}") from error
-        problems = {name: sorted(info[name]) for name in ("missing_keys", "unexpected_keys") if info.get(name)}
-        if cls.base_model_prefix == "model" and not hasattr(model, "model"):
-            # the headless model reads a checkpoint with a head, which it has no use for
-            problems["unexpected_keys"] = [k for k in problems.get("unexpected_keys", []) if k != "lm_head.weight"]
-        problems = {name: keys for name, keys in problems.items() if keys}
-        if problems:
+        kwargs |= {"use_safetensors": True, "ignore_mismatched_sizes": True}  # mismatches are reported below
+        model, info = super().from_pretrained(pretrained_model_name_or_path, *args, output_loading_info=True, **kwargs)
+        problems = {
+            kind: sorted(str(key[0] if isinstance(key, tuple) else key) for key in info.get(f"{kind}_keys") or ())
+            for kind in ("missing", "unexpected", "mismatched")
+        }
+        if not hasattr(model, "lm_head"):  # the headless model reads a checkpoint with a head, which it has no use for
+            problems["unexpected"] = [key for key in problems["unexpected"] if key != "lm_head.weight"]
+        found = [f"{len(keys)} {kind} weights, first {', '.join(keys[:3])}" for kind, keys in problems.items() if keys]
+        if found:
             raise CheckpointError(
-                f"{pretrained_model_name_or_path} does not fit {cls.__name__}: "
-                + "; ".join(f"{len(keys)} {name.replace('_', ' ')}, first {keys[:3]}" for name, keys in problems.items())
-                + ". Load it with the version of the package that saved it, or convert it."
+                f"{pretrained_model_name_or_path} does not fit {cls.__name__}: {'; '.join(found)}. "
+                "Load it with the version of the package that saved it, or convert it."
             )
         return (model, info) if with_info else model
 

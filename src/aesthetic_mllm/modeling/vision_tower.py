@@ -6,7 +6,7 @@ after each layer; pyramids (ConvNeXt, Swin, EfficientNet-Lite) give `feature_map
 
 import torch
 from torch import nn
-from transformers import AutoBackbone, AutoModel, PreTrainedConfig, PreTrainedModel
+from transformers import MODEL_FOR_BACKBONE_MAPPING, AutoBackbone, AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
 
 from .configuration_efficientnet_lite import EfficientNetLiteConfig
 from .modeling_efficientnet_lite import EfficientNetLiteBackbone, photo_mask
@@ -38,7 +38,8 @@ def load_vision_tower(name_or_path: str, **kwargs: object) -> PreTrainedModel:
         return EfficientNetLiteBackbone.from_pretrained(name_or_path, config=config, **kwargs)
     if is_pyramid(config):
         config.out_features = list(config.stage_names)
-        return AutoBackbone.from_pretrained(name_or_path, config=config, **kwargs)
+        # not AutoBackbone.from_pretrained, which asks the Hub even for a folder
+        return MODEL_FOR_BACKBONE_MAPPING[type(config)].from_pretrained(name_or_path, config=config, **kwargs)
     return AutoModel.from_pretrained(name_or_path, config=config, **kwargs)
 
 
@@ -46,8 +47,6 @@ def _load_vision_config(name_or_path: str) -> PreTrainedConfig:
     raw, _ = PreTrainedConfig.get_config_dict(name_or_path)
     if raw.get("model_type") == EfficientNetLiteConfig.model_type:
         return EfficientNetLiteConfig.from_dict(raw)
-    from transformers import AutoConfig
-
     config = AutoConfig.from_pretrained(name_or_path)
     return getattr(config, "vision_config", config)
 

@@ -1,0 +1,94 @@
+"""The embedded vision tower: sizes, strides, and blindness to the canvas around a photo."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aesthetic_mllm.modeling.configuration_efficientnet_lite import EfficientNetLiteConfig
+from aesthetic_mllm.modeling.modeling_efficientnet_lite import EfficientNetLiteBackbone
+from tiny_models import TOWERS
+
+
+@pytest.fixture(scope="module")
+def tower() -> EfficientNetLiteBackbone:
+    torch.manual_seed(0)
+    tower = EfficientNetLiteBackbone(TOWERS["efficientnet_lite"]).eval()
+    for name, weight in tower.named_parameters():  # a bias is what would leak from the padding into the photo
+        if name.endswith("bias"):
+            torch.nn.init.normal_(weight)
+    return tower
+
+
+def letterboxed(photo: torch.Tensor, canvas: int) -> torch.Tensor:
+    pixels = torch.zeros(1, 3, canvas, canvas)
+    pixels[:, :, : photo.shape[1], : photo.shape[2]] = photo
+    return pixels
+
+
+@settings(max_examples=25, deadline=None)
+@given(height=st.integers(1, 64), width=st.integers(1, 64))
+def test_a_larger_canvas_changes_nothing_inside_the_photo(tower: EfficientNetLiteBackbone, height: int, width: int) -> None:
+    """A photo of any size has the same features on a canvas of 64 as on one of 128 pixels."""
+    photo = torch.randn(3, height, width, generator=torch.Generator().manual_seed(height * 100 + width))
+    sizes = torch.tensor([[height, width]])
+    with torch.inference_mode():
+        small, large = (tower(letterboxed(photo, canvas), image_sizes=sizes).feature_maps for canvas in (64, 128))
+    for near, far, stride in zip(small, large, tower.config.feature_strides, strict=True):
+        rows, columns = -(-height // stride), -(-width // stride)
+        assert torch.allclose(near[..., :rows, :columns], far[..., :rows, :columns], atol=1e-4, rtol=1e-4)
+
+
+def test_a_photo_without_padding_needs_no_size(tower: EfficientNetLiteBackbone) -> None:
+    """Whole strides of pixels on a canvas of their own give what they give on a larger canvas, so zeros there are no content."""
+    photo = torch.randn(3, 64, 32)
+    with torch.inference_mode():
+        alone = tower(photo[None]).feature_maps
+        padded = tower(letterboxed(photo, 96), image_sizes=torch.tensor([[64, 32]])).feature_maps
+        unmasked = tower(letterboxed(photo, 96)).feature_maps
+    for near, far in zip(alone, padded, strict=True):
+        assert torch.allclose(near, far[..., : near.shape[2], : near.shape[3]], atol=1e-4, rtol=1e-4)
+    # without the photo's size the padding does show, so the mask above is what hides it
+    deepest = alone[-1].shape
+    assert not torch.allclose(alone[-1], unmasked[-1][..., : deepest[2], : deepest[3]], atol=1e-2)
+
+
+def test_feature_maps_have_the_stated_strides_and_channels(tower: EfficientNetLiteBackbone) -> None:
+    """One map a stage: the canvas divided by its stride, with the stage's channels."""
+    with torch.inference_mode():
+        maps = tower(torch.randn(2, 3, 64, 96)).feature_maps
+    expected = [
+        (2, channels, 64 // stride, 96 // stride)
+        for channels, stride in zip(tower.config.stage_channels, tower.config.feature_strides, strict=True)
+    ]
+    assert [tuple(features.shape) for features in maps] == expected
+
+
+def test_default_configuration_is_lite2() -> None:
+    """Strides 2 to 32, seven stages, 23 blocks, and as many weights as EfficientNet-Lite2 has without its classifier's part."""
+    config = EfficientNetLiteConfig()
+    assert config.feature_strides == [2, 4, 8, 16, 16, 32, 32]
+    assert sum(config.stage_depths) == 21
+    with torch.device("meta"):
+        weights = sum(weight.numel() for weight in EfficientNetLiteBackbone(config).parameters())
+    assert 4.0e6 < weights < 4.9e6
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"stage_depths": [1, 2]}, "stage_depths.*2"),
+        ({"image_size": 300}, "image_size=300.*32.*use 288"),
+    ],
+)
+def test_impossible_configurations_are_refused(options: dict, message: str) -> None:
+    """The message names the field, its value and, for a size, the nearest one that works."""
+    with pytest.raises(ValueError, match=message):
+        EfficientNetLiteConfig(**options)
+
+
+def test_configuration_survives_saving(tmp_path: str) -> None:
+    """What is saved is what is loaded."""
+    config = TOWERS["efficientnet_lite"]
+    config.save_pretrained(tmp_path)
+    assert EfficientNetLiteConfig.from_pretrained(tmp_path).to_diff_dict() == config.to_diff_dict()

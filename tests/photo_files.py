@@ -1,0 +1,110 @@
+"""Every kind of file that a user may take for a photo, written into a folder."""
+
+import io
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageCms
+
+
+def scene(width: int = 96, height: int = 64) -> Image.Image:
+    """A colourful picture without symmetry, so that a turn, a flip or a swapped channel shows."""
+    y, x = np.mgrid[0:height, 0:width].astype(np.float64)
+    red = 255 * x / max(1, width - 1)
+    green = 255 * y / max(1, height - 1)
+    blue = 127 + 120 * np.sin(x / 7) * np.cos(y / 11)
+    return Image.fromarray(np.stack([red, green, blue], -1).round().astype(np.uint8))
+
+
+def jpeg_bytes(image: Image.Image, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=95, **options)
+    return buffer.getvalue()
+
+
+def png_bytes(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def png_header_claiming(width: int, height: int) -> bytes:
+    """A few bytes that promise a picture of any size."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
+
+
+def _rotated(orientation: int) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return jpeg_bytes(scene(), exif=exif.tobytes())
+
+
+def _sixteen_bit() -> bytes:
+    ramp = np.linspace(0, 65_535, 96).round().astype(np.uint16)
+    return png_bytes(Image.fromarray(np.tile(ramp, (64, 1))))
+
+
+def _animation() -> bytes:
+    buffer = io.BytesIO()
+    frames = [scene(), scene().transpose(Image.Transpose.ROTATE_180)]
+    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:], duration=50)
+    return buffer.getvalue()
+
+
+def _half_transparent(mode: str) -> bytes:
+    image = scene().convert("RGBA")
+    image.putalpha(128)
+    return png_bytes(image.convert(mode))
+
+
+def _transparent_palette() -> bytes:
+    buffer = io.BytesIO()
+    scene().quantize(16).save(buffer, "PNG", transparency=0)
+    return buffer.getvalue()
+
+
+# What can be read right.
+GOOD: dict[str, Callable[[], bytes]] = {
+    "plain.jpg": lambda: jpeg_bytes(scene()),
+    "cmyk.jpg": lambda: jpeg_bytes(scene().convert("CMYK")),
+    "grey.jpg": lambda: jpeg_bytes(scene().convert("L")),
+    "sixteen_bit.png": _sixteen_bit,
+    "palette.png": lambda: png_bytes(scene().quantize(32)),
+    "transparent_palette.png": _transparent_palette,
+    "alpha.png": lambda: _half_transparent("RGBA"),
+    "grey_alpha.png": lambda: _half_transparent("LA"),
+    "one_bit.png": lambda: png_bytes(scene().convert("1")),
+    "turned.jpg": lambda: _rotated(6),
+    "animation.gif": _animation,
+    "profile.jpg": lambda: jpeg_bytes(scene(), icc_profile=ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()),
+}
+
+# What cannot be judged, with a word of the reason.
+BAD: dict[str, tuple[Callable[[], bytes], str]] = {
+    "empty.jpg": (lambda: b"", "empty"),
+    "text.jpg": (lambda: b"this is no image", "not an image"),
+    "truncated.jpg": (lambda: jpeg_bytes(scene(640, 480))[:6000], "truncated"),
+    "truncated.png": (lambda: png_bytes(scene(640, 480))[:3000], "truncated"),
+    "one_pixel.png": (lambda: png_bytes(scene(1, 1)), "1 x 1"),
+    "line.png": (lambda: png_bytes(scene(20_000, 10)), "20000 x 10"),
+    "long.png": (lambda: png_bytes(scene(2_000, 20)), "2000 x 20"),
+    "bomb.png": (lambda: png_header_claiming(100_000, 100_000), "pixels"),
+    "broken.png": (lambda: png_header_claiming(300, 200), "damaged"),
+}
+
+
+def write_photos(folder: Path, writers: dict[str, Callable[[], bytes]]) -> list[Path]:
+    """Writes the files and returns their paths in order."""
+    paths = []
+    for name, write in writers.items():
+        paths.append(folder / name)
+        paths[-1].write_bytes(write())
+    return paths
