@@ -44,7 +44,7 @@ setup(
         "torch>=2.9",
         "tqdm>=4.60",
         "transformers>=5.18,<6",
-        "wrapt>=1.16",
+        "wrapt>=2.0",
     ],
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["aesthetic-mllm=aesthetic_mllm.cli.main:main"]},

@@ -3,7 +3,7 @@
 import copy
 
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     CLIPVisionConfig,
     ConvNextConfig,
@@ -59,11 +59,16 @@ _LM = {
 LANGUAGE_MODELS = {
     "llama": LlamaConfig(tie_word_embeddings=True, **_LM),
     "qwen3": Qwen3Config(tie_word_embeddings=False, **_LM),
-    "gemma3": Gemma3TextConfig(sliding_window=16, **_LM),
+    "gemma3": Gemma3TextConfig(sliding_window=16, layer_types=["sliding_attention", "full_attention"], **_LM),
 }
 
 
-def tiny_tokenizer() -> PreTrainedTokenizerFast:
+SPECIAL_TOKENS = ("<pad>", *TURN_TOKENS, *DEFAULT_GROUP_TOKENS.values())
+
+
+def tiny_tokenizer(
+    special: tuple[str, ...] = SPECIAL_TOKENS, pad: str = "<pad>", eos: str = TURN_TOKENS[1]
+) -> PreTrainedTokenizerFast:
     """Byte-level BPE whose every word of a rating prompt, the level words among them, is one token."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -71,15 +76,13 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
     texts = [f"{question.prompt} {question.stem}{word}" for question in scale.questions.values() for word in scale.level_words]
     trainer = trainers.BpeTrainer(
         vocab_size=600,
-        special_tokens=["<pad>", *TURN_TOKENS, *DEFAULT_GROUP_TOKENS.values()],
+        special_tokens=list(special),
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts * 4, trainer)
-    from tokenizers import decoders
-
     tokenizer.decoder = decoders.ByteLevel()
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token=TURN_TOKENS[1], padding_side="left")
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token=pad, eos_token=eos, padding_side="left")
 
 
 def tiny_processor() -> AestheticMLLMProcessor:

@@ -1,68 +1,51 @@
-"""Makes the package's classes known to transformers' Auto* classes, without importing transformers for it."""
+"""Makes the package's classes known to transformers' Auto* classes, without importing transformers for it.
 
-import sys
-from collections.abc import Callable
-from importlib import import_module
+transformers imports its Auto modules early and in the middle of others, where importing a model would fail. So only the light
+configuration is imported then; the other classes are registered as proxies that import themselves when they are first used.
+"""
+
 from types import ModuleType
+from typing import Any
 
-from wrapt.importer import register_post_import_hook
+from wrapt import lazy_import, register_post_import_hook
 
+_PACKAGE = __name__.rpartition(".")[0]
 _AUTO = "transformers.models.auto"
 
 
 def register_when_imported() -> None:
-    """Registers each class as soon as its own module or the Auto class that needs it is imported, whichever comes first."""
-    package = __name__.rpartition(".")[0]
-    for own, auto, register in (
-        ("modeling.configuration_aesthetic_mllm", "configuration_auto", _register_config),
-        ("modeling.modeling_aesthetic_mllm", "modeling_auto", _register_models),
-        ("processing.image_processing_aesthetic_mllm", "image_processing_auto", _register_image_processor),
-        ("processing.processing_aesthetic_mllm", "processing_auto", _register_processor),
-    ):
-        register_post_import_hook(register, f"{package}.{own}")
-        register_post_import_hook(_importer_of(f"{package}.{own}"), f"{_AUTO}.{auto}")
+    """Registers each class when the Auto module that needs it is imported, or at once where it already is."""
+    register_post_import_hook(_register_config, f"{_AUTO}.configuration_auto")
+    register_post_import_hook(_register_models, f"{_AUTO}.modeling_auto")
+    register_post_import_hook(_register_image_processor, f"{_AUTO}.image_processing_auto")
+    register_post_import_hook(_register_processor, f"{_AUTO}.processing_auto")
 
 
-def _importer_of(own: str) -> Callable[[ModuleType], None]:
-    def import_own(auto: ModuleType) -> None:
-        # a module that is being imported needs the Auto class itself, and registers when it is complete
-        if own not in sys.modules:
-            import_module(own)
-
-    return import_own
-
-
-def _register_config(own: ModuleType) -> None:
-    from transformers import AutoConfig
-
-    AutoConfig.register(own.AestheticMLLMConfig.model_type, own.AestheticMLLMConfig)
-    own.AestheticMLLMConfig.register_for_auto_class()
-
-
-def _register_models(own: ModuleType) -> None:
-    from transformers import AutoModel, AutoModelForImageTextToText
-
-    AutoModel.register(own.AestheticMLLMConfig, own.AestheticMLLMModel)
-    AutoModelForImageTextToText.register(own.AestheticMLLMConfig, own.AestheticMLLMForConditionalGeneration)
-    # what save_pretrained then ships beside the weights
-    own.AestheticMLLMModel.register_for_auto_class("AutoModel")
-    own.AestheticMLLMForConditionalGeneration.register_for_auto_class("AutoModelForImageTextToText")
-
-
-def _register_image_processor(own: ModuleType) -> None:
-    from transformers import AutoImageProcessor
-
+def _config_class() -> Any:
     from .modeling.configuration_aesthetic_mllm import AestheticMLLMConfig
 
-    classes = {"pil": own.AestheticMLLMImageProcessor}
-    AutoImageProcessor.register(AestheticMLLMConfig, image_processor_classes=classes)
-    own.AestheticMLLMImageProcessor.register_for_auto_class()
+    return AestheticMLLMConfig
 
 
-def _register_processor(own: ModuleType) -> None:
-    from transformers import AutoProcessor
+def _register_config(auto: ModuleType) -> None:
+    # a proxy too: the configuration's own import may be what has brought the Auto module here
+    auto.CONFIG_MAPPING.register("aesthetic_mllm", _lazy("modeling.configuration_aesthetic_mllm", "AestheticMLLMConfig"))
 
-    from .modeling.configuration_aesthetic_mllm import AestheticMLLMConfig
 
-    AutoProcessor.register(AestheticMLLMConfig, own.AestheticMLLMProcessor)
-    own.AestheticMLLMProcessor.register_for_auto_class()
+def _register_models(auto: ModuleType) -> None:
+    room = "modeling.modeling_aesthetic_mllm"
+    auto.MODEL_MAPPING.register(_config_class(), _lazy(room, "AestheticMLLMModel"))
+    auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING.register(_config_class(), _lazy(room, "AestheticMLLMForConditionalGeneration"))
+
+
+def _register_image_processor(auto: ModuleType) -> None:
+    classes = {"pil": _lazy("processing.image_processing_aesthetic_mllm", "AestheticMLLMImageProcessor")}
+    auto.IMAGE_PROCESSOR_MAPPING.register(_config_class(), classes)
+
+
+def _register_processor(auto: ModuleType) -> None:
+    auto.PROCESSOR_MAPPING.register(_config_class(), _lazy("processing.processing_aesthetic_mllm", "AestheticMLLMProcessor"))
+
+
+def _lazy(module: str, name: str) -> Any:
+    return lazy_import(f"{_PACKAGE}.{module}", name)

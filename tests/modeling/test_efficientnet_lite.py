@@ -65,7 +65,7 @@ def test_feature_maps_have_the_stated_strides_and_channels(tower: EfficientNetLi
 
 
 def test_default_configuration_is_lite2() -> None:
-    """Strides 2 to 32, seven stages, 23 blocks, and as many weights as EfficientNet-Lite2 has without its classifier's part."""
+    """Strides 2 to 32, 21 blocks, and as many weights as EfficientNet-Lite2 has without its last convolution and classifier."""
     config = EfficientNetLiteConfig()
     assert config.feature_strides == [2, 4, 8, 16, 16, 32, 32]
     assert sum(config.stage_depths) == 21

@@ -1,121 +1,255 @@
-"""Models grown from pretrained parts keep what the parts knew."""
+"""Models grown from checkpoints that others trained: their parts go on working as they did."""
 
 import copy
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import (
-    AutoBackbone,
-    AutoModel,
     AutoModelForCausalLM,
+    CLIPConfig,
     CLIPImageProcessorPil,
+    CLIPModel,
+    CLIPTextConfig,
+    ConvNextBackbone,
+    ConvNextConfig,
+    ConvNextImageProcessorPil,
+    ConvNextModel,
     LlavaConfig,
     LlavaForConditionalGeneration,
     LlavaProcessor,
+    PreTrainedTokenizerFast,
     SiglipImageProcessorPil,
+    SiglipVisionModel,
 )
 
-from aesthetic_mllm import AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
+from aesthetic_mllm import AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor, CheckpointError
 from photo_files import scene
 from tiny_models import CANVAS, LANGUAGE_MODELS, TOWERS, tiny_tokenizer
 
-LLAVA_TEMPLATE = (
-    "{% for message in messages %}USER: {% for item in message['content'] %}"
-    "{% if item['type'] == 'image' %}<image>{% else %}{{ item['text'] }}{% endif %}"
-    "{% endfor %} {% endfor %}ASSISTANT:"
+MEAN, STD = [0.48, 0.46, 0.41], [0.27, 0.26, 0.28]
+VICUNA = (
+    "{%- for message in messages -%}{{ message['role'].upper() + ': ' }}{%- for item in message['content'] -%}"
+    "{%- if item['type'] == 'image' -%}{{ '<image>\n' }}{%- else -%}{{ item['text'] + ' ' }}{%- endif -%}{%- endfor -%}"
+    "{%- endfor -%}{%- if add_generation_prompt -%}{{ 'ASSISTANT:' }}{%- endif -%}"
 )
-STATISTICS = {"image_mean": [0.5, 0.4, 0.3], "image_std": [0.2, 0.3, 0.4]}
 
 
-def save_parts(tower: str, language: str, folder: Path) -> tuple[str, str]:
-    torch.manual_seed(0)
-    vision, text = folder / "vision", folder / "text"
-    config = copy.deepcopy(TOWERS[tower])
-    (AutoBackbone if hasattr(config, "depths") else AutoModel).from_config(config).save_pretrained(vision)
-    SiglipImageProcessorPil(size={"height": CANVAS, "width": CANVAS}, **STATISTICS).save_pretrained(vision)
-    tokenizer = tiny_tokenizer()
-    config = copy.deepcopy(LANGUAGE_MODELS[language])
-    config.vocab_size = len(tokenizer) + 20
-    AutoModelForCausalLM.from_config(config).save_pretrained(text)
-    tokenizer.save_pretrained(text)
-    return str(vision), str(text)
+def foreign_tokenizer(*special: str) -> PreTrainedTokenizerFast:
+    """As a language model's author would save it: without the placeholders of this package."""
+    return tiny_tokenizer(special=("<pad>", "<s>", "</s>", *special), pad="<pad>", eos="</s>")
 
 
-@pytest.mark.parametrize(("tower", "language"), [("clip", "llama"), ("convnext", "qwen3"), ("siglip", "gemma3")])
-def test_growing_from_two_checkpoints(tower: str, language: str, tmp_path: Path) -> None:
-    """Both parts keep their weights and the tower its normalisation; the model rates, saves and loads."""
-    vision, text = save_parts(tower, language, tmp_path)
-    processor = AestheticMLLMProcessor.from_vision_text_pretrained(vision, text)
-    model = AestheticMLLMForConditionalGeneration.from_vision_text_pretrained(vision, text, processor)
+def save_language_model(folder: Path, name: str) -> Path:
+    torch.manual_seed(1)
+    tokenizer = foreign_tokenizer()
+    config = copy.deepcopy(LANGUAGE_MODELS[name])
+    # authors round the vocabulary up
+    config.vocab_size, config.pad_token_id, config.bos_token_id, config.eos_token_id = len(tokenizer) + 13, 0, 1, 2
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def save_clip(folder: Path) -> Path:
+    torch.manual_seed(2)
+    text = CLIPTextConfig(hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, vocab_size=20)
+    CLIPModel(CLIPConfig(text_config=text.to_dict(), vision_config=TOWERS["clip"].to_dict())).save_pretrained(folder)
+    size = {"height": CANVAS, "width": CANVAS}
+    CLIPImageProcessorPil(size={"shortest_edge": CANVAS}, crop_size=size, image_mean=MEAN, image_std=STD).save_pretrained(folder)
+    return folder
+
+
+def save_convnext(folder: Path) -> Path:
+    torch.manual_seed(3)
+    ConvNextModel(ConvNextConfig(**_own(TOWERS["convnext"]))).save_pretrained(folder)
+    ConvNextImageProcessorPil(size={"shortest_edge": CANVAS}, image_mean=MEAN, image_std=STD).save_pretrained(folder)
+    return folder
+
+
+def save_siglip(folder: Path) -> Path:
+    torch.manual_seed(5)
+    SiglipVisionModel(copy.deepcopy(TOWERS["siglip"])).save_pretrained(folder)
+    SiglipImageProcessorPil(size={"height": CANVAS, "width": CANVAS}, image_mean=MEAN, image_std=STD).save_pretrained(folder)
+    return folder
+
+
+def _own(config: Any) -> dict[str, Any]:
+    return {name: getattr(config, name) for name in ("hidden_sizes", "depths", "image_size")}
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(("save_tower", "language"), [(save_clip, "llama"), (save_convnext, "qwen3"), (save_siglip, "gemma3")])
+def test_a_tower_and_a_language_model_become_one(save_tower: Any, language: str, tmp_path: Path) -> None:
+    """Both parts keep their weights, the image processor its normalisation; the whole rates, saves and loads."""
+    vision, text = save_tower(tmp_path / "vision"), save_language_model(tmp_path / "text", language)
+    counts = {"low": 2, "middle": 3, "high": 4, "thematic": 4}
+    processor = AestheticMLLMProcessor.from_vision_text_pretrained(vision, text, num_group_tokens=counts)
+    model = AestheticMLLMForConditionalGeneration.from_vision_text_pretrained(
+        vision, text, processor, hidden_size=16, num_attention_heads=2, intermediate_size=32
+    )
     assert processor.image_processor.canvas_size == CANVAS
-    assert processor.image_processor.image_mean == STATISTICS["image_mean"]
-    source = AutoModelForCausalLM.from_pretrained(text)
-    rows = min(len(processor.tokenizer), source.config.vocab_size)
-    assert torch.equal(source.get_input_embeddings().weight[:rows], model.get_input_embeddings().weight[:rows])
-    words = torch.arange(20, 30)[None]
-    with torch.inference_mode():
-        assert torch.allclose(source(words).logits[..., :rows], model(words).logits[..., :rows], atol=1e-5)
-    inputs = processor.rating_inputs([scene(), scene(40, 90)])
-    model.save_pretrained(tmp_path / "grown"), processor.save_pretrained(tmp_path / "grown")
-    again = AestheticMLLMForConditionalGeneration.from_pretrained(tmp_path / "grown").eval()
-    with torch.inference_mode():
-        ratings, same = (processor.decode_ratings(m(**inputs).logits) for m in (model, again))
-    assert len(ratings) == 2 and ratings == same
+    assert processor.image_processor.image_mean == pytest.approx(MEAN)
+    assert processor.tokenizer.padding_side == "left"
+
+    # words alone: the language model as it was
+    words = processor.tokenizer("The aesthetic quality of this photo is", return_tensors="pt")["input_ids"]
+    alone = AutoModelForCausalLM.from_pretrained(text).eval()
+    known = alone.config.vocab_size - 13
+    assert torch.allclose(model(input_ids=words).logits[..., :known], alone(words).logits[..., :known], atol=1e-5)
+
+    # a photo alone: the tower as it was
+    pixels = processor.image_processor(scene(CANVAS, CANVAS), return_tensors="pt")["pixel_values"]
+    if save_tower is save_convnext:
+        stages = ["stem", "stage1", "stage2", "stage3", "stage4"]
+        expected = ConvNextBackbone.from_pretrained(vision, out_features=stages).eval()(pixels).feature_maps
+        seen = model.model.vision_tower(pixels).feature_maps
+    else:
+        original = (
+            CLIPModel.from_pretrained(vision).vision_model
+            if save_tower is save_clip
+            else SiglipVisionModel.from_pretrained(vision)
+        )
+        expected = original.eval()(pixels, output_hidden_states=True).hidden_states
+        seen = model.model.vision_tower(pixels, output_hidden_states=True).hidden_states
+    assert len(seen) > 3
+    for theirs, ours in zip(expected, seen, strict=True):
+        assert torch.allclose(theirs, ours, atol=1e-6)
+
+    inputs = processor.rating_inputs([scene(60, 30), scene(30, 60)], "quality")
+    ratings = processor.decode_ratings(model(**inputs).logits, "quality")
+    model.save_pretrained(tmp_path / "whole")
+    processor.save_pretrained(tmp_path / "whole")
+    again = AestheticMLLMForConditionalGeneration.from_pretrained(tmp_path / "whole").eval()
+    inputs = AestheticMLLMProcessor.from_pretrained(tmp_path / "whole").rating_inputs([scene(60, 30), scene(30, 60)], "quality")
+    assert processor.decode_ratings(again(**inputs).logits, "quality") == ratings
+    assert ratings[0] != ratings[1]
 
 
-@pytest.mark.parametrize("tied", [True, False])
-def test_a_llava_stays_the_same_without_aesthetic_groups(tied: bool, tmp_path: Path) -> None:
-    """With the aesthetic groups off, logits equal the original's on the same pixel_values and input_ids."""
-    torch.manual_seed(0)
-    tokenizer = tiny_tokenizer()
-    text = copy.deepcopy(LANGUAGE_MODELS["llama"])
-    text.vocab_size, text.tie_word_embeddings = len(tokenizer), tied
+@pytest.mark.parametrize("part", ["vision", "text"])
+def test_an_incomplete_part_is_an_error(part: str, tmp_path: Path) -> None:
+    """A tower or a language model that lacks a weight is refused by that weight's name, never left random."""
+    vision, text = save_clip(tmp_path / "vision"), save_language_model(tmp_path / "text", "qwen3")
+    processor = AestheticMLLMProcessor.from_vision_text_pretrained(vision, text)
+    file = tmp_path / part / "model.safetensors"
+    weights = load_file(file)
+    lost = next(name for name in weights if name.endswith("layers.0.self_attn.q_proj.weight") and "text_model" not in name)
+    del weights[lost]
+    save_file(weights, file, metadata={"format": "pt"})
+    with pytest.raises(CheckpointError, match=r"layers\.0\.self_attn\.q_proj\.weight"):
+        AestheticMLLMForConditionalGeneration.from_vision_text_pretrained(vision, text, processor)
+
+
+def test_thematic_tokens_must_form_a_grid(tmp_path: Path, processor: Any) -> None:
+    """A number of thematic tokens that no square grid has is refused before anything is loaded."""
+    odd = AestheticMLLMProcessor(processor.image_processor, processor.tokenizer, num_group_tokens={"low": 1, "thematic": 5})
+    with pytest.raises(ValueError, match="5 tokens"):
+        AestheticMLLMForConditionalGeneration.from_vision_text_pretrained("no-vision", "no-text", odd)
+
+
+def save_llava(folder: Path, tied: tuple[bool, bool], tower: Any = None, **options: Any) -> Path:
+    """`tied`: what the whole's and what the language model's configuration say about its embeddings."""
+    torch.manual_seed(4)
+    tokenizer = foreign_tokenizer("<image>")
+    text_config = copy.deepcopy(LANGUAGE_MODELS["llama"])
+    text_config.vocab_size, text_config.pad_token_id, text_config.bos_token_id = len(tokenizer) + 13, 0, 1
+    text_config.tie_word_embeddings = tied[1]
     config = LlavaConfig(
-        vision_config=copy.deepcopy(TOWERS["clip"]),
-        text_config=text,
-        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
-        tie_word_embeddings=tied,
+        vision_config=copy.deepcopy(tower or TOWERS["clip"]),
+        text_config=text_config,
+        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
+        tie_word_embeddings=tied[0],
+        **{"vision_feature_layer": -2} | options,
     )
-    llava = LlavaForConditionalGeneration(config).eval()
-    llava.save_pretrained(tmp_path)
-    policy = CLIPImageProcessorPil(size={"shortest_edge": CANVAS}, crop_size={"height": CANVAS, "width": CANVAS}, **STATISTICS)
-    original = LlavaProcessor(
-        policy,
-        tokenizer,
+    model = LlavaForConditionalGeneration(config)
+    for weight in model.parameters():  # so lively that differences show
+        torch.nn.init.normal_(weight, std=0.15)
+    model.save_pretrained(folder)
+    size = {"height": CANVAS, "width": CANVAS}
+    strategy = config.vision_feature_select_strategy
+    LlavaProcessor(
+        image_processor=CLIPImageProcessorPil(size={"shortest_edge": CANVAS}, crop_size=size, image_mean=MEAN, image_std=STD),
+        tokenizer=tokenizer,
         patch_size=16,
-        vision_feature_select_strategy="default",
-        num_additional_image_tokens=1,
-        chat_template=LLAVA_TEMPLATE,
+        vision_feature_select_strategy=strategy,
+        num_additional_image_tokens=1 if strategy == "default" else 0,
+        chat_template=VICUNA,
+    ).save_pretrained(folder)
+    return folder
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"tied": (True, True)},
+        {"tied": (False, False)},
+        {"tied": (False, True)},
+        {"tied": (True, False)},
+        {"tied": (False, False), "tower": TOWERS["siglip"], "vision_feature_select_strategy": "full", "vision_feature_layer": -1},
+        {"tied": (False, False), "multimodal_projector_bias": False, "projector_hidden_act": "silu"},
+    ],
+    ids=["tied", "untied", "tied-in-text-only", "tied-in-whole-only", "siglip-full", "other-projector"],
+)
+def test_a_llava_stays_itself(options: dict, tmp_path: Path) -> None:
+    """With the aesthetic groups off, the grown model's logits are the original's on identical pixels and tokens; its own
+    processor makes those pixels and tokens from the same photo; saved and loaded it is still so."""
+    folder = save_llava(tmp_path / "llava", **options)
+    original = LlavaForConditionalGeneration.from_pretrained(folder).eval()
+    theirs = LlavaProcessor.from_pretrained(folder, backend="pil")
+    photos = [scene(100, 70), scene(70, 131)]
+    text = ["<image>\nHow good is this photo? ASSISTANT:", "Rate the quality of this <image> photo: The aesthetic quality is"]
+    asked = theirs(images=photos, text=text, padding=True, padding_side="left", return_tensors="pt")
+    expected = original(**asked).logits
+
+    cells = (CANVAS // 16) ** 2
+    off = {"low": 0, "middle": 0, "high": 0, "thematic": cells}
+    processor = AestheticMLLMProcessor.from_llava_pretrained(folder, num_group_tokens=off)
+    model = AestheticMLLMForConditionalGeneration.from_llava_pretrained(
+        folder, processor, hidden_size=16, num_attention_heads=2, intermediate_size=32
     )
-    original.save_pretrained(tmp_path)
+    real = asked["attention_mask"].bool()
+    known = len(theirs.tokenizer)
+    assert torch.allclose(model(**asked).logits[real][:, :known], expected[real][:, :known], atol=1e-5)
 
-    off = {"low": 0, "middle": 0, "high": 0, "thematic": 16}
-    processor = AestheticMLLMProcessor.from_llava_pretrained(str(tmp_path), num_group_tokens=off)
-    grown = AestheticMLLMForConditionalGeneration.from_llava_pretrained(str(tmp_path), processor)
-    photos = [scene(80, 50), scene(50, 90)]
-    prompts = ["<image> is good", "a photo, <image> fair"]
-    theirs = original(images=photos, text=prompts, padding=True, return_tensors="pt")
-    ours = processor(images=photos, text=prompts, padding=True, return_tensors="pt")
-    assert torch.equal(theirs["input_ids"], ours["input_ids"])
-    assert torch.allclose(theirs["pixel_values"], ours["pixel_values"], atol=1e-5)
-    shared = {name: theirs[name] for name in ("input_ids", "attention_mask", "pixel_values")}
-    with torch.inference_mode():
-        before, after = (m(**shared).logits for m in (llava, grown))
-        with_sizes = grown(**shared, image_sizes=ours["image_sizes"]).logits
-    size = before.shape[-1]
-    real = shared["attention_mask"].bool()
-    assert torch.allclose(before[real], after[..., :size][real], atol=1e-5)
-    assert torch.allclose(before[real], with_sizes[..., :size][real], atol=1e-5)
-    assert processor.rating_prompt().endswith("ASSISTANT: " + processor.rating_scale.question().stem)
+    ours = processor(images=photos, text=text, padding=True, return_tensors="pt")
+    assert torch.equal(ours["input_ids"], asked["input_ids"])
+    assert torch.allclose(ours["pixel_values"], asked["pixel_values"], atol=1e-5)
+    # our pixels differ by rounding, and come with the photos' sizes: the whole canvas
+    assert torch.allclose(model(**ours).logits[real][:, :known], expected[real][:, :known], atol=1e-4)
+
+    model.save_pretrained(tmp_path / "grown")
+    again = AestheticMLLMForConditionalGeneration.from_pretrained(tmp_path / "grown").eval()
+    assert torch.equal(again(**asked).logits, model(**asked).logits)
 
 
-def test_a_llavas_aesthetic_groups_can_be_switched_on(tmp_path: Path) -> None:
-    """The grown model takes prompts with all groups, whose number of tokens the processor knows."""
-    test_a_llava_stays_the_same_without_aesthetic_groups(True, tmp_path)
-    processor = AestheticMLLMProcessor.from_llava_pretrained(str(tmp_path))
-    grown = AestheticMLLMForConditionalGeneration.from_llava_pretrained(str(tmp_path), processor)
-    inputs = processor.rating_inputs(scene())
-    assert processor.num_image_tokens == 24 + 16
-    with torch.inference_mode():
-        assert len(processor.decode_ratings(grown(**inputs).logits)) == 1
+@torch.inference_mode()
+def test_a_grown_llava_gains_the_aesthetic_groups(tmp_path: Path) -> None:
+    """By default a photo shows all four groups, the thematic one unpooled, in LLaVA's own chat format."""
+    folder = save_llava(tmp_path / "llava", tied=(False, False))
+    processor = AestheticMLLMProcessor.from_llava_pretrained(folder)
+    model = AestheticMLLMForConditionalGeneration.from_llava_pretrained(
+        folder, processor, hidden_size=16, num_attention_heads=2, intermediate_size=32
+    )
+    assert processor.num_group_tokens == {"low": 8, "middle": 8, "high": 8, "thematic": 16}
+    prompt = processor.rating_prompt()
+    assert prompt.startswith("USER: <image>\n") and prompt.endswith("ASSISTANT: The aesthetic quality of this photo is")
+    output = model(**processor.rating_inputs(scene(70, 50)))
+    assert output.image_hidden_states.shape == (1, 40, 32)
+    assert torch.isfinite(output.logits).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"vision_feature_layer": [-2, -1]}, "vision_feature_layer"),
+        ({"vision_feature_select_strategy": "full"}, "vision_feature_select_strategy"),
+    ],
+)
+def test_llavas_that_would_not_stay_themselves_are_refused(options: dict, message: str, tmp_path: Path, processor: Any) -> None:
+    """Several projected layers, or a class token among the photo's tokens, have no counterpart here."""
+    folder = save_llava(tmp_path, tied=(False, False), **options)
+    with pytest.raises(ValueError, match=message):
+        AestheticMLLMForConditionalGeneration.from_llava_pretrained(folder, processor)

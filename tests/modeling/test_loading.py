@@ -1,100 +1,187 @@
-"""A checkpoint is loaded whole, or not at all."""
+"""Doors of a checkpoint: what opens it, what each gives, and what is refused."""
 
+import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText
 
 from aesthetic_mllm import (
     AestheticMLLMConfig,
     AestheticMLLMForConditionalGeneration,
     AestheticMLLMModel,
-    AestheticMLLMProcessor,
     CheckpointError,
+    MultiScaleFeatureAlignmentConfig,
 )
+from aesthetic_mllm.modeling.configuration_aesthetic_mllm import TOKEN_GROUPS
 from photo_files import scene
-from tiny_models import tiny_model
+from tiny_models import LANGUAGE_MODELS, TOWERS, tiny_model
+
+WEIGHT = "model.multi_modal_projector.qformers.low.queries"
+
+
+@pytest.fixture(scope="module")
+def inputs(processor: Any) -> dict[str, torch.Tensor]:
+    return processor.rating_inputs([scene(60, 40), scene(30, 50)])
 
 
 @pytest.fixture
-def folder(tmp_path: Path, processor: AestheticMLLMProcessor) -> Path:
-    tiny_model("efficientnet_lite", "llama", processor).save_pretrained(tmp_path)
-    return tmp_path
+def changed(checkpoint: Path, tmp_path: Path) -> Callable[[Callable[[dict], Any]], Path]:
+    """The checkpoint with its weights changed."""
+
+    def change(how: Callable[[dict], Any]) -> Path:
+        folder = shutil.copytree(checkpoint, tmp_path / "changed")
+        weights = load_file(folder / "model.safetensors")
+        how(weights)
+        save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+        return folder
+
+    return change
 
 
-def change(folder: Path, name: str, weight: torch.Tensor | None) -> None:
-    weights = load_file(folder / "model.safetensors")
-    weights.pop(name, None)
-    if weight is not None:
-        weights[name] = weight
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-
-
-NAME = "model.multi_modal_projector.qformers.low.queries"
-
-
+@pytest.mark.parametrize("door", [AestheticMLLMForConditionalGeneration, AestheticMLLMModel])
 @pytest.mark.parametrize(
-    ("name", "weight"),
-    [(NAME, None), ("model.surprise.weight", torch.zeros(2)), (NAME, torch.zeros(1, 2, 3))],
+    ("how", "named"),
+    [
+        (lambda weights: weights.pop(WEIGHT), "qformers.low.queries"),
+        (lambda weights: weights.update({"model.multi_modal_projector.stray": torch.ones(1)}), "multi_modal_projector.stray"),
+        (lambda weights: weights.update({WEIGHT: weights[WEIGHT][..., :-1].clone()}), "qformers.low.queries"),
+    ],
     ids=["missing", "unexpected", "misshapen"],
 )
-def test_a_wrong_weight_is_an_error_that_names_it(folder: Path, name: str, weight: torch.Tensor | None) -> None:
-    """Missing, unexpected and misshapen weights stop the loading, in both doors."""
-    change(folder, name, weight)
-    for door in (AestheticMLLMForConditionalGeneration, AestheticMLLMModel):
-        with pytest.raises(CheckpointError, match=name.removeprefix("model.").replace(".", r"\.")):
-            door.from_pretrained(folder)
+def test_weights_that_do_not_fit_are_an_error(changed: Any, door: Any, how: Callable, named: str) -> None:
+    """A weight that is missing, unknown or of another shape is never made up or left out; the message names it and the folder."""
+    folder = changed(how)
+    with pytest.raises(CheckpointError) as error:
+        door.from_pretrained(folder)
+    assert named in str(error.value) and str(folder) in str(error.value)
 
 
-def test_only_safetensors_load(folder: Path) -> None:
-    """A pickled checkpoint is refused, because loading one can run code."""
+def test_only_safetensors_load(checkpoint: Path, tmp_path: Path) -> None:
+    """A pickled checkpoint, which could run code, is refused, also when it is asked for."""
+    folder = shutil.copytree(checkpoint, tmp_path / "pickled")
     torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
     (folder / "model.safetensors").unlink()
-    with pytest.raises(OSError, match="safetensors"):
-        AestheticMLLMForConditionalGeneration.from_pretrained(folder)
+    for options in ({}, {"use_safetensors": False}):
+        with pytest.raises(OSError, match="safetensors"):
+            AestheticMLLMForConditionalGeneration.from_pretrained(folder, **options)
 
 
-def test_dtype_and_device_are_the_callers(folder: Path) -> None:
-    """dtype="auto" is the stored one, another is what was asked for; device_map="auto" works."""
-    AestheticMLLMForConditionalGeneration.from_pretrained(folder).bfloat16().save_pretrained(folder)
-    load = AestheticMLLMForConditionalGeneration.from_pretrained
-    assert load(folder, dtype="auto", device_map="auto").dtype == torch.bfloat16
-    assert load(folder, dtype=torch.float32).dtype == torch.float32
+def test_loading_info_is_given_to_who_asks(checkpoint: Path) -> None:
+    """`output_loading_info=True` works as in transformers, and a good checkpoint has nothing to report."""
+    model, info = AestheticMLLMForConditionalGeneration.from_pretrained(checkpoint, output_loading_info=True)
+    assert isinstance(model, AestheticMLLMForConditionalGeneration)
+    assert not info["missing_keys"] and not info["unexpected_keys"]
 
 
-def test_the_headless_door_gives_embeddings(folder: Path, processor: AestheticMLLMProcessor) -> None:
-    """AutoModel's class gives tokens [N, T, D] and an embedding [N, D] for each group, equal to the whole model's."""
-    pixels = processor.image_processor([scene(), scene(40, 90)], return_tensors="pt")
-    model = AestheticMLLMModel.from_pretrained(folder).eval()
-    whole = AestheticMLLMForConditionalGeneration.from_pretrained(folder).eval()
-    with torch.inference_mode():
-        output, features = model(**pixels), whole.get_image_features(**pixels)
-    assert output.image_hidden_states.shape == (2, processor.num_image_tokens, 32)
-    assert len(features.pooler_output) == 2 and features.pooler_output[0].shape == (processor.num_image_tokens, 32)
-    for group in ("low", "middle", "high", "thematic"):
-        embedding = getattr(output, f"{group}_embeds")
-        assert embedding.shape == (2, 32)
-        assert torch.allclose(embedding, getattr(features, f"{group}_embeds"), atol=1e-6)
+def test_dtype_auto_is_the_stored_dtype(nano: Any, tmp_path: Path) -> None:
+    """A checkpoint stored in bfloat16 loads as such with dtype="auto", and as float32 when that is asked for."""
+    loaded = AestheticMLLMForConditionalGeneration.from_pretrained(_saved_as(nano, torch.bfloat16, tmp_path), dtype="auto")
+    assert {weight.dtype for weight in loaded.parameters()} == {torch.bfloat16}
+    wide = AestheticMLLMForConditionalGeneration.from_pretrained(tmp_path, dtype=torch.float32)
+    assert {weight.dtype for weight in wide.parameters()} == {torch.float32}
 
 
-def test_input_mistakes_are_named(folder: Path, processor: AestheticMLLMProcessor) -> None:
-    """A prompt without placeholders, two photos for one place, or no input at all is an error that says so."""
-    model = AestheticMLLMForConditionalGeneration.from_pretrained(folder)
-    inputs = dict(processor.rating_inputs(scene()))
-    with pytest.raises(ValueError, match="no placeholder"):
-        model(**inputs | {"input_ids": torch.tensor([[9, 9]]), "attention_mask": None})
-    with pytest.raises(ValueError, match="exactly one"):
-        model()
-    features = model.get_image_features(inputs["pixel_values"], inputs["image_sizes"])
-    with pytest.raises(ValueError, match="not both"):
-        model(**inputs, mm_encoder_outputs={"image": features})
+def _saved_as(model: Any, dtype: torch.dtype, folder: Path) -> Path:
+    copy = type(model)(model.config).to(dtype)
+    copy.load_state_dict(model.state_dict())
+    copy.save_pretrained(folder)
+    return folder
 
 
-def test_configuration_survives_saving(tmp_path: Path) -> None:
-    """A configuration with every part set comes back equal; wrong placeholders are refused."""
-    config = AestheticMLLMConfig(alignment_config={"hidden_size": 64, "thematic_grid": None, "feature_layers": None})
+@torch.inference_mode()
+def test_device_map_auto(nano: Any, checkpoint: Path, inputs: Any) -> None:
+    """Accelerate's placement changes no logit."""
+    placed = AestheticMLLMForConditionalGeneration.from_pretrained(checkpoint, dtype="auto", device_map="auto").eval()
+    assert torch.allclose(placed(**inputs.to(placed.device)).logits.cpu(), nano(**inputs).logits, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_sharded_checkpoints_load(nano: Any, tmp_path: Path, inputs: Any) -> None:
+    """Several weight files are as good as one."""
+    nano.save_pretrained(tmp_path, max_shard_size="50KB")
+    assert len(list(tmp_path.glob("*.safetensors"))) > 1
+    loaded = AestheticMLLMForConditionalGeneration.from_pretrained(tmp_path).eval()
+    assert torch.equal(loaded(**inputs).logits, nano(**inputs).logits)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("language", LANGUAGE_MODELS)
+def test_auto_model_gives_embeddings(processor: Any, tmp_path: Path, inputs: Any, language: str) -> None:
+    """AutoModel's door: photos alone give embeddings of the documented shapes; with a prompt also the language model's states,
+    those that the head of the whole model reads."""
+    whole = tiny_model("clip", language, processor)
+    whole.save_pretrained(tmp_path)
+    model = AutoModel.from_pretrained(tmp_path).eval()
+    assert isinstance(model, AestheticMLLMModel)
+    width, count = whole.config.text_config.hidden_size, processor.num_image_tokens
+    photos = {name: inputs[name] for name in ("pixel_values", "image_sizes")}
+    output = model(**photos)
+    assert output.image_hidden_states.shape == (2, count, width)
+    assert output.last_hidden_state is None
+    first = 0
+    for group in TOKEN_GROUPS:
+        tokens = output.image_hidden_states[:, first : first + processor.num_group_tokens[group]]
+        assert output[f"{group}_embeds"].shape == (2, width)
+        assert torch.allclose(output[f"{group}_embeds"], tokens.mean(1), atol=1e-6)
+        first += processor.num_group_tokens[group]
+    features = model.get_image_features(**photos)
+    assert [tuple(tokens.shape) for tokens in features.pooler_output] == [(count, width)] * 2
+    assert torch.equal(torch.stack(features.pooler_output), output.image_hidden_states)
+    states = model(**inputs).last_hidden_state
+    assert states.shape == (*inputs["input_ids"].shape, width)
+    assert torch.allclose(whole.lm_head(states), whole(**inputs).logits, atol=1e-5)
+
+
+def test_each_auto_class_gives_its_class(checkpoint: Path) -> None:
+    """A saved checkpoint says by itself what it is."""
+    assert type(AutoConfig.from_pretrained(checkpoint)) is AestheticMLLMConfig
+    assert type(AutoModelForImageTextToText.from_pretrained(checkpoint)) is AestheticMLLMForConditionalGeneration
+
+
+@pytest.mark.parametrize("language", LANGUAGE_MODELS)
+@pytest.mark.parametrize("tower", TOWERS)
+def test_configuration_survives_saving(processor: Any, tmp_path: Path, tower: str, language: str) -> None:
+    """Saved, loaded and saved again, the file is the same, byte for byte; sub-configurations come back as their own classes."""
+    config = AestheticMLLMConfig(
+        vision_config=TOWERS[tower],
+        text_config=LANGUAGE_MODELS[language],
+        alignment_config={"thematic_grid": 2, "num_query_tokens": {"low": 1, "middle": 2, "high": 3}},
+        group_token_ids=processor.group_token_ids,
+    )
     config.save_pretrained(tmp_path)
-    assert AestheticMLLMConfig.from_pretrained(tmp_path).to_dict() == config.to_dict()
-    with pytest.raises(ValueError, match="placeholder id of its own"):
-        AestheticMLLMConfig(group_token_ids={"low": 1, "middle": 1, "high": 2, "thematic": 3})
+    before = (tmp_path / "config.json").read_text()
+    loaded = AestheticMLLMConfig.from_pretrained(tmp_path)
+    loaded.save_pretrained(tmp_path)
+    assert (tmp_path / "config.json").read_text() == before
+    assert type(loaded.vision_config) is type(TOWERS[tower]) and type(loaded.text_config) is type(LANGUAGE_MODELS[language])
+    assert type(loaded.alignment_config) is MultiScaleFeatureAlignmentConfig
+    assert loaded.image_token_id == processor.image_token_id
+    assert loaded.tie_word_embeddings == LANGUAGE_MODELS[language].tie_word_embeddings
+    assert json.loads(before)["model_type"] == "aesthetic_mllm"
+
+
+@pytest.mark.parametrize("ids", [{"low": 1}, dict.fromkeys(TOKEN_GROUPS, 7)])
+def test_each_group_needs_a_placeholder_of_its_own(ids: dict) -> None:
+    """Groups without a placeholder, or with a shared one, could not be told apart."""
+    with pytest.raises(ValueError, match="group_token_ids"):
+        AestheticMLLMConfig(group_token_ids=ids)
+
+
+def test_exactly_one_prompt(nano: Any) -> None:
+    """No input at all, or ids and embeddings at once, is an error that says so."""
+    ids = torch.tensor([[9, 9]])
+    for inputs in ({}, {"input_ids": ids, "inputs_embeds": nano.get_input_embeddings()(ids)}):
+        with pytest.raises(ValueError, match="exactly one of input_ids and inputs_embeds"):
+            nano(**inputs)
+
+
+def test_unknown_parts_are_named() -> None:
+    """A sub-configuration of a type that nobody registered is refused by name."""
+    with pytest.raises(ValueError, match="no_such_tower"):
+        AestheticMLLMConfig(vision_config={"model_type": "no_such_tower"})

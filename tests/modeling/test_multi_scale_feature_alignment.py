@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
+from transformers.models.blip_2.modeling_blip_2 import Blip2QFormerMultiHeadAttention
 
 from aesthetic_mllm import MultiScaleFeatureAlignmentConfig
 from aesthetic_mllm.modeling.configuration_aesthetic_mllm import QUERY_GROUPS, TOKEN_GROUPS
@@ -162,3 +163,19 @@ def test_levels_cannot_be_left_out(options: dict) -> None:
     """Each level needs queries, and layers are named for all groups or for none."""
     with pytest.raises(ValueError, match="must"):
         MultiScaleFeatureAlignmentConfig(**options)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("masked", [False, True])
+def test_cross_attention_equals_blip2s(masked: bool) -> None:
+    """Computed in the cheaper order, cross-attention gives what BLIP-2's own module gives with the same weights."""
+    qformer = alignment().qformers["low"].qformer
+    ours = qformer.encoder.layer[0].crossattention.attention
+    theirs = Blip2QFormerMultiHeadAttention(qformer.config, is_cross_attention=True).eval()
+    theirs.load_state_dict(ours.state_dict())
+    assert type(ours) is not type(theirs)
+    queries, cells = torch.randn(2, 3, 16), torch.randn(2, 30, 16)
+    mask = torch.rand(2, 1, 1, 30) > 0.5 if masked else None
+    seen = ours(queries, encoder_hidden_states=cells, encoder_attention_mask=mask)[0]
+    expected = theirs(queries, encoder_hidden_states=cells, encoder_attention_mask=mask)[0]
+    assert torch.allclose(seen, expected, atol=1e-5)

@@ -45,7 +45,9 @@ def test_every_token_comes_to_its_place(batch: list) -> None:
     present = [group for group in TOKEN_GROUPS if any(group in groups for groups in photos)]
     # a value tells the photo, the group and the token's number
     tokens = {
-        group: torch.tensor([[[100.0 * photo + 10 * IDS[group] + k] for k in range(COUNTS[group])] for photo in range(len(photos))])
+        group: torch.tensor(
+            [[[100.0 * photo + 10 * IDS[group] + k] for k in range(COUNTS[group])] for photo in range(len(photos))]
+        )
         for group in present
     }
     embeds = torch.full((len(rows), length, 1), -1.0)
@@ -83,7 +85,10 @@ def test_groups_are_switched_off_photo_by_photo(nano: Any, processor: Any) -> No
 def test_groups_that_no_prompt_shows_are_not_computed(nano: Any, processor: Any) -> None:
     """With thematic tokens alone no Q-Former runs, and the output says that there are no such embeddings."""
     ran: list[Any] = []
-    hooks = [qformer.register_forward_hook(lambda *args: ran.append(args)) for qformer in nano.model.multi_modal_projector.qformers.values()]
+    hooks = [
+        qformer.register_forward_hook(lambda *args: ran.append(args))
+        for qformer in nano.model.multi_modal_projector.qformers.values()
+    ]
     output = nano.model(**sample(processor, processor.image_placeholders(["thematic"]) + " good", 1))
     for hook in hooks:
         hook.remove()
@@ -127,3 +132,32 @@ def test_features_can_be_computed_beforehand(nano: Any, processor: Any) -> None:
     assert torch.allclose(nano(**inputs).logits, later, atol=1e-6)
     with pytest.raises(ValueError, match="not both"):
         nano(**inputs, mm_encoder_outputs={"image": features})
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("options", [{"do_sample": True, "top_k": 1, "num_return_sequences": 3}, {"num_beams": 3}])
+def test_several_sequences_of_a_prompt_see_its_photos(nano: Any, processor: Any, options: dict) -> None:
+    """Generating several sequences for prompts of one and two photos gives each the photos of its own prompt, in order."""
+    photos = [scene(90, 40), scene(33, 80).point(lambda value: 255 - value), scene(64, 64)]
+    image = processor.image_token
+    text = [f"{image} fair {image} excellent", f"{image} is good"]
+    batch = processor(images=photos, text=text, padding=True, return_tensors="pt")
+    options |= {"max_new_tokens": 6, "return_dict_in_generate": True, "output_logits": True}
+    seen = nano.generate(**batch, **options)
+    rows = len(seen.logits[0]) // 2  # of each prompt
+    for index, chosen in enumerate((photos[:2], photos[2:])):
+        alone = processor(images=chosen, text=[text[index]], return_tensors="pt")
+        expected = nano.generate(**alone, **options)
+        # random models often repeat one word whatever they see, so the first step's logits tell more than the words
+        assert torch.allclose(seen.logits[0][index * rows : (index + 1) * rows], expected.logits[0], atol=1e-5)
+        returned = len(expected.sequences)
+        assert torch.equal(seen.sequences[index * returned : (index + 1) * returned, -6:], expected.sequences[:, -6:])
+    assert not torch.allclose(seen.logits[0][0], seen.logits[0][-1], atol=1e-3)
+
+
+@torch.inference_mode()
+def test_several_sequences_without_a_photo(nano: Any, processor: Any) -> None:
+    """A prompt of words alone can be answered several times too."""
+    words = processor.tokenizer(["How good is this photo?"], return_tensors="pt")
+    ids = {name: words[name] for name in ("input_ids", "attention_mask")}
+    assert len(nano.generate(**ids, max_new_tokens=3, num_beams=2, num_return_sequences=2)) == 2

@@ -13,6 +13,7 @@ from PIL import Image
 
 from ..checkpoints import embedded_checkpoint
 from ..modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGeneration
+from ..modeling.vision_tower import trim_canvas
 from ..processing.image_loading import ImageError, ImageSource
 from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
 from ..processing.rating_scale import Rating
@@ -114,7 +115,7 @@ class AestheticAssessor:
             raise ValueError(f"on_error must be 'raise' or 'return', got {on_error!r}.")
         prompt = self._prompt(question)  # an unknown question is an error before the first photo is read
 
-        def rate(pixel_values: torch.Tensor, image_sizes: torch.Tensor) -> list[Rating]:
+        def rate(pixel_values: torch.Tensor, image_sizes: torch.Tensor | None) -> list[Rating]:
             count = len(pixel_values)
             logits = self.model.level_logits(
                 self.processor.level_ids,
@@ -135,7 +136,7 @@ class AestheticAssessor:
         if isinstance(images, str | os.PathLike | bytes | Image.Image):
             images = [images]
 
-        def embed(pixel_values: torch.Tensor, image_sizes: torch.Tensor) -> list[dict[str, torch.Tensor]]:
+        def embed(pixel_values: torch.Tensor, image_sizes: torch.Tensor | None) -> list[dict[str, torch.Tensor]]:
             tokens = self.model.get_image_features(pixel_values, image_sizes).tokens
             means = {group: values.mean(dim=1).float().cpu() for group, values in tokens.items()}
             return [{group: values[index] for group, values in means.items()} for index in range(len(pixel_values))]
@@ -191,4 +192,4 @@ class AestheticAssessor:
         device = self.model.device
         pixel_values = torch.cat([pixels for pixels, _ in photos]).to(device, self.model.dtype)
         image_sizes = torch.cat([sizes for _, sizes in photos]).to(device)
-        return judge(pixel_values, image_sizes)
+        return judge(*trim_canvas(self.model.config.vision_config, pixel_values, image_sizes))

@@ -139,4 +139,6 @@ def _sub_config(config: dict | PreTrainedConfig | None, default_model_type: str)
     return CONFIG_MAPPING[model_type](**config)
 
 
+AestheticMLLMConfig.register_for_auto_class()  # shipped with the weights
+
 __all__ = ["AestheticMLLMConfig", "MultiScaleFeatureAlignmentConfig"]

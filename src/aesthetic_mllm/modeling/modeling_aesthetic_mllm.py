@@ -16,7 +16,7 @@ from transformers import (
 from transformers import initialization as init
 from transformers.utils import can_return_tuple
 
-from .checkpoint_errors import CheckpointError
+from .checkpoint_errors import CheckpointError, load_complete
 from .configuration_aesthetic_mllm import (
     QUERY_GROUPS,
     TOKEN_GROUPS,
@@ -29,7 +29,7 @@ from .model_outputs import (
     AestheticMLLMModelOutputWithPast,
 )
 from .multi_scale_feature_alignment import AestheticQFormer, MultiScaleFeatureAlignment
-from .token_placement import place_tokens, present_groups
+from .token_placement import number_photos, place_tokens, present_groups
 from .vision_tower import (
     build_vision_tower,
     default_feature_layers,
@@ -59,15 +59,6 @@ class AestheticMLLMPreTrainedModel(PreTrainedModel):
         super()._init_weights(module)
         if isinstance(module, AestheticQFormer):
             init.normal_(module.queries, std=self.config.alignment_config.initializer_range)
-
-    def enable_input_require_grads(self) -> None:
-        """Makes the language model's inputs require gradients, which adapters with activation checkpointing need.
-
-        The parent's also hooks the tower's embeddings. Pixels need no gradient, and some towers (Swin) embed to a tuple.
-        """
-        decoder = self.get_decoder()
-        decoder.enable_input_require_grads()
-        self._require_grads_hooks = decoder._require_grads_hooks
 
     def enable_input_require_grads(self) -> None:
         """Gradients for the word embeddings' output alone, which checkpointed layers of a frozen language model need.
@@ -160,11 +151,7 @@ class AestheticMLLMModel(AestheticMLLMPreTrainedModel):
             image_sizes,
             tuple(pixel_values.shape[-2:]),
         )
-        return AestheticImageFeatures(
-            pooler_output=list(torch.cat(list(tokens.values()), dim=1)),
-            tokens=tokens,
-            **{f"{group}_embeds": tokens[group].mean(dim=1) for group in tokens},
-        )
+        return _image_features(tokens)
 
     def get_placeholder_mask(self, input_ids: torch.Tensor | None, inputs_embeds: torch.Tensor) -> dict[str, torch.Tensor]:
         """Where each group's placeholders stand: a [B, L] boolean mask a group.
@@ -274,6 +261,31 @@ class AestheticMLLMForConditionalGeneration(AestheticMLLMPreTrainedModel, Genera
         rows = self.lm_head.weight[torch.as_tensor(level_ids, device=last.device)]  # [levels, D]
         return self._cap(last.float() @ rows.float().T)
 
+    def _expand_multimodal_outputs(
+        self,
+        input_ids: torch.Tensor | None,
+        mm_encoder_output: dict[str, AestheticImageFeatures],
+        expand_size: int = 1,
+        inputs_embeds: torch.Tensor | None = None,
+    ) -> dict[str, AestheticImageFeatures]:
+        """For several sequences a prompt (beams, `num_return_sequences`): each prompt's photos together, once for each of them.
+
+        The parent counts placeholders of one kind, but a photo has four here.
+        """
+        if "image" not in mm_encoder_output:
+            return mm_encoder_output
+        tokens = mm_encoder_output["image"].tokens
+        if input_ids is not None and input_ids.numel() == 0:
+            input_ids = None
+        starts, _, _ = number_photos(
+            self.model.get_placeholder_mask(input_ids, inputs_embeds),
+            {group: values.shape[1] for group, values in tokens.items()},
+        )
+        photos = torch.arange(len(next(iter(tokens.values())))).split(starts.sum(1).tolist())  # of each prompt
+        order = torch.cat([photo for photo in photos for _ in range(expand_size)])
+        expanded = {group: values[order.to(values.device)] for group, values in tokens.items()}
+        return mm_encoder_output | {"image": _image_features(expanded)}
+
     def _cap(self, logits: torch.Tensor) -> torch.Tensor:
         """Soft limit of the logits, which Gemma's configurations may ask for."""
         cap = getattr(self.config.text_config, "final_logit_softcapping", None)
@@ -294,13 +306,14 @@ class AestheticMLLMForConditionalGeneration(AestheticMLLMPreTrainedModel, Genera
 
         Raises:
             ValueError: the processor's thematic tokens are no square number, so no grid gives them.
+            CheckpointError: one of the two lacks weights.
         """
         counts = processor.num_group_tokens
         grid = math.isqrt(counts["thematic"])
         if grid * grid != counts["thematic"]:
             raise ValueError(f"The thematic group's {counts['thematic']} tokens do not form a square grid.")
         tower = load_vision_tower(vision, dtype=dtype)
-        language = AutoModelForCausalLM.from_pretrained(text, dtype=dtype)
+        language = load_complete(AutoModelForCausalLM, text, dtype=dtype)
         language.resize_token_embeddings(len(processor.tokenizer), mean_resizing=False)
         alignment = {
             "num_query_tokens": {group: counts[group] for group in QUERY_GROUPS},
@@ -333,14 +346,23 @@ class AestheticMLLMForConditionalGeneration(AestheticMLLMPreTrainedModel, Genera
             alignment: for [`MultiScaleFeatureAlignmentConfig`].
 
         Raises:
-            ValueError: the checkpoint projects several layers at once, which the thematic path does not.
+            ValueError: the checkpoint projects several layers at once, or something else than the photo's cells.
+            CheckpointError: it lacks weights.
         """
         from transformers import LlavaForConditionalGeneration  # seldom needed, slow to import
 
-        source = LlavaForConditionalGeneration.from_pretrained(llava, dtype=dtype)
+        source = load_complete(LlavaForConditionalGeneration, llava, dtype=dtype)
         layer = source.config.vision_feature_layer
         if not isinstance(layer, int):
             raise ValueError(f"{llava} projects the layers {layer} together; only a single vision_feature_layer is known.")
+        tower_weights = source.model.vision_tower.state_dict()
+        has_class_token = any(name.endswith(("class_embedding", "cls_token")) for name in tower_weights)
+        strategy = source.config.vision_feature_select_strategy
+        if has_class_token != (strategy == "default"):
+            raise ValueError(
+                f"{llava} has vision_feature_select_strategy={strategy!r} over a tower with{'' if has_class_token else 'out'} a "
+                "class token, so its visual tokens are not the photo's cells, which is all that is known here."
+            )
         source.resize_token_embeddings(len(processor.tokenizer), mean_resizing=False)
         counts = processor.num_group_tokens
         alignment = {
@@ -358,7 +380,7 @@ class AestheticMLLMForConditionalGeneration(AestheticMLLMPreTrainedModel, Genera
             group_token_ids=processor.group_token_ids,
         )
         model = cls(config).to(source.dtype)
-        model.model.vision_tower.load_state_dict(source.model.vision_tower.state_dict())
+        model.model.vision_tower.load_state_dict(tower_weights)
         thematic = model.model.multi_modal_projector.thematic
         thematic.load_state_dict(source.model.multi_modal_projector.state_dict(), strict=True)
         model._load_language(source)
@@ -419,12 +441,24 @@ class AestheticMLLMForConditionalGeneration(AestheticMLLMPreTrainedModel, Genera
         )
 
 
+def _image_features(tokens: dict[str, torch.Tensor]) -> AestheticImageFeatures:
+    return AestheticImageFeatures(
+        pooler_output=list(torch.cat(list(tokens.values()), dim=1)),
+        tokens=tokens,
+        **{f"{group}_embeds": tokens[group].mean(dim=1) for group in tokens},
+    )
+
+
 def _image_output(features: AestheticImageFeatures) -> AestheticMLLMModelOutputWithPast:
     return AestheticMLLMModelOutputWithPast(
         image_hidden_states=torch.stack(features.pooler_output),
         **{f"{group}_embeds": getattr(features, f"{group}_embeds") for group in TOKEN_GROUPS},
     )
 
+
+# What save_pretrained ships beside the weights, so that they load without this package.
+AestheticMLLMModel.register_for_auto_class("AutoModel")
+AestheticMLLMForConditionalGeneration.register_for_auto_class("AutoModelForImageTextToText")
 
 __all__ = [
     "AestheticMLLMForConditionalGeneration",

@@ -12,12 +12,51 @@ import torch
 from torch import nn
 from transformers import Blip2QFormerConfig, Blip2QFormerModel
 from transformers.activations import ACT2FN
+from transformers.models.blip_2.modeling_blip_2 import Blip2QFormerMultiHeadAttention
 
 from .configuration_aesthetic_mllm import QUERY_GROUPS, TOKEN_GROUPS, MultiScaleFeatureAlignmentConfig
 from .modeling_efficientnet_lite import photo_mask
 
 # Frequencies of the position features: up to eight periods across the photo, finer than a third of it.
 POSITION_FREQUENCIES = 4
+
+
+class FewQueriesCrossAttention(Blip2QFormerMultiHeadAttention):
+    """BLIP-2's cross-attention, computed in another order because there are few queries and many cells.
+
+    The parent projects every cell to a key and a value. Here the queries are taken through the key projection instead, and the
+    value projection follows the weighted sum: with 8 queries and 1,296 cells about an eighth of the operations, and the same
+    result. The keys' bias shifts all of a query's scores alike, so it drops out of the softmax.
+    """
+
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        encoder_hidden_states: torch.Tensor | None = None,
+        encoder_attention_mask: torch.Tensor | None = None,
+        **kwargs: object,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """[B, Nq, hidden] queries, [B, N, C] cells, mask of the cells (boolean or added) -> [B, Nq, hidden], [B, H, Nq, N]."""
+        cells = encoder_hidden_states
+        heads, size = self.num_attention_heads, self.attention_head_size
+        queries = self.query(hidden_states).unflatten(-1, (heads, size))  # [B, Nq, H, d]
+        key_weight = self.key.weight.view(heads, size, -1)  # [H, d, C]
+        queries = torch.einsum("bqhd,hdc->bhqc", queries, key_weight)
+        scores = torch.einsum("bhqc,bnc->bhqn", queries, cells) * self.scaling
+        if encoder_attention_mask is not None:
+            if encoder_attention_mask.dtype == torch.bool:
+                scores = scores.masked_fill(~encoder_attention_mask, torch.finfo(scores.dtype).min)
+            else:
+                scores = scores + encoder_attention_mask
+        weights = scores.softmax(-1)
+        dropped = nn.functional.dropout(weights, self.attention_dropout, self.training)
+        summed = torch.einsum("bhqn,bnc->bhqc", dropped, cells)
+        value_weight = self.value.weight.view(heads, size, -1)  # [H, d, C]
+        # dropped weights do not sum to 1, and neither would the parent's biased values
+        bias = self.value.bias.view(heads, size) * dropped.sum(-1).transpose(1, 2)[..., None]  # [B, Nq, H, d]
+        output = torch.einsum("bhqc,hdc->bqhd", summed, value_weight) + bias
+        return output.flatten(2), weights
 
 
 class AestheticQFormer(nn.Module):
@@ -48,6 +87,8 @@ class AestheticQFormer(nn.Module):
         self.qformer = Blip2QFormerModel._from_config(
             qformer_config, attn_implementation="eager" if wanted == "eager" else "sdpa"
         )
+        for layer in self.qformer.encoder.layer:
+            layer.crossattention.attention = FewQueriesCrossAttention(qformer_config, is_cross_attention=True)
         self.output_projection = nn.Linear(config.hidden_size, output_size)
 
     def forward(self, features: torch.Tensor, positions: torch.Tensor, padding_mask: torch.Tensor | None) -> torch.Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from transformers import MODEL_FOR_BACKBONE_MAPPING, AutoBackbone, AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
 
+from .checkpoint_errors import load_complete
 from .configuration_efficientnet_lite import EfficientNetLiteConfig
 from .modeling_efficientnet_lite import EfficientNetLiteBackbone, photo_mask
 
@@ -35,12 +36,12 @@ def load_vision_tower(name_or_path: str, **kwargs: object) -> PreTrainedModel:
     """A tower with the weights of a checkpoint; of a two-tower checkpoint (CLIP, SigLIP) the vision half."""
     config = kwargs.pop("config", None) or _load_vision_config(name_or_path)
     if config.model_type == EfficientNetLiteConfig.model_type:
-        return EfficientNetLiteBackbone.from_pretrained(name_or_path, config=config, **kwargs)
+        return load_complete(EfficientNetLiteBackbone, name_or_path, config=config, **kwargs)
     if is_pyramid(config):
         config.out_features = list(config.stage_names)
         # not AutoBackbone.from_pretrained, which asks the Hub even for a folder
-        return MODEL_FOR_BACKBONE_MAPPING[type(config)].from_pretrained(name_or_path, config=config, **kwargs)
-    return AutoModel.from_pretrained(name_or_path, config=config, **kwargs)
+        return load_complete(MODEL_FOR_BACKBONE_MAPPING[type(config)], name_or_path, config=config, **kwargs)
+    return load_complete(AutoModel, name_or_path, config=config, **kwargs)
 
 
 def _load_vision_config(name_or_path: str) -> PreTrainedConfig:
@@ -60,6 +61,24 @@ def tower_channels(config: PreTrainedConfig, layer: int) -> int:
         sizes = getattr(config, "hidden_sizes", None) or [config.embed_dim * 2**i for i in range(len(config.depths))]
         return [sizes[0], *sizes][layer]
     return config.hidden_size
+
+
+def trim_canvas(
+    config: PreTrainedConfig, pixel_values: torch.Tensor, image_sizes: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Cuts off canvas that no photo of the batch covers, where the tower is blind to it; features stay the same.
+
+    Needs the sizes' values, so it is for eager inference and not for a compiled graph.
+
+    Returns:
+        `pixel_values` [B, 3, H', W'], and `image_sizes`, or `None` when every photo fills the new canvas.
+    """
+    if config.model_type != EfficientNetLiteConfig.model_type:
+        return pixel_values, image_sizes
+    step = config.feature_strides[-1]
+    height, width = (-(-side // step) * step for side in image_sizes.amax(0).tolist())
+    filled = bool((image_sizes == torch.tensor([height, width], device=image_sizes.device)).all())
+    return pixel_values[..., :height, :width], None if filled else image_sizes
 
 
 def default_feature_layers(config: PreTrainedConfig) -> dict[str, int]:

@@ -152,4 +152,6 @@ def _to_uint8(values: np.ndarray) -> np.ndarray:
     return values.squeeze(-1) if values.shape[-1] == 1 else values
 
 
+AestheticMLLMImageProcessor.register_for_auto_class()  # shipped with the weights
+
 __all__ = ["AestheticMLLMImageProcessor"]

@@ -80,7 +80,7 @@ class AestheticMLLMProcessor(ProcessorMixin):
         self.image_token = self.group_tokens["thematic"]
         self.image_token_id = tokenizer.convert_tokens_to_ids(self.image_token)
         # every placeholder is an image token to whoever asks for token types
-        self.image_ids = [tokenizer.convert_tokens_to_ids(token) for token in self.group_tokens.values()]
+        self.image_token_ids = [tokenizer.convert_tokens_to_ids(token) for token in self.group_tokens.values()]
         self.level_ids = rating_scale.level_ids(tokenizer)
         super().__init__(image_processor, tokenizer, chat_template=chat_template or CHAT_TEMPLATE)
 
@@ -101,6 +101,18 @@ class AestheticMLLMProcessor(ProcessorMixin):
 
     def replace_image_token(self, image_inputs: Mapping[str, Any], image_idx: int, **kwargs: Any) -> str:
         return self.image_placeholders()
+
+    def _check_special_mm_tokens(self, text: list[str], text_inputs: Mapping[str, Any], modalities: list[str]) -> None:
+        super()._check_special_mm_tokens(text, text_inputs, modalities)
+        # the parent counts the thematic placeholders; truncation on the left cuts the other groups first
+        for token, token_id in zip(self.group_tokens.values(), self.image_token_ids, strict=True):
+            wanted = [sample.count(token) for sample in text]
+            found = [list(ids).count(token_id) for ids in text_inputs["input_ids"]]
+            if found != wanted:
+                raise ValueError(
+                    f"The prompts hold {wanted} placeholders {token}, but {found} are left after truncation. Do not truncate, "
+                    "or raise max_length."
+                )
 
     def _get_num_multimodal_tokens(self, image_sizes: Any = None, **kwargs: Any) -> MultiModalData:
         if image_sizes is None:
@@ -201,5 +213,7 @@ def _pad_like_end(tokenizer: Any, end_of_turn: str) -> None:
     if tokenizer.pad_token is None:
         tokenizer.pad_token = end_of_turn
 
+
+AestheticMLLMProcessor.register_for_auto_class()  # shipped with the weights
 
 __all__ = ["AestheticMLLMProcessor"]

@@ -108,18 +108,22 @@ class RatingScale:
         Raises:
             RatingScaleError: a word is more than one token of this tokenizer, or two words are the same token.
         """
-        pieces = {word: tokenizer.encode(word, add_special_tokens=False) for word in self.level_words}
-        split = {word: tokenizer.convert_ids_to_tokens(ids) for word, ids in pieces.items() if len(ids) != 1}
+        pieces = [tokenizer.encode(word, add_special_tokens=False) for word in self.level_words]
+        split = {
+            word: tokenizer.convert_ids_to_tokens(ids)
+            for word, ids in zip(self.level_words, pieces, strict=True)
+            if len(ids) != 1
+        }
         if split:
             raise RatingScaleError(
                 "Level words must be single tokens, but this tokenizer splits "
                 + ", ".join(f"{word!r} into {tokens}" for word, tokens in split.items())
                 + ". Choose other level_words."
             )
-        ids = [ids[0] for ids in pieces.values()]
-        if len(set(ids)) != len(ids):
-            raise RatingScaleError(f"Level words must be distinct tokens, got {dict(zip(pieces, ids, strict=True))}.")
-        return ids
+        level_ids = [ids[0] for ids in pieces]
+        if len(set(level_ids)) != len(level_ids):
+            raise RatingScaleError(f"Level words must be distinct tokens, got {self.level_words} as {level_ids}.")
+        return level_ids
 
     def read_level_logits(self, level_logits: torch.Tensor, question: str | None = None) -> list[Rating]:
         """Ratings from the level words' logits at the position after the stem.
@@ -151,12 +155,12 @@ class RatingScale:
         Raises:
             RatingScaleError: the text does not hold exactly one number of the score range.
         """
-        numbers = [float(number) for number in re.findall(r"(?<![\d.])-?\d+(?:\.\d+)?(?![\d])", text)]
-        if len(numbers) != 1 or not self.score_range[0] <= numbers[0] <= self.score_range[1]:
-            raise RatingScaleError(
-                f"The answer {text!r} is not one number from {self.score_range[0]:g} to {self.score_range[1]:g}."
-            )
-        return Rating(numbers[0], None, None, self.score_range, self.percentile(numbers[0], question))
+        low, high = self.score_range
+        numbers = re.findall(r"-?\d+(?:\.\d+)*", text)
+        score = float(numbers[0]) if len(numbers) == 1 and numbers[0].count(".") < 2 else math.nan
+        if not low <= score <= high:
+            raise RatingScaleError(f"The answer {text!r} is not one number from {low:g} to {high:g}.")
+        return Rating(score, None, None, self.score_range, self.percentile(score, question))
 
     def write_decimal(self, mean: float) -> str:
         """The answer that `read_decimal` reads, with the one decimal of the paper."""

@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 from trl import SFTTrainer
 
@@ -12,10 +13,10 @@ from .rating_config import RatingConfig
 
 
 class RatingTrainer(SFTTrainer):
-    """SFTTrainer plus a soft level loss and a rank loss at the rating position; the tower stays frozen.
+    """SFTTrainer whose losses look at the answer alone: its words, the level word's distribution, and the order of photos.
 
-    TRL's trainers bypass the model's own `forward` (fused head), so the states at the rating position are taken by a hook on
-    the backbone, in the same pass.
+    The tower stays frozen. Prompts are padded on the left, so answers stand at the end of every row, and the language model's
+    head runs over these few positions only; TRL's fused head, which a CPU runs over all of them, is not used.
 
     Args:
         model: an [`AestheticMLLMForConditionalGeneration`].
@@ -34,11 +35,6 @@ class RatingTrainer(SFTTrainer):
         self.level_ids = processing_class.level_ids
         self.level_loss = SoftLevelLoss(self.level_ids)
         self.rank_loss = RankFidelityLoss(args.rank_label_std)
-        self._states: torch.Tensor | None = None
-        model.model.register_forward_hook(self._keep_states)
-
-    def _keep_states(self, module: nn.Module, inputs: Any, output: Any) -> None:
-        self._states = output.last_hidden_state
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """AdamW with a learning rate of its own for the alignment module."""
@@ -60,16 +56,21 @@ class RatingTrainer(SFTTrainer):
         self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         inputs = dict(inputs)
+        labels = inputs.pop("labels")
         targets = {name: inputs.pop(name) for name in ("level_targets", "level_positions", "mean_targets", "rank_groups")}
-        result = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        text_loss, outputs = result if return_outputs else (result, None)
-        # with num_items_in_batch the parent leaves gradient accumulation to the loss
-        steps = self.current_gradient_accumulation_steps if num_items_in_batch is not None else 1
-        level_loss, rank_loss = self.rating_losses(**targets)
+        # from the position that predicts the first word of the longest answer
+        first = int((labels != -100).any(0).nonzero()[0]) - 1
+        outputs = model(**inputs, use_cache=False, logits_to_keep=labels.shape[1] - first)
+        logits = outputs.logits.float()  # [B, K, V]
+        text_loss = F.cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, first + 1 :].flatten(), ignore_index=-100)
+        level_loss, rank_loss = self.rating_losses(logits, targets.pop("level_positions") - first, **targets)
         loss = (
             self.args.text_loss_weight * text_loss
-            + (self.args.level_loss_weight * level_loss + self.args.rank_loss_weight * rank_loss) / steps
+            + self.args.level_loss_weight * level_loss
+            + self.args.rank_loss_weight * rank_loss
         )
+        if num_items_in_batch is not None:  # then the trainer leaves gradient accumulation to the loss
+            loss = loss / self.current_gradient_accumulation_steps
         mode = "train" if self.model.training else "eval"
         for name, value in (("text_loss", text_loss), ("level_loss", level_loss), ("rank_loss", rank_loss)):
             self._metrics[mode][name].append(value.item())
@@ -77,19 +78,18 @@ class RatingTrainer(SFTTrainer):
 
     def rating_losses(
         self,
-        level_targets: torch.Tensor,
+        logits: torch.Tensor,
         level_positions: torch.Tensor,
+        level_targets: torch.Tensor,
         mean_targets: torch.Tensor,
         rank_groups: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Soft level and rank loss of the batch whose states the hook has kept; shapes as in [`RatingCollator`]."""
+        """Soft level and rank loss of a batch: logits [B, K, V], positions [B] in them (negative: no level word is asked),
+        the rest as in [`RatingCollator`]."""
         rated = level_positions >= 0
-        states = self._states[rated, level_positions[rated]]  # [R, D]
-        self._states = None
         if not rated.any():
-            return states.sum(), states.sum()
-        head = self.model.get_output_embeddings()
-        logits = head(states).float()  # [R, V]
+            return logits.sum() * 0, logits.sum() * 0
+        logits = logits[rated, level_positions[rated]]  # [R, V]
         probabilities = logits[:, self.level_ids].softmax(-1)
         scores = self.level_scores.to(logits.device)
         means = probabilities @ scores

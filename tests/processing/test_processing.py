@@ -1,0 +1,160 @@
+"""The processor: prompts, placeholders, chat format."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from aesthetic_mllm import AestheticMLLMImageProcessor, AestheticMLLMProcessor, ImageError, RatingScale, RatingScaleError
+from aesthetic_mllm.modeling.configuration_aesthetic_mllm import TOKEN_GROUPS
+from aesthetic_mllm.processing.processing_aesthetic_mllm import DEFAULT_GROUP_TOKENS
+from aesthetic_mllm.processing.rating_scale import RatingQuestion
+from photo_files import png_bytes, scene
+from tiny_models import CANVAS, tiny_processor
+
+
+def test_groups_are_the_models_in_the_models_order(processor: AestheticMLLMProcessor) -> None:
+    """The two rooms, which may not import each other, agree on the groups and their order."""
+    assert tuple(DEFAULT_GROUP_TOKENS) == TOKEN_GROUPS == tuple(processor.group_tokens)
+    tokens = processor.tokenizer.tokenize(processor.image_placeholders())
+    assert tokens == ["<low>"] * 8 + ["<middle>"] * 8 + ["<high>"] * 8 + ["<image>"] * 9
+    assert processor.image_placeholders(["high"]) == "<high>" * 8
+
+
+def test_saved_and_loaded_asks_the_same(processor: AestheticMLLMProcessor, tmp_path: Path) -> None:
+    """Prompts, scale, placeholders and canvas come back from the files as they were."""
+    processor.save_pretrained(tmp_path)
+    loaded = AestheticMLLMProcessor.from_pretrained(tmp_path)
+    for question in processor.rating_scale.questions:
+        assert loaded.rating_prompt_ids(question) == processor.rating_prompt_ids(question)
+    assert loaded.rating_scale == processor.rating_scale
+    assert loaded.image_processor.to_dict() == processor.image_processor.to_dict()
+    assert loaded.group_token_ids == processor.group_token_ids
+
+
+def test_rating_inputs_are_the_processors_own(processor: AestheticMLLMProcessor) -> None:
+    """The short way to a rating prompt gives the ids and pixels of the general call, for several photos at once."""
+    photos = [scene(), scene(30, 80)]
+    short = processor.rating_inputs(photos, "quality")
+    general = processor(images=photos, text=[processor.rating_prompt("quality")] * 2, return_tensors="pt")
+    assert set(short) == set(general)
+    assert all(torch.equal(short[name], general[name]) for name in short)
+    assert processor.rating_inputs(photos[0])["input_ids"].shape[0] == 1
+
+
+def test_every_photo_has_the_announced_tokens(processor: AestheticMLLMProcessor) -> None:
+    """Servers ask for the number of tokens before they see a photo; it is the number that the prompt then holds."""
+    announced = processor._get_num_multimodal_tokens(image_sizes=[(10, 90), (500, 300)])
+    inputs = processor(images=[scene(90, 40), scene()], text="<image> and <image>", return_tensors="pt")
+    found = torch.isin(inputs["input_ids"], torch.tensor(list(processor.group_token_ids.values()))).sum()
+    assert announced.num_image_tokens == [processor.num_image_tokens] * 2
+    assert announced.num_image_patches == [1, 1]
+    assert found == sum(announced.num_image_tokens)
+
+
+def test_chat_marks_the_assistants_words(processor: AestheticMLLMProcessor) -> None:
+    """The template's generation marks cover the assistant's words and end of turn, and nothing else."""
+    messages = [
+        {"role": "user", "content": [{"type": "image", "image": scene()}, {"type": "text", "text": "How good?"}]},
+        {"role": "assistant", "content": [{"type": "text", "text": "It is fair."}]},
+        {"role": "user", "content": "And now?"},
+        {"role": "assistant", "content": "Still fair."},
+    ]
+    inputs = processor.apply_chat_template(messages, tokenize=True, return_dict=True, return_assistant_tokens_mask=True)
+    ids, mask = torch.tensor(inputs["input_ids"])[0], torch.tensor(inputs["assistant_masks"])[0].bool()
+    assert processor.tokenizer.decode(ids[mask]) == "It is fair.<|im_end|>Still fair.<|im_end|>"
+
+
+def test_prompt_ends_with_the_stem(processor: AestheticMLLMProcessor) -> None:
+    """The level word is the next token: the prompt ends with the stem and no space, in the assistant's turn."""
+    prompt = processor.rating_prompt("quality")
+    assert prompt.endswith("<|im_start|>assistant\nThe technical quality of this photo is")
+    assert prompt.count(processor.image_token) == 1
+
+
+@pytest.mark.parametrize(("side", "length"), [("right", 10), ("right", 30), ("left", 27), ("left", 30)])
+def test_truncation_never_cuts_a_photo(side: str, length: int) -> None:
+    """A length limit that would cut placeholders is an error, also where it cuts exactly one group; one that spares them is not."""
+    processor = tiny_processor()
+    processor.tokenizer.truncation_side = side
+    call = {"images": scene(), "text": ["<image> is good"], "truncation": True}
+    with pytest.raises(ValueError, match="truncat"):
+        processor(**call, max_length=length)
+    whole = len(processor(**call)["input_ids"][0])
+    if side == "right":
+        assert len(processor(**call, max_length=whole - 1)["input_ids"][0]) == whole - 1
+
+
+def test_switched_off_groups_have_no_placeholders(processor: AestheticMLLMProcessor) -> None:
+    """A group of no tokens leaves no trace in the prompt."""
+    small = AestheticMLLMProcessor(
+        AestheticMLLMImageProcessor(canvas_size=CANVAS), processor.tokenizer, num_group_tokens={"low": 4, "thematic": 0}
+    )
+    ids = small.rating_prompt_ids()
+    assert ids.count(small.group_token_ids["low"]) == 4 == small.num_image_tokens
+    assert not {small.group_token_ids[group] for group in ("middle", "high", "thematic")} & set(ids)
+
+
+def test_photos_come_as_files_too(processor: AestheticMLLMProcessor, tmp_path: Path) -> None:
+    """Paths and bytes give the pixels of the image they hold; one that cannot be read is a typed error with its name."""
+    (tmp_path / "a.png").write_bytes(png_bytes(scene()))
+    expected = processor.rating_inputs(scene())["pixel_values"]
+    for source in (tmp_path / "a.png", str(tmp_path / "a.png"), png_bytes(scene())):
+        assert torch.equal(processor.rating_inputs(source)["pixel_values"], expected)
+    path = str(tmp_path / "a.png")
+    assert torch.equal(processor(images=[path], text=[processor.rating_prompt()], return_tensors="pt")["pixel_values"], expected)
+    with pytest.raises(ImageError, match="missing.png"):
+        processor(images=[str(tmp_path / "missing.png")], text=[processor.rating_prompt()])
+
+
+def test_photos_of_a_batch_are_counted_by_prompt(processor: AestheticMLLMProcessor) -> None:
+    """Prompts with different numbers of photos share a batch; shorter ones are padded on the left, where no rating is read."""
+    inputs = processor(
+        images=[scene(90, 40), scene(), scene(30, 50)],
+        text=["<image> and <image> good", "<image> fair"],
+        padding=True,
+        return_tensors="pt",
+    )
+    placeholders = torch.isin(inputs["input_ids"], torch.tensor(list(processor.group_token_ids.values())))
+    assert placeholders.sum(1).tolist() == [2 * processor.num_image_tokens, processor.num_image_tokens]
+    assert inputs["image_sizes"].tolist() == [[28, 64], [43, 64], [64, 38]]
+    assert inputs["attention_mask"][:, -1].tolist() == [1, 1] and inputs["attention_mask"][:, 0].tolist() == [1, 0]
+
+
+def test_every_placeholder_is_an_image_token_to_servers(processor: AestheticMLLMProcessor) -> None:
+    """Token types mark the placeholders of all four groups and nothing else."""
+    inputs = processor(images=scene(), text=["<image> is good"], return_mm_token_type_ids=True, return_tensors="pt")
+    placeholders = torch.isin(inputs["input_ids"], torch.tensor(list(processor.group_token_ids.values())))
+    assert torch.equal(inputs["mm_token_type_ids"].bool(), placeholders)
+
+
+def test_the_checkpoints_own_scale_wins(processor: AestheticMLLMProcessor, tmp_path: Path) -> None:
+    """Another scale (words, questions and their order, range, references) is saved and read back instead of the default one."""
+    questions = {
+        "quality": RatingQuestion("How sharp is this photo?", "This photo is", "A number?"),
+        "aesthetic": RatingQuestion("How good is this photo?", "The photo is", "Which number?"),
+    }
+    scale = RatingScale(
+        questions, (" poor", " fair", " good"), (0.0, 2.0, 5.0), (0.0, 5.0), references={"aesthetic": [1.0, 2.0, 4.5]}
+    )
+    AestheticMLLMProcessor(processor.image_processor, processor.tokenizer, rating_scale=scale).save_pretrained(tmp_path)
+    loaded = AestheticMLLMProcessor.from_pretrained(tmp_path)
+    assert loaded.rating_scale == scale and loaded.rating_scale.default_question == "quality"
+    assert loaded.rating_prompt().endswith("assistant\nThis photo is")
+    (rating,) = loaded.decode_ratings(torch.zeros(1, len(processor.tokenizer)), "aesthetic")
+    assert rating.mean == pytest.approx(7 / 3) and rating.score_range == (0.0, 5.0) and 50 < rating.percentile < 100
+
+
+def test_a_tokenizer_that_splits_level_words_is_refused(processor: AestheticMLLMProcessor) -> None:
+    """No processor is made, nor loaded, whose tokenizer cannot answer with one token a level; the word is named."""
+    scale = RatingScale(level_words=(" bad", " poor", " fair", " good", " magnificent"))
+    with pytest.raises(RatingScaleError, match="' magnificent'"):
+        AestheticMLLMProcessor(processor.image_processor, processor.tokenizer, rating_scale=scale)
+
+
+def test_ratings_are_read_from_the_last_position(processor: AestheticMLLMProcessor) -> None:
+    """Logits of all positions, of the last one kept, or of the last one alone read the same."""
+    logits = torch.randn(2, 4, len(processor.tokenizer))
+    whole = processor.decode_ratings(logits)
+    assert whole == processor.decode_ratings(logits[:, -1:]) == processor.decode_ratings(logits[:, -1])
+    assert whole != processor.decode_ratings(logits[:, :-1])

@@ -1,0 +1,96 @@
+"""README's commands and code do what README says. (Its two installing commands are what CI itself runs.)"""
+
+import contextlib
+import io
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from aesthetic_mllm import ImageError
+from aesthetic_mllm.checkpoints import embedded_checkpoint
+from aesthetic_mllm.cli.main import main
+from photo_files import jpeg_bytes, scene
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def section(title: str) -> str:
+    found = re.search(rf"^#+ {re.escape(title)}\n(.*?)(?=^#+ |\Z)", README, re.S | re.M)
+    assert found, f"README.md has no section {title!r}"
+    return found[1]
+
+
+def code(title: str, language: str = "python") -> list[str]:
+    blocks = re.findall(rf"^```{language}\n(.*?)^```", section(title), re.S | re.M)
+    assert blocks, f"README's section {title!r} has no {language} block"
+    return blocks
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with the files that README's examples name."""
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    (tmp_path / "holiday").mkdir()
+    for name in ("a.jpg", "b.jpg", "portrait.jpg", "holiday/1.jpg", "holiday/2.jpg"):
+        (tmp_path / name).write_bytes(jpeg_bytes(scene(60 + 7 * len(name), 50)))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_python_of_a_users_first_hour(folder: Path) -> None:
+    """The blocks from rating a photo to the Auto classes run one after the other, as a reader would type them."""
+    names: dict[str, object] = {"paths": ["a.jpg", "missing.jpg"]}
+    for title in (
+        "Rate photos from Python",
+        "Photos that cannot be read",
+        "Embeddings",
+        "Through transformers' Auto classes",
+        "Without this package: `trust_remote_code`",
+    ):
+        for block in code(title):
+            exec(block, names)
+    assert names["rating"].score_range == (1.0, 10.0)
+    assert isinstance(names["results"][1], ImageError)
+    assert names["features"].low.shape == (2, 576)
+    assert names["outputs"].low_embeds.shape == (1, 576)
+    assert [rating.mean for rating in names["ratings"]] == pytest.approx(
+        [rating.mean for rating in names["assessor"].score(["a.jpg", "b.jpg"])], abs=1e-3
+    )
+
+
+def test_model_card_code_runs(folder: Path) -> None:
+    """The model card's own example rates photos."""
+    card = (ROOT / "model_card.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```python\n(.*?)^```", card, re.S | re.M)
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        exec(block.replace("path/to/this/folder", str(embedded_checkpoint())), {})
+    assert printed.getvalue().count("excellent") == 2
+
+
+def test_commands_of_the_command_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every `aesthetic-mllm` line of README ends with 0 and prints a rating for each photo."""
+    lines = [line for block in re.findall(r"^```bash\n(.*?)^```", README, re.S | re.M) for line in block.splitlines()]
+    commands = [line.split("#")[0].split(">")[0] for line in lines if line.startswith("aesthetic-mllm ")]
+    first = [step for line in lines for step in line.split(" && ") if step.startswith("aesthetic-mllm score examples")]
+    assert len(commands) >= 3 and first
+    for command in commands + first:
+        assert main(shlex.split(command)[1:]) == 0, command
+        assert capsys.readouterr().out.count("\n") >= 2, command
+
+
+@pytest.mark.parametrize("title", ["Build your own model", "From a LLaVA"])
+def test_growing_a_model(title: str, folder: Path, grown_sources: dict[str, str]) -> None:
+    """The blocks that grow a model run; checkpoints of the Hub are stood in for by tiny ones."""
+    (block,) = code(title)
+    for hub_id, local in grown_sources.items():
+        block = block.replace(hub_id, local)
+    names: dict[str, object] = {}
+    exec("from aesthetic_mllm import AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor\n" + block, names)
+    with torch.inference_mode():
+        logits = names["model"](**names["processor"].rating_inputs("a.jpg")).logits
+    assert len(names["processor"].decode_ratings(logits)) == 1
