@@ -85,6 +85,10 @@ def test_every_door_with_and_without_the_package(embedded: bool, tmp_path: Path,
         "from transformers import AutoConfig, AutoProcessor, AutoModelForImageTextToText; import aesthetic_mllm",
         "from aesthetic_mllm import AestheticMLLMProcessor; from transformers import AutoConfig, AutoModel",
         "from aesthetic_mllm import AestheticMLLMForConditionalGeneration; from transformers import AutoConfig",
+        # modules of transformers that the package's own models are made of, and inner modules of the package, first
+        "import aesthetic_mllm; from transformers import Blip2QFormerModel, LlamaForCausalLM, CLIPVisionModel",
+        "from aesthetic_mllm.modeling.multi_scale_feature_alignment import MultiScaleFeatureAlignment",
+        "from aesthetic_mllm.processing.rating_scale import RatingScale; from transformers import AutoImageProcessor",
     ],
 )
 def test_registration_in_any_order_of_imports(imports: str) -> None:

@@ -14,6 +14,7 @@ from aesthetic_mllm import ImageError
 from aesthetic_mllm.checkpoints import embedded_checkpoint
 from aesthetic_mllm.cli.main import main
 from photo_files import jpeg_bytes, scene
+from tiny_checkpoints import save_language_model, save_llava, save_siglip
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -40,6 +41,16 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).write_bytes(jpeg_bytes(scene(60 + 7 * len(name), 50)))
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def stand_ins(tmp_path: Path) -> dict[str, str]:
+    """Tiny checkpoints in the place of those of the Hub that README names."""
+    return {
+        "google/siglip2-base-patch16-256": str(save_siglip(tmp_path / "siglip2")),
+        "Qwen/Qwen3-0.6B": str(save_language_model(tmp_path / "qwen3", "qwen3")),
+        "llava-hf/llava-1.5-7b-hf": str(save_llava(tmp_path / "llava", (True, True))),
+    }
 
 
 def test_python_of_a_users_first_hour(folder: Path) -> None:
@@ -84,10 +95,10 @@ def test_commands_of_the_command_line(folder: Path, capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.parametrize("title", ["Build your own model", "From a LLaVA"])
-def test_growing_a_model(title: str, folder: Path, grown_sources: dict[str, str]) -> None:
+def test_growing_a_model(title: str, folder: Path, stand_ins: dict[str, str]) -> None:
     """The blocks that grow a model run; checkpoints of the Hub are stood in for by tiny ones."""
     (block,) = code(title)
-    for hub_id, local in grown_sources.items():
+    for hub_id, local in stand_ins.items():
         block = block.replace(hub_id, local)
     names: dict[str, object] = {}
     exec("from aesthetic_mllm import AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor\n" + block, names)

@@ -74,7 +74,7 @@ def test_prompt_ends_with_the_stem(processor: AestheticMLLMProcessor) -> None:
 
 @pytest.mark.parametrize(("side", "length"), [("right", 10), ("right", 30), ("left", 27), ("left", 30)])
 def test_truncation_never_cuts_a_photo(side: str, length: int) -> None:
-    """A length limit that would cut placeholders is an error, also where it cuts exactly one group; one that spares them is not."""
+    """A length limit that would cut placeholders is an error, also where it cuts exactly one group; another one is not."""
     processor = tiny_processor()
     processor.tokenizer.truncation_side = side
     call = {"images": scene(), "text": ["<image> is good"], "truncation": True}
