@@ -13,6 +13,7 @@ import argparse
 import json
 import logging
 import random
+import time
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from aesthetic_mllm import (
     MultiScaleFeatureAlignmentConfig,
 )
 from aesthetic_mllm.processing.rating_scale import RatingScale
+from aesthetic_mllm.trainers.losses.rank_fidelity import RankFidelityLoss
 from aesthetic_mllm.trainers.rating_collator import RatingCollator
 from aesthetic_mllm.trainers.rating_config import RatingConfig
 from aesthetic_mllm.trainers.rating_trainer import RatingTrainer
@@ -43,7 +45,9 @@ logger = logging.getLogger("nano.train")
 SEED = 0
 DECIMAL_SHARE = 0.05  # of the samples that ask for a number as text, the paper's form of answer
 QUALITY_GROUP, BEAUTY_GROUP, PSEUDO_GROUP = range(3)
-QUALITY_STEPS = 450  # about one and a half rounds through the photos
+WARM_ROUNDS = 3  # through the photos, without the language model
+WARM_RATE = 1e-3
+QUALITY_STEPS = 100  # with the language model, 32 photos each
 # The aesthetic stage sees each OASIS photo so often, and so many BIQ2021 photos of either question.
 BEAUTY_REPEATS, PSEUDO_PHOTOS, REPLAYED_PHOTOS = 2, 480, 480
 
@@ -84,6 +88,10 @@ def rows_of(photos: list[RatedPhoto], question: str, group: int, rng: random.Ran
     ]
 
 
+def shuffled(rows: list[Any], rng: random.Random) -> list[Any]:
+    return rng.sample(rows, len(rows))
+
+
 def pseudo_labels(quality: list[RatedPhoto], beauty: list[RatedPhoto], cache: FeatureCache) -> list[RatedPhoto]:
     """The quality photos with an aesthetic score: predicted beauty, moved by how far quality is from OASIS's usual.
 
@@ -103,6 +111,55 @@ def pseudo_labels(quality: list[RatedPhoto], beauty: list[RatedPhoto], cache: Fe
     ]
 
 
+def warm_start(
+    model: AestheticMLLMForConditionalGeneration, rows: list[dict[str, Any]], cache: FeatureCache, scale: RatingScale
+) -> None:
+    """Trains the alignment module alone on quality, with a light head in the language model's place; the head is dropped.
+
+    An eighth of the cost of a step through the language model, which then learns to read tokens that already tell something.
+    """
+    projector, start = model.model.multi_modal_projector, time.monotonic()
+    tower = CachedTower(model.config.vision_config)
+    canvas = (CANVAS, CANVAS)
+    head = torch.nn.Linear(4 * model.config.text_config.hidden_size, len(scale.level_scores))
+    ranking = RankFidelityLoss(RatingConfig.rank_label_std)
+    scores = torch.tensor(scale.level_scores)
+    weights = [*projector.parameters(), *head.parameters()]
+    optimizer = torch.optim.AdamW(weights, lr=WARM_RATE, weight_decay=0.01)
+    batches = [rows[first : first + 32] for first in range(0, len(rows) - 31, 32)]
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, WARM_RATE, total_steps=len(batches), pct_start=0.1)
+    device = next(projector.parameters()).device
+    projector.train()
+    for step, batch in enumerate(batches):
+        inputs = {name: value.to(device) for name, value in cache.pixels(batch).items()}
+        targets = torch.tensor([scale.level_distribution(row["mean"], row["std"]) for row in batch], device=device)
+        labels = torch.tensor([row["mean"] for row in batch], device=device)
+        with torch.autocast(device.type, torch.bfloat16):
+            maps = tower(inputs["pixel_values"]).feature_maps
+            groups = {group: maps[layer].permute(0, 2, 3, 1) for group, layer in model.model.feature_layers.items()}
+            tokens = projector(groups, inputs["image_sizes"], canvas)
+            logits = head(torch.cat([values.mean(1) for values in tokens.values()], dim=1))
+        shares = logits.float().softmax(-1)
+        means = shares @ scores
+        stds = (shares @ scores.square() - means.square()).clamp(min=1e-6).sqrt()
+        level_loss = -(targets * logits.float().log_softmax(-1)).sum(-1).mean()
+        loss = level_loss + ranking(means, stds, labels, torch.zeros_like(labels))
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(weights, 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        schedule.step()
+        if step % 50 == 0:
+            logger.info(
+                "warm start: step %d of %d, %.0f s, level loss %.3f, loss %.3f",
+                step,
+                len(batches),
+                time.monotonic() - start,
+                level_loss.item(),
+                loss.item(),
+            )
+
+
 def train(
     model: AestheticMLLMForConditionalGeneration,
     processor: AestheticMLLMProcessor,
@@ -120,7 +177,7 @@ def train(
         num_train_epochs=1,
         per_device_train_batch_size=32,
         lr_scheduler_type="cosine",
-        warmup_steps=50,
+        warmup_steps=0.1,  # a share of all steps
         weight_decay=0.01,
         bf16=True,
         use_cpu=not torch.cuda.is_available(),
@@ -173,9 +230,11 @@ def main() -> None:
 
     if arguments.stage == "quality":
         model, processor = fresh_model(arguments.work)
-        rows = rows_of(quality * 3, "quality", QUALITY_GROUP, rng)
+        warm = [row for _ in range(WARM_ROUNDS) for row in shuffled(rows_of(quality, "quality", QUALITY_GROUP, rng), rng)]
+        warm_start(model, warm, cache, scale)
+        rows = rows_of(quality, "quality", QUALITY_GROUP, rng)
         target = arguments.work / "quality"
-        train(model, processor, rows, cache, target, max_steps=arguments.steps)
+        train(model, processor, rows, cache, target, max_steps=arguments.steps, learning_rate=1e-4, alignment_learning_rate=3e-4)
         save(model, processor, target)
         return
 
@@ -188,7 +247,7 @@ def main() -> None:
     rows += rows_of(rng.sample(pseudo, PSEUDO_PHOTOS), "aesthetic", PSEUDO_GROUP, rng)
     rows += rows_of(rng.sample(quality, REPLAYED_PHOTOS), "quality", QUALITY_GROUP, rng)
     target = arguments.work / ("final" if arguments.fold is None else f"fold{arguments.fold}")
-    train(model, processor, rows, cache, target, learning_rate=2e-5, alignment_learning_rate=2e-4)
+    train(model, processor, rows, cache, target, learning_rate=5e-5, alignment_learning_rate=2e-4)
     save(model, processor, target)
 
 

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import shutil
+from collections.abc import Callable
 from typing import Any, Protocol, TextIO
 
 COLUMNS = ("path", "question", "mean", "std", "distribution", "score_range", "error")
@@ -34,7 +35,8 @@ def rating_row(path: str, question: str | None, result: Any) -> dict[str, Any]:
 
 def writer(form: str, stream: TextIO) -> RowWriter:
     """The writer of one of `FORMATS`."""
-    return {"table": TableWriter, "json": JsonWriter, "csv": CsvWriter}[form](stream)
+    writers: dict[str, Callable[[TextIO], RowWriter]] = {"table": TableWriter, "json": JsonWriter, "csv": CsvWriter}
+    return writers[form](stream)
 
 
 class JsonWriter:

@@ -52,7 +52,7 @@ class MultiScaleFeatureAlignmentConfig(PreTrainedConfig):
     hidden_dropout_prob: float = 0.1
     attention_probs_dropout_prob: float = 0.1
     layer_norm_eps: float = 1e-6
-    initializer_range: float = 0.02
+    initializer_range: float = 0.06  # keeps the variance at width 256; BLIP-2's 0.02 is for 768
     num_query_tokens: dict[str, int] | None = None
     thematic_grid: int | None = 3
     thematic_norm: bool = True

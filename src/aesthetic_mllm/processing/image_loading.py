@@ -5,6 +5,7 @@ import os
 import warnings
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 ImageSource = str | os.PathLike | bytes | Image.Image
@@ -119,10 +120,10 @@ def _open(source: str | os.PathLike | bytes, name: str) -> Image.Image:
 def _flatten(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
     """Any mode to RGB, L or CMYK (what a colour profile may be about), transparency over the background."""
     if image.mode.startswith("I") or image.mode == "F":
-        low, high = image.getextrema()
-        if image.mode == "F" or low < 0 or high > 65_535:
-            raise ValueError(f"pixel values {low} to {high} of mode {image.mode} have no known range")
-        return image.convert("I").point(lambda value: value / 257).convert("L")
+        values = np.asarray(image, np.float64)
+        if image.mode == "F" or values.min() < 0 or values.max() > 65_535:
+            raise ValueError(f"pixel values {values.min():g} to {values.max():g} of mode {image.mode} have no known range")
+        return Image.fromarray((values / 257).round().astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         rgba = image.convert("RGBA")
         canvas = Image.new("RGBA", rgba.size, (*background, 255))

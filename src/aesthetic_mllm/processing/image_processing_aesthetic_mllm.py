@@ -89,11 +89,12 @@ class AestheticMLLMImageProcessor(BaseImageProcessor):
             return [self.fetch_images(image) for image in image_url_or_urls]
         return self.read(image_url_or_urls)
 
-    def read(self, image: ImageSource) -> Image.Image:
-        """The photo as an RGB image, no larger than is of use."""
+    def read(self, image: ImageSource | Any) -> Image.Image:
+        """The photo (or the array that a pipeline made of it) as an RGB image, no larger than is of use."""
         if isinstance(image, np.ndarray) or hasattr(image, "numpy"):
             image = Image.fromarray(_to_uint8(np.asarray(image)))
-        photo = load_image(image, min_size=(self.canvas_size, self.canvas_size), background=tuple(self.background_color))
+        red, green, blue = self.background_color
+        photo = load_image(image, min_size=(self.canvas_size, self.canvas_size), background=(red, green, blue))
         short, long = sorted(photo.size)
         if short < self.min_side:
             raise UnsuitableImageError(
