@@ -1,0 +1,59 @@
+"""What the model and its parts return."""
+
+from dataclasses import dataclass
+
+import torch
+from transformers import Cache
+from transformers.modeling_outputs import BaseModelOutputWithPast, BaseModelOutputWithPooling, ModelOutput
+
+
+@dataclass
+class AestheticImageFeatures(BaseModelOutputWithPooling):
+    """Visual tokens of a batch of photos, in the language model's width D.
+
+    Args:
+        pooler_output (`list[torch.Tensor]`):
+            For each photo its tokens as they enter the language model, [T, D]; T = all groups' tokens.
+        tokens (`dict[str, torch.Tensor]`):
+            For each group its tokens [N, T_group, D].
+        low_embeds, middle_embeds, high_embeds, thematic_embeds (`torch.Tensor` [N, D], *optional*):
+            Mean of a group's tokens: one embedding a photo and level. `None` for a group that is switched off.
+    """
+
+    tokens: dict[str, torch.Tensor] | None = None
+    low_embeds: torch.Tensor | None = None
+    middle_embeds: torch.Tensor | None = None
+    high_embeds: torch.Tensor | None = None
+    thematic_embeds: torch.Tensor | None = None
+
+
+@dataclass
+class AestheticMLLMModelOutputWithPast(BaseModelOutputWithPast):
+    """Output of [`AestheticMLLMModel`].
+
+    Args:
+        last_hidden_state (`torch.Tensor` [B, L, D]):
+            States of the language model's last layer.
+        image_hidden_states (`torch.Tensor` [N, T, D], *optional*):
+            The photos' visual tokens, groups in the order low, middle, high, thematic.
+        low_embeds, middle_embeds, high_embeds, thematic_embeds (`torch.Tensor` [N, D], *optional*):
+            Each group's mean token, as in [`AestheticImageFeatures`].
+    """
+
+    image_hidden_states: torch.Tensor | None = None
+    low_embeds: torch.Tensor | None = None
+    middle_embeds: torch.Tensor | None = None
+    high_embeds: torch.Tensor | None = None
+    thematic_embeds: torch.Tensor | None = None
+
+
+@dataclass
+class AestheticMLLMCausalLMOutputWithPast(ModelOutput):
+    """Output of [`AestheticMLLMForConditionalGeneration`]; logits are [B, L or logits_to_keep, vocabulary]."""
+
+    loss: torch.Tensor | None = None
+    logits: torch.Tensor | None = None
+    past_key_values: Cache | None = None
+    hidden_states: tuple[torch.Tensor, ...] | None = None
+    attentions: tuple[torch.Tensor, ...] | None = None
+    image_hidden_states: torch.Tensor | None = None

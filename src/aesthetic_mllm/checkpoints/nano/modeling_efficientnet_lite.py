@@ -1,0 +1,124 @@
+"""EfficientNet-Lite vision tower: convolutions only, blind to a canvas's padding.
+
+Architecture: EfficientNet (Tan & Le 2019, arXiv:1905.11946) in its Lite form (no squeeze-and-excitation, ReLU6).
+Batch normalisation is folded into the convolutions, because the tower is used frozen: fewer operations, and nothing in it
+can depend on the batch.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from transformers import PreTrainedModel
+from transformers import initialization as init
+from transformers.modeling_outputs import BackboneOutput
+
+from .configuration_efficientnet_lite import EfficientNetLiteConfig
+
+
+class EfficientNetLiteConv(nn.Conv2d):
+    """A convolution padded as TensorFlow's SAME for even inputs, which is how the public weights were trained.
+
+    A stride-2 kernel of size k then sees (k-2)//2 cells before the photo and k//2 after it.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int = 1, groups: int = 1):
+        super().__init__(in_channels, out_channels, kernel, stride, padding=kernel // 2 if stride == 1 else 0, groups=groups)
+        self.pads = ((kernel - 2) // 2, kernel // 2) * 2 if stride == 2 else None
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return super().forward(input if self.pads is None else F.pad(input, self.pads))
+
+
+class EfficientNetLiteBlock(nn.Module):
+    """Inverted residual: 1x1 expansion, depthwise convolution, 1x1 projection, and the input added where shapes agree."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int, expansion: int):
+        super().__init__()
+        width = in_channels * expansion
+        self.expand = EfficientNetLiteConv(in_channels, width, 1) if expansion != 1 else None
+        self.depthwise = EfficientNetLiteConv(width, width, kernel, stride, groups=width)
+        self.project = EfficientNetLiteConv(width, out_channels, 1)
+        self.residual = stride == 1 and in_channels == out_channels
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+        h = x if self.expand is None else F.relu6(self.expand(x), inplace=True)
+        # Zero cells are what the convolution would see beyond the photo's edge, had the photo no padding.
+        h = h if mask is None else h * mask
+        h = self.project(F.relu6(self.depthwise(h), inplace=True))
+        return x + h if self.residual else h
+
+
+class EfficientNetLiteBackbone(PreTrainedModel):
+    """EfficientNet-Lite without its classifier; gives one feature map a stage."""
+
+    config: EfficientNetLiteConfig
+    config_class = EfficientNetLiteConfig
+    base_model_prefix = "vision_tower"
+    main_input_name = "pixel_values"
+    input_modalities = ("image",)
+    _no_split_modules = ["EfficientNetLiteBlock"]
+
+    def __init__(self, config: EfficientNetLiteConfig):
+        super().__init__(config)
+        self.stem = EfficientNetLiteConv(config.num_channels, config.stem_channels, 3, stride=2)
+        self.stages = nn.ModuleList()
+        channels = config.stem_channels
+        for out_channels, depth, kernel, stride, expansion in zip(
+            config.stage_channels,
+            config.stage_depths,
+            config.stage_kernels,
+            config.stage_strides,
+            config.stage_expansions,
+            strict=True,
+        ):
+            stage = nn.ModuleList()
+            for index in range(depth):
+                stage.append(EfficientNetLiteBlock(channels, out_channels, kernel, stride if index == 0 else 1, expansion))
+                channels = out_channels
+            self.stages.append(stage)
+        self.post_init()
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        if isinstance(module, nn.Conv2d):  # keep the variance of the signal through ReLU6 (He et al. 2015)
+            init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
+            if module.bias is not None:
+                init.zeros_(module.bias)
+
+    def forward(self, pixel_values: torch.Tensor, image_sizes: torch.Tensor | None = None, **kwargs: object) -> BackboneOutput:
+        """Features of a batch of letterboxed photos.
+
+        Args:
+            pixel_values: [B, 3, H, W], normalised; H and W multiples of the overall stride; zeros outside the photo.
+            image_sizes: [B, 2], height and width in pixels of each photo's rectangle at the canvas's top left.
+                `None`: the photo fills the canvas. Cells outside the rectangle are zeroed before every spatial
+                convolution, so a larger canvas gives the same features. They hold arbitrary values in the output.
+
+        Returns:
+            `BackboneOutput` whose `feature_maps` hold one [B, C_s, H/stride_s, W/stride_s] tensor a stage.
+        """
+        height, width = pixel_values.shape[-2:]
+        x = F.relu6(self.stem(pixel_values.contiguous(memory_format=torch.channels_last)))
+        stride, masks = 2, {}
+        feature_maps = []
+        for stage in self.stages:
+            for block in stage:
+                if stride not in masks:
+                    masks[stride] = photo_mask(image_sizes, height // stride, width // stride, stride, x)
+                x = block(x, masks[stride])
+                stride *= block.depthwise.stride[0]
+            feature_maps.append(x)
+        return BackboneOutput(feature_maps=tuple(feature_maps))
+
+
+def photo_mask(image_sizes: torch.Tensor | None, rows: int, columns: int, stride: int, like: torch.Tensor) -> torch.Tensor | None:
+    """1 for cells that begin inside the photo, else 0: [B, 1, rows, columns] in `like`'s dtype and device."""
+    if image_sizes is None:
+        return None
+    inside_y = torch.arange(rows, device=like.device) * stride < image_sizes[:, :1]  # [B, rows]
+    inside_x = torch.arange(columns, device=like.device) * stride < image_sizes[:, 1:]  # [B, columns]
+    return (inside_y[:, None, :, None] & inside_x[:, None, None, :]).to(like.dtype)
+
+
+__all__ = ["EfficientNetLiteBackbone"]

@@ -1,0 +1,219 @@
+"""The processor: photos and text in, model inputs out; and what the model answers, back into ratings."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from transformers import AutoImageProcessor, AutoProcessor, AutoTokenizer, BatchFeature, ProcessorMixin
+from transformers.processing_utils import MultiModalData
+
+from .image_processing_aesthetic_mllm import AestheticMLLMImageProcessor
+from .rating_scale import Rating, RatingScale
+
+# Groups in the order in which they enter the language model, as in modeling/.
+DEFAULT_GROUP_TOKENS = {"low": "<low>", "middle": "<middle>", "high": "<high>", "thematic": "<image>"}
+DEFAULT_NUM_GROUP_TOKENS = {"low": 8, "middle": 8, "high": 8, "thematic": 9}
+TURN_TOKENS = ("<|im_start|>", "<|im_end|>")
+
+# ChatML. Photos stand where the message names them; the assistant's words and the end of its turn are what trainers with an
+# assistant-only loss learn from.
+CHAT_TEMPLATE = """\
+{%- for message in messages -%}
+{{- '<|im_start|>' + message['role'] + '\\n' -}}
+{%- set content -%}
+{%- if message['content'] is string -%}
+{{- message['content'] -}}
+{%- else -%}
+{%- for item in message['content'] -%}
+{%- if item['type'] == 'image' -%}{{- '<image>' -}}{%- elif item['type'] == 'text' -%}{{- item['text'] -}}{%- endif -%}
+{%- endfor -%}
+{%- endif -%}
+{%- endset -%}
+{%- if message['role'] == 'assistant' -%}
+{%- generation -%}{{- content + '<|im_end|>' -}}{%- endgeneration -%}
+{%- else -%}
+{{- content + '<|im_end|>' -}}
+{%- endif -%}
+{{- '\\n' -}}
+{%- endfor -%}
+{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\\n' -}}{%- endif -%}
+"""
+
+
+class AestheticMLLMProcessor(ProcessorMixin):
+    """Image processor, tokenizer and rating scale in one; all saved with the checkpoint.
+
+    Args:
+        image_processor ([`AestheticMLLMImageProcessor`]): makes `pixel_values` and `image_sizes`.
+        tokenizer: the language model's, with the groups' placeholders as tokens.
+        chat_template (`str`, *optional*): default ChatML with `{% generation %}` around the assistant's turn.
+        rating_scale ([`RatingScale`] or its dictionary, *optional*): questions, level words, scores.
+        group_tokens (`dict[str, str]`, *optional*): placeholder of each group of visual tokens. The thematic one also
+            stands for a whole photo in a prompt.
+        num_group_tokens (`dict[str, int]`, *optional*): how many tokens of each group a photo gets, in this order; 0
+            switches a group off.
+
+    Raises:
+        RatingScaleError: the level words are not distinct single tokens of this tokenizer.
+    """
+
+    def __init__(
+        self,
+        image_processor: Any = None,
+        tokenizer: Any = None,
+        chat_template: str | None = None,
+        rating_scale: RatingScale | Mapping[str, Any] | None = None,
+        group_tokens: Mapping[str, str] | None = None,
+        num_group_tokens: Mapping[str, int] | None = None,
+        **kwargs: Any,
+    ):
+        if rating_scale is None:
+            rating_scale = RatingScale()
+        elif isinstance(rating_scale, Mapping):
+            rating_scale = RatingScale.from_dict(rating_scale)
+        self.rating_scale = rating_scale
+        # in the order in which the groups enter the language model, which a saved file with sorted keys has lost
+        group_tokens = group_tokens or DEFAULT_GROUP_TOKENS
+        num_group_tokens = num_group_tokens or DEFAULT_NUM_GROUP_TOKENS
+        self.group_tokens = {group: group_tokens[group] for group in DEFAULT_GROUP_TOKENS}
+        self.num_group_tokens = {group: num_group_tokens.get(group, 0) for group in DEFAULT_GROUP_TOKENS}
+        self.image_token = self.group_tokens["thematic"]
+        self.image_token_id = tokenizer.convert_tokens_to_ids(self.image_token)
+        # every placeholder is an image token to whoever asks for token types
+        self.image_token_ids = [tokenizer.convert_tokens_to_ids(token) for token in self.group_tokens.values()]
+        self.level_ids = rating_scale.level_ids(tokenizer)
+        super().__init__(image_processor, tokenizer, chat_template=chat_template or CHAT_TEMPLATE)
+
+    @property
+    def group_token_ids(self) -> dict[str, int]:
+        """Id of each group's placeholder, for the model's configuration."""
+        return {group: self.tokenizer.convert_tokens_to_ids(token) for group, token in self.group_tokens.items()}
+
+    @property
+    def num_image_tokens(self) -> int:
+        """Visual tokens of one photo; the same for every photo."""
+        return sum(self.num_group_tokens.values())
+
+    def image_placeholders(self, groups: Sequence[str] | None = None) -> str:
+        """The placeholders of one photo, low, middle, high, thematic, or of some of its groups."""
+        chosen = self.num_group_tokens if groups is None else groups
+        return "".join(token * self.num_group_tokens[group] for group, token in self.group_tokens.items() if group in chosen)
+
+    def replace_image_token(self, image_inputs: Mapping[str, Any], image_idx: int, **kwargs: Any) -> str:
+        return self.image_placeholders()
+
+    def _check_special_mm_tokens(self, text: list[str], text_inputs: Mapping[str, Any], modalities: list[str]) -> None:
+        super()._check_special_mm_tokens(text, text_inputs, modalities)
+        # the parent counts the thematic placeholders; truncation on the left cuts the other groups first
+        for token, token_id in zip(self.group_tokens.values(), self.image_token_ids, strict=True):
+            wanted = [sample.count(token) for sample in text]
+            found = [list(ids).count(token_id) for ids in text_inputs["input_ids"]]
+            if found != wanted:
+                raise ValueError(
+                    f"The prompts hold {wanted} placeholders {token}, but {found} are left after truncation. Do not truncate, "
+                    "or raise max_length."
+                )
+
+    def _get_num_multimodal_tokens(self, image_sizes: Any = None, **kwargs: Any) -> MultiModalData:
+        if image_sizes is None:
+            return MultiModalData()
+        count = len(image_sizes)
+        return MultiModalData(num_image_tokens=[self.num_image_tokens] * count, num_image_patches=[1] * count)
+
+    def rating_prompt(self, question: str | None = None) -> str:
+        """The whole prompt that asks for a rating of one photo and ends with the answer stem."""
+        asked = self.rating_scale.question(question)
+        return self.assistant_prompt(asked.prompt) + asked.stem
+
+    def assistant_prompt(self, text: str) -> str:
+        """A photo and a text of the user in the checkpoint's chat format, up to where the assistant's words begin."""
+        content = [{"type": "image"}, {"type": "text", "text": text}]
+        prompt = self.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False)
+        # templates that end with "ASSISTANT:" leave the space to the answer
+        return prompt if prompt[-1].isspace() else prompt + " "
+
+    def rating_prompt_ids(self, question: str | None = None) -> list[int]:
+        """Token ids of `rating_prompt`, the placeholders already as many as the photo has tokens."""
+        text = self.rating_prompt(question).replace(self.image_token, self.image_placeholders())
+        return self.tokenizer(text)["input_ids"]
+
+    def rating_inputs(self, images: Any, question: str | None = None) -> BatchFeature:
+        """Model inputs that ask one question of each photo.
+
+        Args:
+            images: one photo or a list of them: path, bytes or `PIL.Image.Image`.
+            question: a key of `rating_scale.questions`; default the first.
+
+        Returns:
+            `input_ids` and `attention_mask` [B, L], `pixel_values` [B, 3, H, W], `image_sizes` [B, 2] as torch tensors. The
+            rating is read from the logits of the last position.
+        """
+        pixels = self.image_processor(images, return_tensors="pt")
+        ids = torch.tensor([self.rating_prompt_ids(question)] * len(pixels["pixel_values"]))
+        return BatchFeature({"input_ids": ids, "attention_mask": torch.ones_like(ids), **pixels})
+
+    def decode_ratings(self, logits: torch.Tensor, question: str | None = None) -> list[Rating]:
+        """Ratings from the model's logits [B, L, V] or [B, V] at the last position."""
+        last = logits[:, -1] if logits.ndim == 3 else logits
+        return self.rating_scale.read_level_logits(last[:, self.level_ids], question)
+
+    def to_dict(self) -> dict[str, Any]:
+        return super().to_dict() | {"rating_scale": self.rating_scale.to_dict()}
+
+    @classmethod
+    def from_vision_text_pretrained(cls, vision: str, text: str, **kwargs: Any) -> "AestheticMLLMProcessor":
+        """A processor for a model grown from a vision tower and a language model.
+
+        The tokenizer gets the placeholders, and ChatML's turn tokens where it lacks them; the canvas and the normalisation
+        are the tower's own.
+
+        Args:
+            vision, text: names or folders of the two checkpoints.
+            kwargs: for `__init__`.
+        """
+        tokenizer = AutoTokenizer.from_pretrained(text)
+        tokens = kwargs.get("group_tokens", DEFAULT_GROUP_TOKENS)
+        tokenizer.add_special_tokens({"additional_special_tokens": [*TURN_TOKENS, *tokens.values()]})
+        _pad_like_end(tokenizer, end_of_turn=TURN_TOKENS[1])
+        source = AutoImageProcessor.from_pretrained(vision, backend="pil")
+        size = source.size
+        canvas = size.get("shortest_edge") or max(size["height"], size["width"])
+        image_processor = AestheticMLLMImageProcessor(
+            canvas_size=canvas, image_mean=list(source.image_mean), image_std=list(source.image_std)
+        )
+        return cls(image_processor, tokenizer, **kwargs)
+
+    @classmethod
+    def from_llava_pretrained(cls, llava: str, **kwargs: Any) -> "AestheticMLLMProcessor":
+        """A processor for a model grown from a LLaVA checkpoint; its image policy and chat template are kept.
+
+        Args:
+            llava: name or folder of a `LlavaForConditionalGeneration` checkpoint with its processor.
+            kwargs: for `__init__`; `num_group_tokens` without aesthetic groups gives LLaVA's own prompts.
+        """
+        source = AutoProcessor.from_pretrained(llava, backend="pil")
+        tokens = {**DEFAULT_GROUP_TOKENS, "thematic": source.image_token}
+        source.tokenizer.add_special_tokens({"additional_special_tokens": list(tokens.values())})
+        policy = source.image_processor
+        image_processor = AestheticMLLMImageProcessor(
+            canvas_size=policy.crop_size["height"],
+            resize_mode="clip",
+            image_mean=list(policy.image_mean),
+            image_std=list(policy.image_std),
+        )
+        cells = (policy.crop_size["height"] // source.patch_size) ** 2
+        kwargs.setdefault("num_group_tokens", DEFAULT_NUM_GROUP_TOKENS | {"thematic": cells})
+        kwargs.setdefault("chat_template", source.chat_template)
+        return cls(image_processor, source.tokenizer, group_tokens=tokens, **kwargs)
+
+
+def _pad_like_end(tokenizer: Any, end_of_turn: str) -> None:
+    """Left padding, which a rating read at the last position needs; and a padding token where the tokenizer has none."""
+    tokenizer.padding_side = "left"
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = end_of_turn
+
+
+AestheticMLLMProcessor.register_for_auto_class()  # shipped with the weights
+
+__all__ = ["AestheticMLLMProcessor"]

@@ -1,0 +1,246 @@
+"""How a rating is asked for, which words can answer, and how an answer becomes a number."""
+
+import math
+import re
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+
+
+class RatingScaleError(ValueError):
+    """A rating scale that does not fit its tokenizer, a question it does not know, or an answer that is no rating."""
+
+
+@dataclass(frozen=True)
+class Rating:
+    """A judgement of one photo.
+
+    Args:
+        mean: expected score, in `score_range`.
+        std: standard deviation of the score in the same unit, or `None` where the answer gives only a number.
+        distribution: probability of each level word, worst first; sums to 1. `None` where the answer gives only a number.
+        score_range: worst and best score that there is.
+        percentile: share in percent (0 to 100) of the checkpoint's reference photos with a lower mean; `None` where the
+            checkpoint stores no reference for the question.
+    """
+
+    mean: float
+    std: float | None
+    distribution: dict[str, float] | None
+    score_range: tuple[float, float]
+    percentile: float | None = None
+
+
+@dataclass(frozen=True)
+class RatingQuestion:
+    """One thing that can be rated.
+
+    Args:
+        prompt: what the user asks after the photo.
+        stem: how the answer begins; the level word is the next token.
+        decimal_prompt: the same question asked for a number, which the model answers as text ("6.5.").
+    """
+
+    prompt: str
+    stem: str
+    decimal_prompt: str
+
+
+DEFAULT_QUESTIONS = {
+    "aesthetic": RatingQuestion(
+        prompt="How would you rate the aesthetic quality of this photo?",
+        stem="The aesthetic quality of this photo is",
+        decimal_prompt="Can you give me the aesthetic score?",  # the paper's wording
+    ),
+    "quality": RatingQuestion(
+        prompt="How would you rate the technical quality of this photo?",
+        stem="The technical quality of this photo is",
+        decimal_prompt="Can you give me the quality score?",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class RatingScale:
+    """Questions, level words and their scores; saved with the processor, so that the checkpoint's text wins.
+
+    Args:
+        questions: by key; the first is the default question.
+        level_words: worst first. They carry the leading space that they have after the stem.
+        level_scores: the score of each level word, rising.
+        score_range: worst and best score; 1 to 10 is AVA's.
+        references: for a question, rising quantiles of the mean ratings of the checkpoint's reference photos.
+    """
+
+    questions: Mapping[str, RatingQuestion] = field(default_factory=lambda: dict(DEFAULT_QUESTIONS))
+    level_words: tuple[str, ...] = (" bad", " poor", " fair", " good", " excellent")
+    level_scores: tuple[float, ...] = (1.0, 3.25, 5.5, 7.75, 10.0)
+    score_range: tuple[float, float] = (1.0, 10.0)
+    references: Mapping[str, Sequence[float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if len(self.level_words) != len(self.level_scores) or list(self.level_scores) != sorted(set(self.level_scores)):
+            raise RatingScaleError(
+                f"level_words {self.level_words} need one rising score each, got level_scores {self.level_scores}."
+            )
+
+    @property
+    def default_question(self) -> str:
+        return next(iter(self.questions))
+
+    def question(self, key: str | None = None) -> RatingQuestion:
+        """The question of a key, or the default one.
+
+        Raises:
+            RatingScaleError: this scale has no such question.
+        """
+        key = key or self.default_question
+        if key not in self.questions:
+            raise RatingScaleError(f"Unknown question {key!r}; this checkpoint answers {', '.join(self.questions)}.")
+        return self.questions[key]
+
+    def level_ids(self, tokenizer: Any) -> list[int]:
+        """Token of each level word, worst first.
+
+        Raises:
+            RatingScaleError: a word is more than one token of this tokenizer, or two words are the same token.
+        """
+        pieces = [tokenizer.encode(word, add_special_tokens=False) for word in self.level_words]
+        split = {
+            word: tokenizer.convert_ids_to_tokens(ids)
+            for word, ids in zip(self.level_words, pieces, strict=True)
+            if len(ids) != 1
+        }
+        if split:
+            raise RatingScaleError(
+                "Level words must be single tokens, but this tokenizer splits "
+                + ", ".join(f"{word!r} into {tokens}" for word, tokens in split.items())
+                + ". Choose other level_words."
+            )
+        level_ids = [ids[0] for ids in pieces]
+        if len(set(level_ids)) != len(level_ids):
+            raise RatingScaleError(f"Level words must be distinct tokens, got {self.level_words} as {level_ids}.")
+        return level_ids
+
+    def read_level_logits(self, level_logits: torch.Tensor, question: str | None = None) -> list[Rating]:
+        """Ratings from the level words' logits at the position after the stem.
+
+        Args:
+            level_logits: [B, levels], any float dtype; computed in float64.
+            question: whose reference the percentile is taken from.
+        """
+        self.question(question)
+        if level_logits.ndim != 2 or level_logits.shape[1] != len(self.level_words):
+            raise RatingScaleError(
+                f"Expected logits [B, {len(self.level_words)}] of the level words, got {list(level_logits.shape)}."
+            )
+        scores = torch.tensor(self.level_scores, dtype=torch.float64)
+        probabilities = level_logits.detach().to("cpu", torch.float64).softmax(-1)  # [B, levels]
+        if not torch.isfinite(probabilities).all():
+            raise RatingScaleError("The level words' logits are not finite, so there is no rating; check the model's dtype.")
+        means = probabilities @ scores
+        stds = (probabilities @ scores.square() - means.square()).clamp(min=0).sqrt()
+        words = [word.strip() for word in self.level_words]
+        return [
+            Rating(mean, std, dict(zip(words, row, strict=True)), self.score_range, self.percentile(mean, question))
+            for mean, std, row in zip(means.tolist(), stds.tolist(), probabilities.tolist(), strict=True)
+        ]
+
+    def read_decimal(self, text: str, question: str | None = None) -> Rating:
+        """A rating from a written number, the paper's form of answer ("6.5."). It has no distribution.
+
+        Raises:
+            RatingScaleError: the text does not hold exactly one number of the score range.
+        """
+        low, high = self.score_range
+        numbers = re.findall(r"-?\d+(?:\.\d+)*", text)
+        score = float(numbers[0]) if len(numbers) == 1 and numbers[0].count(".") < 2 else math.nan
+        if not low <= score <= high:
+            raise RatingScaleError(f"The answer {text!r} is not one number from {low:g} to {high:g}.")
+        return Rating(score, None, None, self.score_range, self.percentile(score, question))
+
+    def write_decimal(self, mean: float) -> str:
+        """The answer that `read_decimal` reads, with the one decimal of the paper."""
+        return f"{mean:.1f}."
+
+    def percentile(self, mean: float, question: str | None = None) -> float | None:
+        """Share in percent of the question's reference photos that are rated lower, or `None` without a reference."""
+        quantiles = self.references.get(question or self.default_question)
+        if not quantiles:
+            return None
+        upper = bisect_left(quantiles, mean)
+        if upper == 0 or upper == len(quantiles):
+            return 0.0 if upper == 0 else 100.0
+        below, above = quantiles[upper - 1], quantiles[upper]
+        return 100 * (upper - 1 + (mean - below) / (above - below)) / (len(quantiles) - 1)
+
+    def from_range(self, value: float, source_range: tuple[float, float]) -> float:
+        """A score of another range on this scale (linear).
+
+        Raises:
+            RatingScaleError: the value lies outside its own range.
+        """
+        low, high = source_range
+        if not low <= value <= high:
+            raise RatingScaleError(f"The score {value} lies outside its range {low:g} to {high:g}.")
+        share = (value - low) / (high - low)
+        return self.score_range[0] + share * (self.score_range[1] - self.score_range[0])
+
+    def level_distribution(self, mean: float, std: float | None = None) -> list[float]:
+        """The distribution over the level words that a mean and a spread imply; its expectation is the mean.
+
+        With a spread: a normal distribution cut into the levels' bins (DeQA-Score, arXiv:2501.11561), its centre moved until
+        the expectation is right. Without one: the two neighbouring levels share the mass, which claims no spread.
+
+        Args:
+            mean: in `score_range`.
+            std: in the same unit, or `None`.
+        """
+        low, high = self.score_range
+        if not low <= mean <= high:
+            raise RatingScaleError(f"The mean {mean} lies outside {low:g} to {high:g}.")
+        scores = self.level_scores
+        if not std:
+            upper = max(1, bisect_left(scores, mean))
+            share = (mean - scores[upper - 1]) / (scores[upper] - scores[upper - 1])
+            return [share if i == upper else 1 - share if i == upper - 1 else 0.0 for i in range(len(scores))]
+        start, end = low - 10 * std - high, high + 10 * std + high
+        for _ in range(60):  # the expectation rises with the centre, so halve
+            centre = (start + end) / 2
+            masses = self._bin_masses(centre, std)
+            if sum(mass * score for mass, score in zip(masses, scores, strict=True)) < mean:
+                start = centre
+            else:
+                end = centre
+        return masses
+
+    def _bin_masses(self, centre: float, std: float) -> list[float]:
+        edges = [(a + b) / 2 for a, b in zip(self.level_scores, self.level_scores[1:], strict=False)]
+        below = [0.0, *(0.5 * math.erfc((centre - edge) / (std * math.sqrt(2))) for edge in edges), 1.0]
+        return [b - a for a, b in zip(below, below[1:], strict=False)]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The scale as plain JSON values."""
+        return {
+            "questions": {key: asdict(question) for key, question in self.questions.items()},
+            # a list keeps the order, which JSON written with sorted keys would lose
+            "question_order": list(self.questions),
+            "level_words": list(self.level_words),
+            "level_scores": list(self.level_scores),
+            "score_range": list(self.score_range),
+            "references": {key: list(values) for key, values in self.references.items()},
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "RatingScale":
+        """The inverse of `to_dict`."""
+        return cls(
+            questions={key: RatingQuestion(**values["questions"][key]) for key in values["question_order"]},
+            level_words=tuple(values["level_words"]),
+            level_scores=tuple(values["level_scores"]),
+            score_range=(values["score_range"][0], values["score_range"][1]),
+            references=values.get("references", {}),
+        )
