@@ -39,8 +39,8 @@ def main() -> None:
     }
     rater.processor.rating_scale = replace(scale, references=references)
     shutil.rmtree(arguments.target, ignore_errors=True)
-    model = AestheticMLLMForConditionalGeneration.from_pretrained(source, dtype=torch.bfloat16)
-    model.save_pretrained(arguments.target)
+    model = AestheticMLLMForConditionalGeneration.from_pretrained(source, dtype=torch.float32)
+    model.bfloat16().save_pretrained(arguments.target)
     rater.processor.save_pretrained(arguments.target)
     size = sum(path.stat().st_size for path in arguments.target.iterdir())
     print(f"{arguments.target.name}: {size / 1e6:.1f} MB")

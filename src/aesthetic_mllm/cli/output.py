@@ -63,7 +63,7 @@ class CsvWriter:
 
 
 class TableWriter:
-    """For people: mean, spread, a bar over the range, and the level words' shares as small blocks."""
+    """For people: mean, spread, a bar over the range, and the level words' shares as small blocks, the likeliest one full."""
 
     BAR = 20
 
@@ -85,7 +85,8 @@ class TableWriter:
         share = (row["mean"] - low) / (high - low)
         bar = "█" * round(share * self.BAR) + "·" * (self.BAR - round(share * self.BAR))
         std = "" if row["std"] is None else f" ±{row['std']:.1f}"
-        levels = "".join(BLOCKS[round(p * (len(BLOCKS) - 1))] for p in (row["distribution"] or {}).values())
+        shares = list((row["distribution"] or {}).values())
+        levels = "".join(BLOCKS[round(share / max(shares) * (len(BLOCKS) - 1))] for share in shares)
         print(f"{_shorten(row['path'], width):{width}}  {row['mean']:4.1f}{std}  {bar}  {levels}", file=self.stream, flush=True)
 
 

@@ -190,6 +190,6 @@ class AestheticAssessor:
     @torch.inference_mode()
     def _judge(self, photos: list[tuple[torch.Tensor, torch.Tensor]], judge: Callable[..., list[Any]]) -> list[Any]:
         device = self.model.device
-        pixel_values = torch.cat([pixels for pixels, _ in photos]).to(device, self.model.dtype)
+        pixel_values = torch.cat([pixels for pixels, _ in photos]).to(device)
         image_sizes = torch.cat([sizes for _, sizes in photos]).to(device)
         return judge(*trim_canvas(self.model.config.vision_config, pixel_values, image_sizes))

@@ -146,7 +146,8 @@ class AestheticMLLMModel(AestheticMLLMPreTrainedModel):
             image_sizes = image_sizes.to(pixel_values.device)
         layers = sorted({self.feature_layers[group] for group in groups})
         maps = tower_feature_maps(self.vision_tower, pixel_values, image_sizes, layers, **kwargs)
-        by_layer = dict(zip(layers, maps, strict=True))
+        dtype = next(self.multi_modal_projector.parameters()).dtype  # a tower may stay in float32
+        by_layer = {layer: features.to(dtype) for layer, features in zip(layers, maps, strict=True)}
         tokens = self.multi_modal_projector(
             {group: by_layer[self.feature_layers[group]] for group in groups},
             image_sizes,
