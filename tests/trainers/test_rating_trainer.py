@@ -66,6 +66,20 @@ def test_decimal_answers_are_text(processor: AestheticMLLMProcessor, rows: list[
     assert batch["level_positions"].tolist() == [-1] == batch["rank_groups"].tolist()
 
 
+def test_group_dropout_keeps_every_subset_of_groups_at_times(processor: AestheticMLLMProcessor, rows: list[dict]) -> None:
+    """With dropout a batch has one of the 14 proper subsets, the same in all of its rows; without it, all four groups."""
+
+    def groups_of(batch: dict[str, torch.Tensor]) -> frozenset[str]:
+        present = [{group for group, token in processor.group_token_ids.items() if token in ids} for ids in batch["input_ids"]]
+        assert present[0] == present[1]
+        return frozenset(present[0])
+
+    collator = RatingCollator(processor, augment=False, group_dropout=1.0)
+    seen = {groups_of(collator(rows[:2])) for _ in range(200)}
+    assert len(seen) == 14 and all(0 < len(groups) < 4 for groups in seen)
+    assert len(groups_of(RatingCollator(processor, augment=False)(rows[:2]))) == 4
+
+
 def test_augmented_shapes_do_not_tell_the_source(processor: AestheticMLLMProcessor, rows: list[dict], tmp_path: Path) -> None:
     """Photos of one shape come to the canvas in many shapes, wide and tall; without augmentation in their own."""
     Image.new("RGB", (300, 300), "red").save(tmp_path / "square.png")

@@ -1,5 +1,6 @@
 """Batches of rated photos for [`RatingTrainer`]."""
 
+import itertools
 import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -22,7 +23,9 @@ class RatingCollator:
         augment: crop photos to random shapes.
         load_pixels: rows -> `pixel_values` and `image_sizes`; default reads the photos. A recipe that caches the tower's
             features passes its own.
-        seed: of the crops.
+        group_dropout: share of batches, 0 to 1, whose photos come with only some groups of visual tokens, any subset being as
+            likely as any other. Without it a language model learns to read whichever group is easiest, and overlooks the rest.
+        seed: of the crops and of the groups kept.
     """
 
     def __init__(
@@ -30,20 +33,26 @@ class RatingCollator:
         processor: Any,
         augment: bool = True,
         load_pixels: Callable[[Sequence[Mapping[str, Any]]], dict[str, torch.Tensor]] | None = None,
+        group_dropout: float = 0.0,
         seed: int = 0,
     ):
         self.processor = processor
         self.augment = augment
         self.load_pixels = load_pixels or self._load_pixels
+        self.group_dropout = group_dropout
+        groups = [group for group, count in processor.num_group_tokens.items() if count]
+        self.whole = tuple(groups)
+        self.subsets = [subset for size in range(1, len(groups)) for subset in itertools.combinations(groups, size)]
         self.rng = random.Random(seed)
-        self.tokens: dict[tuple[str, str], list[int]] = {}
+        self.tokens: dict[tuple[str, str, tuple[str, ...]], list[int]] = {}
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
         """Batch with `input_ids`, `attention_mask`, `labels` [B, L] (-100: prompt, padding and the rated word), the photos,
         and `level_targets` [B, levels], `level_positions` [B] (where the level word is predicted; -1: not asked),
         `mean_targets` [B], `rank_groups` [B] (-1: not ranked)."""
         scale = self.processor.rating_scale
-        samples = [self._sample(row) for row in rows]
+        groups = self.rng.choice(self.subsets) if self.rng.random() < self.group_dropout else self.whole
+        samples = [self._sample(row, groups) for row in rows]
         length = max(len(ids) for ids, _, _ in samples)
         pad = self.processor.tokenizer.pad_token_id
         batch = {
@@ -68,33 +77,33 @@ class RatingCollator:
             **self.load_pixels(rows),
         }
 
-    def _sample(self, row: Mapping[str, Any]) -> tuple[list[int], list[int], int | None]:
-        """Token ids, labels, and the position that predicts the level word."""
+    def _sample(self, row: Mapping[str, Any], groups: tuple[str, ...]) -> tuple[list[int], list[int], int | None]:
+        """Token ids, labels, and the position that predicts the level word; photos come with these groups of tokens."""
         scale = self.processor.rating_scale
         asked = scale.question(row["question"])
         if row.get("decimal"):
-            prompt = self._encode("decimal", row["question"], self._expand(asked.decimal_prompt))
+            prompt = self._encode("decimal", row["question"], asked.decimal_prompt, groups)
             answer = self._plain(scale.write_decimal(row["mean"]) + self._end)
             return prompt + answer, [-100] * len(prompt) + answer, None
-        prompt = self._encode("prompt", row["question"], self._expand(asked.prompt))
-        stem = self._encode("stem", row["question"], asked.stem)
+        prompt = self._encode("prompt", row["question"], asked.prompt, groups)
+        stem = self._plain(asked.stem)
         level = max(range(len(scale.level_scores)), key=lambda i: -abs(scale.level_scores[i] - row["mean"]))
-        end = self._encode("end", "", "." + self._end)
+        end = self._plain("." + self._end)
         ids = [*prompt, *stem, self.processor.level_ids[level], *end]
         labels = [-100] * len(prompt) + [*stem, -100, *end]
         return ids, labels, len(prompt) + len(stem) - 1
-
-    def _expand(self, text: str) -> str:
-        return self.processor.assistant_prompt(text).replace(self.processor.image_token, self.processor.image_placeholders())
 
     @property
     def _end(self) -> str:
         return self.processor.tokenizer.eos_token
 
-    def _encode(self, part: str, question: str, text: str) -> list[int]:
-        key = (part, question)
+    def _encode(self, part: str, question: str, text: str, groups: tuple[str, ...]) -> list[int]:
+        """Token ids of a prompt with its photo's placeholders."""
+        key = (part, question, groups)
         if key not in self.tokens:
-            self.tokens[key] = self._plain(text)
+            placeholders = self.processor.image_placeholders(groups)
+            prompt = self.processor.assistant_prompt(text)
+            self.tokens[key] = self._plain(prompt.replace(self.processor.image_token, placeholders))
         return self.tokens[key]
 
     def _plain(self, text: str) -> list[int]:

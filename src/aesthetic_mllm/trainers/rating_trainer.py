@@ -49,6 +49,7 @@ class RatingTrainer(SFTTrainer):
                 ],
                 betas=(self.args.adam_beta1, self.args.adam_beta2),
                 weight_decay=self.args.weight_decay,
+                fused=True,
             )
         return self.optimizer
 

@@ -1,0 +1,165 @@
+"""Trains the alignment module before the language model reads it: many times cheaper than a step through both.
+
+Each group of tokens alone must tell the photo's rating, and all together what the tower saw in it: the principal components
+of its pooled features. The second needs no labels, and keeps what other questions will ask for; from ratings of quality alone
+the tokens learn to hold quality and little else (ridge regression reads beauty from them at SRCC 0.68, from the tower at 0.80).
+"""
+
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from scipy.stats import spearmanr
+from torch import nn
+
+from aesthetic_mllm import AestheticMLLMForConditionalGeneration
+from aesthetic_mllm.modeling.configuration_aesthetic_mllm import TOKEN_GROUPS
+from aesthetic_mllm.processing.rating_scale import RatingScale
+from aesthetic_mllm.trainers.losses.rank_fidelity import RankFidelityLoss
+from aesthetic_mllm.trainers.rating_config import RatingConfig
+from data import RatedPhoto
+from features import CANVAS, CachedTower, FeatureCache
+
+logger = logging.getLogger("nano.warm_start")
+
+BATCH_SIZE = 32
+LEARNING_RATE = 1e-3
+ALL = "all"  # beside the groups: their sum
+COMPONENTS = 128
+
+
+class GroupHeads(nn.Module):
+    """Reads ratings from the mean token of each group alone, and from the sum of all these readings.
+
+    A head over all groups together learns the thematic path, whose features are ready to use, and leaves the queries idle. Here
+    each group has to tell what it can.
+    """
+
+    def __init__(self, size: int, questions: list[str], levels: int):
+        super().__init__()
+        self.questions = {question: index for index, question in enumerate(questions)}
+        self.heads = nn.ModuleDict({group: nn.Linear(size, len(questions) * levels) for group in TOKEN_GROUPS})
+
+    def forward(self, tokens: dict[str, torch.Tensor], questions: list[str]) -> dict[str, torch.Tensor]:
+        """Groups of tokens [B, N, D] and each row's question -> logits [B, levels] by group and for [`ALL`]."""
+        asked = torch.tensor([self.questions[question] for question in questions])
+        rows = torch.arange(len(asked))
+        logits = {
+            group: self.heads[group](values.mean(1)).float().unflatten(1, (len(self.questions), -1))[rows, asked]
+            for group, values in tokens.items()
+        }
+        return logits | {ALL: torch.stack(list(logits.values())).sum(0)}
+
+
+class WarmStart:
+    """The alignment module of a model, and the heads that stand in for its language model.
+
+    Args:
+        model: its alignment module is trained in place.
+        cache: the tower's features of all photos.
+        photos: those to learn from; the components are theirs.
+    """
+
+    def __init__(
+        self, model: AestheticMLLMForConditionalGeneration, cache: FeatureCache, scale: RatingScale, photos: list[RatedPhoto]
+    ):
+        self.projector = model.model.multi_modal_projector
+        self.layers = model.model.feature_layers
+        self.tower = CachedTower(model.config.vision_config)
+        self.cache, self.scale = cache, scale
+        self.scores = torch.tensor(scale.level_scores)
+        self.heads = GroupHeads(model.config.text_config.hidden_size, list(scale.questions), len(scale.level_scores))
+        self.ranking = RankFidelityLoss(RatingConfig.rank_label_std)
+        self.components = dict(zip((photo.name for photo in photos), principal_components(cache.pooled_of(photos)), strict=True))
+        self.describe = nn.Linear(len(TOKEN_GROUPS) * model.config.text_config.hidden_size, COMPONENTS)
+
+    def save(self, path: Path) -> None:
+        """Alignment module and heads."""
+        parts = {"projector": self.projector, "heads": self.heads, "describe": self.describe}
+        save_file(
+            {f"{part}.{name}": value for part, module in parts.items() for name, value in module.state_dict().items()}, path
+        )
+
+    def load(self, path: Path, projector: bool = True) -> None:
+        """What `save` wrote; without `projector` the heads alone."""
+        state = load_file(path)
+        parts = {"heads": self.heads, "describe": self.describe} | ({"projector": self.projector} if projector else {})
+        for part, module in parts.items():
+            prefix = f"{part}."
+            module.load_state_dict({name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)})
+
+    def tokens(self, rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        """The groups of tokens of the rows' photos."""
+        inputs = self.cache.pixels(rows)
+        maps = self.tower(inputs["pixel_values"]).feature_maps
+        groups = {group: maps[layer].permute(0, 2, 3, 1) for group, layer in self.layers.items()}
+        return self.projector(groups, inputs["image_sizes"], (CANVAS, CANVAS))
+
+    def loss(self, rows: list[dict[str, Any]]) -> torch.Tensor:
+        """Of the ratings, and of the components of those photos that are seen whole."""
+        with torch.autocast("cpu", torch.bfloat16):
+            tokens = self.tokens(rows)
+            logits = self.heads(tokens, [row["question"] for row in rows])
+            described = self.describe(torch.cat([values.mean(1) for values in tokens.values()], dim=1)).float()
+        seen = [index for index, row in enumerate(rows) if row["view"] == 0 and row["image"] in self.components]
+        wanted = torch.tensor(np.stack([self.components[rows[index]["image"]] for index in seen]))
+        return self.rating_loss(logits, rows) + (described[seen] - wanted).square().mean()
+
+    def rating_loss(self, logits: dict[str, torch.Tensor], rows: list[dict[str, Any]]) -> torch.Tensor:
+        """Soft level and rank loss: of all groups together, and half as much of each by itself on average."""
+        targets = torch.tensor([self.scale.level_distribution(row["mean"], row["std"]) for row in rows])
+        labels = torch.tensor([row["mean"] for row in rows])
+        sources = torch.tensor([row["group"] for row in rows])
+        losses = {}
+        for group, values in logits.items():
+            shares = values.softmax(-1)
+            means = shares @ self.scores
+            stds = (shares @ self.scores.square() - means.square()).clamp(min=1e-6).sqrt()
+            level_loss = -(targets * values.log_softmax(-1)).sum(-1).mean()
+            losses[group] = level_loss + self.ranking(means, stds, labels, sources)
+        whole = losses.pop(ALL)
+        return whole + 0.5 * torch.stack(list(losses.values())).mean()
+
+    def train(self, rows: list[dict[str, Any]], learning_rate: float = LEARNING_RATE) -> None:
+        """One pass over the rows, in their order."""
+        start = time.monotonic()
+        weights = [*self.projector.parameters(), *self.heads.parameters(), *self.describe.parameters()]
+        optimizer = torch.optim.AdamW(weights, lr=learning_rate, weight_decay=0.01, fused=True)
+        batches = [rows[first : first + BATCH_SIZE] for first in range(0, len(rows) - BATCH_SIZE + 1, BATCH_SIZE)]
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=len(batches), pct_start=0.1)
+        self.projector.train()
+        for step, batch in enumerate(batches):
+            loss = self.loss(batch)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(weights, 1.0)
+            optimizer.step()
+            optimizer.zero_grad()
+            schedule.step()
+            if step % 50 == 0:
+                logger.info("step %d of %d, %.0f s, loss %.3f", step, len(batches), time.monotonic() - start, loss.item())
+
+    @torch.inference_mode()
+    def correlations(self, rows: list[dict[str, Any]]) -> dict[str, float]:
+        """SRCC of each group's reading with the rows' labels."""
+        self.projector.eval()
+        parts = []
+        for first in range(0, len(rows), BATCH_SIZE):
+            part = rows[first : first + BATCH_SIZE]
+            parts.append(self.heads(self.tokens(part), [row["question"] for row in part]))
+        labels = [row["mean"] for row in rows]
+        return {
+            group: float(spearmanr((torch.cat([part[group] for part in parts]).softmax(-1) @ self.scores).numpy(), labels)[0])
+            for group in parts[0]
+        }
+
+
+def principal_components(features: np.ndarray) -> np.ndarray:
+    """The first [`COMPONENTS`] principal components of standardised features [N, F], each of variance 1: [N, COMPONENTS]."""
+    standard = (features - features.mean(0)) / (features.std(0) + 1e-6)
+    _, directions = np.linalg.eigh(standard.T @ standard)  # the largest last
+    parts = standard @ directions[:, -COMPONENTS:]
+    return (parts / parts.std(0)).astype(np.float32)
