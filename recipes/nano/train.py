@@ -1,9 +1,8 @@
-"""Trains nano v0: technical quality first, then both questions, the aesthetic one from two sources.
+"""Trains nano v0: the alignment module on quality first, then all on both questions, the aesthetic one from two sources.
 
     python recipes/nano/train.py --data DATA --work build/nano warm      # the alignment module alone, on quality
-    python recipes/nano/train.py --data DATA --work build/nano quality   # and with the language model
-    python recipes/nano/train.py --data DATA --work build/nano aesthetic --fold 0   # 0 to 4: validation models
-    python recipes/nano/train.py --data DATA --work build/nano aesthetic            # the checkpoint, all OASIS photos
+    python recipes/nano/train.py --data DATA --work build/nano rate --fold 0   # and the language model; 0 to 4: validation models
+    python recipes/nano/train.py --data DATA --work build/nano rate            # the checkpoint, all OASIS photos
 
 The aesthetic question is learned from OASIS photos, whose beauty people rated, and from BIQ2021 photos with a pseudo-label:
 the beauty that ridge regression on the tower's features predicts (fitted on the OASIS photos of the training folds), moved up
@@ -45,14 +44,13 @@ logger = logging.getLogger("nano.train")
 
 SEED = 0
 DECIMAL_SHARE = 0.05  # of the samples that ask for a number as text, the paper's form of answer
-QUALITY_GROUP, BEAUTY_GROUP, PREDICTED_GROUP, PSEUDO_GROUP = range(4)
+QUALITY_GROUP, BEAUTY_GROUP, MADE_GROUP, BEAUTY_QUALITY_GROUP = range(4)
 WARM_STEPS = 2_000  # seven rounds through the photos, without the language model
-QUALITY_STEPS = 300  # with the language model
-GROUP_DROPOUT = 0.5
-# The aesthetic stage, again first without and then with the language model: so often each OASIS photo, and so many BIQ2021
-# photos with a label made for them and with their own. Forgetting quality is what it must not do.
-WARM_AESTHETIC = {"beauty_repeats": 4, "made": 2_500, "quality": 2_000}
-AESTHETIC = {"beauty_repeats": 3, "made": 1_200, "quality": 1_600}
+GROUP_DROPOUT = 0.2
+# How often each OASIS photo, and how many BIQ2021 photos of either question: without and with the language model. Both questions
+# are asked of both sources: else the language model tells the sources apart, and gives one answer to both questions.
+WARM_AMOUNTS = {"beauty": 4, "beauty_quality": 0, "made": 2_500, "quality": 2_000}
+AMOUNTS = {"beauty": 5, "beauty_quality": 2, "made": 3_000, "quality": 5_000}
 WARM_FILE = "warm_start.safetensors"
 
 
@@ -115,6 +113,16 @@ def predicted_beauty(quality: list[RatedPhoto], beauty: list[RatedPhoto], cache:
     ]
 
 
+def predicted_quality(beauty: list[RatedPhoto], quality: list[RatedPhoto], cache: FeatureCache) -> list[RatedPhoto]:
+    """The OASIS photos with the technical quality that ridge regression on the tower's features predicts."""
+    means = np.array([photo.mean for photo in quality])
+    predicted = ridge_predict(cache.pooled_of(quality), means, cache.pooled_of(beauty), QUALITY_ALPHA)
+    return [
+        RatedPhoto(photo.path, photo.name, float(mean), None)
+        for photo, mean in zip(beauty, np.clip(predicted, 1, 10), strict=True)
+    ]
+
+
 def pseudo_labels(
     quality: list[RatedPhoto], predicted: list[RatedPhoto], beauty: list[RatedPhoto], cache: FeatureCache
 ) -> list[RatedPhoto]:
@@ -126,21 +134,6 @@ def pseudo_labels(
     usual = ridge_predict(cache.pooled_of(quality), rated, cache.pooled_of(beauty), QUALITY_ALPHA).mean()
     scores = expected + expected.std() * (rated - usual) / rated.std()
     return [replace(photo, mean=float(score)) for photo, score in zip(predicted, np.clip(scores, 1, 10), strict=True)]
-
-
-def aesthetic_rows(
-    beauty: list[RatedPhoto],
-    made: list[RatedPhoto],
-    made_group: int,
-    quality: list[RatedPhoto],
-    amounts: dict[str, int],
-    rng: random.Random,
-) -> list[dict[str, Any]]:
-    """Rows of both questions in a random order."""
-    rows = rows_of(beauty * amounts["beauty_repeats"], "aesthetic", BEAUTY_GROUP, rng)
-    rows += rows_of(rng.sample(made, amounts["made"]), "aesthetic", made_group, rng)
-    rows += rows_of(rng.sample(quality, amounts["quality"]), "quality", QUALITY_GROUP, rng)
-    return rng.sample(rows, len(rows))
 
 
 def train(
@@ -198,8 +191,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path("build/nano"))
-    parser.add_argument("--fold", type=int, help="of the aesthetic stage: leave this fold of OASIS out")
-    parser.add_argument("stage", choices=("warm", "quality", "aesthetic"))
+    parser.add_argument("--fold", type=int, help="leave this fold of OASIS out")
+    parser.add_argument("stage", choices=("warm", "rate"))
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     set_seed(SEED)
@@ -219,27 +212,27 @@ def main() -> None:
         warm_start.save(arguments.work / WARM_FILE)
         return
 
-    if arguments.stage == "quality":
-        model, processor = fresh_model(arguments.work)
-        WarmStart(model, cache, scale, quality).load(arguments.work / WARM_FILE)
-        target = arguments.work / "quality"
-        rows = rounds(quality, QUALITY_STEPS, rng)
-        train(model, processor, rows, cache, target, learning_rate=2e-4, alignment_learning_rate=1e-4)
-        save(model, processor, target)
-        return
-
     folds = beauty_fold(beauty)
     beauty = [photo for photo in beauty if folds[photo.name] != arguments.fold]
-    model = AestheticMLLMForConditionalGeneration.from_pretrained(arguments.work / "quality", dtype=torch.float32)
-    processor = AestheticMLLMProcessor.from_pretrained(arguments.work / "quality")
     predicted = predicted_beauty(quality, beauty, cache)
-    warm_start = WarmStart(model, cache, scale, quality)
-    warm_start.load(arguments.work / WARM_FILE, projector=False)
-    warm_start.train(aesthetic_rows(beauty, predicted, PREDICTED_GROUP, quality, WARM_AESTHETIC, rng), learning_rate=5e-4)
     pseudo = pseudo_labels(quality, predicted, beauty, cache)
-    rows = aesthetic_rows(beauty, pseudo, PSEUDO_GROUP, quality, AESTHETIC, rng)
+    beauty_quality = predicted_quality(beauty, quality, cache)
+
+    def both_questions(made: list[RatedPhoto], amounts: dict[str, int]) -> list[dict[str, Any]]:
+        rows = rows_of(beauty * amounts["beauty"], "aesthetic", BEAUTY_GROUP, rng)
+        rows += rows_of(beauty_quality * amounts["beauty_quality"], "quality", BEAUTY_QUALITY_GROUP, rng)
+        rows += rows_of(rng.sample(made, amounts["made"]), "aesthetic", MADE_GROUP, rng)
+        rows += rows_of(rng.sample(quality, amounts["quality"]), "quality", QUALITY_GROUP, rng)
+        return rng.sample(rows, len(rows))
+
+    model, processor = fresh_model(arguments.work)
+    warm_start = WarmStart(model, cache, scale, quality)
+    warm_start.load(arguments.work / WARM_FILE)
+    # beauty alone here, so that the tokens come to hold both parts of the pseudo-label
+    warm_start.train(both_questions(predicted, WARM_AMOUNTS), learning_rate=5e-4)
     target = arguments.work / ("final" if arguments.fold is None else f"fold{arguments.fold}")
-    train(model, processor, rows, cache, target, learning_rate=1e-4, alignment_learning_rate=1e-4)
+    rows = both_questions(pseudo, AMOUNTS)
+    train(model, processor, rows, cache, target, learning_rate=5e-4, alignment_learning_rate=5e-5)
     save(model, processor, target)
 
 

@@ -84,11 +84,10 @@ class WarmStart:
             {f"{part}.{name}": value for part, module in parts.items() for name, value in module.state_dict().items()}, path
         )
 
-    def load(self, path: Path, projector: bool = True) -> None:
-        """What `save` wrote; without `projector` the heads alone."""
+    def load(self, path: Path) -> None:
+        """What `save` wrote."""
         state = load_file(path)
-        parts = {"heads": self.heads, "describe": self.describe} | ({"projector": self.projector} if projector else {})
-        for part, module in parts.items():
+        for part, module in {"projector": self.projector, "heads": self.heads, "describe": self.describe}.items():
             prefix = f"{part}."
             module.load_state_dict({name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)})
 

@@ -4,7 +4,7 @@ import itertools
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -157,19 +157,25 @@ class AestheticAssessor:
     def _stream(
         self, images: Iterable[ImageSource], judge: Callable[..., list[Any]], on_error: str, batch_size: int
     ) -> Iterator[Any]:
-        """Reads photos in a thread ahead of the model, judges the readable ones batch by batch, keeps the order."""
+        """Reads photos in threads, judges the readable ones batch by batch, keeps the order.
+
+        Beside another device the next batch is read while the model runs. On a CPU it is not: both want all cores, and threads
+        of the model that wait for each other lose more than is gained.
+        """
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
         source = iter(images)
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="photo-reader") as reader:
+        ahead = self.model.device.type != "cpu"
+        with ThreadPoolExecutor(max_workers=torch.get_num_threads(), thread_name_prefix="photo-reader") as readers:
 
-            def read_next() -> Any:
-                batch = list(itertools.islice(source, batch_size))
-                return reader.submit(lambda: [self._read(image) for image in batch]) if batch else None
+            def start_reading() -> list[Future[Any]]:
+                return [readers.submit(self._read, image) for image in itertools.islice(source, batch_size)]
 
-            pending = read_next()
-            while pending is not None:
-                photos, pending = pending.result(), read_next()
+            reading = start_reading()
+            while reading:
+                photos = [photo.result() for photo in reading]
+                if ahead:
+                    reading = start_reading()
                 good = [photo for photo in photos if not isinstance(photo, ImageError)]
                 results = iter(self._judge(good, judge) if good else [])
                 for photo in photos:
@@ -179,6 +185,8 @@ class AestheticAssessor:
                         yield photo
                     else:
                         yield next(results)
+                if not ahead:
+                    reading = start_reading()
 
     def _read(self, image: ImageSource) -> tuple[torch.Tensor, torch.Tensor] | ImageError:
         try:
