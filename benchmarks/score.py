@@ -80,11 +80,14 @@ def measure(kind: str, photos: list[Path], dtype: str, batch_size: int, rounds: 
 
 
 def peak_memory(photos: list[Path], dtype: str, batch_size: int) -> float:
-    """Megabytes that a process of its own needs at most to rate the photos."""
+    """Megabytes that a process of its own needs at most to rate the photos.
+
+    Read from /proc (Linux), because `ru_maxrss` of a child begins with what its parent held.
+    """
     code = (
-        "import resource, sys; from aesthetic_mllm import AestheticAssessor;"
+        "import re, sys; from aesthetic_mllm import AestheticAssessor;"
         f"AestheticAssessor.from_pretrained(dtype={dtype!r}, device='cpu').score(sys.argv[1:], batch_size={batch_size});"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000)"
+        "print(int(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1]) * 1024 / 1e6)"
     )
     run = subprocess.run([sys.executable, "-c", code, *map(str, photos)], check=True, capture_output=True, text=True)
     return float(run.stdout)

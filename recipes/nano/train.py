@@ -47,10 +47,10 @@ DECIMAL_SHARE = 0.05  # of the samples that ask for a number as text, the paper'
 QUALITY_GROUP, BEAUTY_GROUP, MADE_GROUP, BEAUTY_QUALITY_GROUP = range(4)
 WARM_STEPS = 2_000  # seven rounds through the photos, without the language model
 GROUP_DROPOUT = 0.2
-# How often each OASIS photo, and how many BIQ2021 photos of either question: without and with the language model. Both questions
-# are asked of both sources: else the language model tells the sources apart, and gives one answer to both questions.
-WARM_AMOUNTS = {"beauty": 4, "beauty_quality": 0, "made": 2_500, "quality": 2_000}
-AMOUNTS = {"beauty": 5, "beauty_quality": 2, "made": 3_000, "quality": 5_000}
+# How often each OASIS photo, and how many BIQ2021 photos of either question. Both questions are asked of both sources: else the
+# language model tells the sources apart, and gives one answer to both questions.
+WARM_AMOUNTS = {"beauty": 4, "beauty_quality": 0, "made": 2_500, "quality": 2_000}  # without the language model
+AMOUNTS = {"beauty": 5, "beauty_quality": 2, "made": 3_000, "quality": 5_000}  # with it
 WARM_FILE = "warm_start.safetensors"
 
 

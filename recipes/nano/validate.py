@@ -109,20 +109,22 @@ def validate_quality(checkpoint: Path, photos: list[RatedPhoto], cache: FeatureC
     return report
 
 
-def validate_aesthetic(work: Path, photos: list[RatedPhoto], cache: FeatureCache) -> dict:
+def validate_aesthetic(work: Path, photos: list[RatedPhoto], cache: FeatureCache, chosen: Sequence[int]) -> dict:
+    """Over the photos of the chosen folds, each rated by the model and the ridge that did not see its fold."""
     folds = beauty_fold(photos)
-    means, ridge = np.zeros(len(photos)), np.zeros(len(photos))
+    means, ridge, labels = [], [], []
     lost: list[dict[str, float]] = []
-    labels = np.array([photo.mean for photo in photos])
-    for fold in range(BEAUTY_FOLDS):
-        held_out = np.array([folds[photo.name] == fold for photo in photos])
-        known, asked = ([p for p, out in zip(photos, held_out, strict=True) if out == want] for want in (False, True))
-        ridge[held_out] = ridge_predict(cache.pooled_of(known), labels[~held_out], cache.pooled_of(asked), BEAUTY_ALPHA)
+    for fold in chosen:
+        known, asked = ([p for p in photos if (folds[p.name] == fold) is held_out] for held_out in (False, True))
+        labels.append(np.array([photo.mean for photo in asked]))
+        known_labels = np.array([photo.mean for photo in known])
+        ridge.append(ridge_predict(cache.pooled_of(known), known_labels, cache.pooled_of(asked), BEAUTY_ALPHA))
         rater = Rater(work / f"fold{fold}")
         tokens = rater.tokens(asked)
-        means[held_out] = rater.rate(tokens, "aesthetic")
-        lost.append(rater.lost_by_exchange(tokens, "aesthetic", labels[held_out]))
-    report = compare(means, ridge, labels)
+        means.append(rater.rate(tokens, "aesthetic"))
+        lost.append(rater.lost_by_exchange(tokens, "aesthetic", labels[-1]))
+    report = compare(np.concatenate(means), np.concatenate(ridge), np.concatenate(labels))
+    report["folds"] = list(chosen)
     report["lost_by_exchange"] = {group: float(np.mean([fold[group] for fold in lost])) for group in TOKEN_GROUPS}
     return report
 
@@ -132,7 +134,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path("build/nano"))
     parser.add_argument("--checkpoint", type=Path, help="default: WORK/final")
-    parser.add_argument("--quality-only", action="store_true")
+    parser.add_argument("--folds", type=int, nargs="*", default=list(range(BEAUTY_FOLDS)), help="of OASIS; none: quality only")
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
     checkpoint = arguments.checkpoint or arguments.work / "final"
@@ -140,8 +142,8 @@ def main() -> None:
     quality, beauty = read_quality(arguments.data, scale), read_beauty(arguments.data, scale)
     cache = FeatureCache(arguments.work, [photo.name for photo in quality + beauty])
     report = {"quality": validate_quality(checkpoint, quality, cache)}
-    if not arguments.quality_only:
-        report["aesthetic"] = validate_aesthetic(arguments.work, beauty, cache)
+    if arguments.folds:
+        report["aesthetic"] = validate_aesthetic(arguments.work, beauty, cache, arguments.folds)
     text = json.dumps(report, indent=2, default=float)
     print(text)
     if arguments.output:
