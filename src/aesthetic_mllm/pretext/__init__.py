@@ -1,0 +1,1 @@
+"""Self-supervision: from unlabelled photos to lessons."""
