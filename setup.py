@@ -8,15 +8,19 @@ from setuptools import find_packages, setup
 ROOT = Path(__file__).resolve().parent
 VERSION = runpy.run_path(str(ROOT / "src" / "aesthetic_mllm" / "_version.py"))["__version__"]
 
+# Edits and measurements of photos.
+EDIT = ["pyyaml>=6.0", "scikit-image>=0.25", "scipy>=1.14"]
+
 EXTRAS = {
+    "edit": EDIT,
     # Training and the recipes: TRL trainers, LoRA, correlations, tables, and GGUF, which nano's recipe starts from.
     "train": [
+        *EDIT,
         "accelerate>=1.10",
         "datasets>=4.7",
         "gguf>=0.17",
         "pandas>=2.2",
         "peft>=0.18",
-        "scipy>=1.14",
         "trl>=1.16,<2",
     ],
     # Tests and checks; the tests train too, so they need `train` as well.
@@ -35,7 +39,11 @@ setup(
     license_files=["LICENSE", "LICENSE-WEIGHTS"],
     package_dir={"": "src"},
     packages=find_packages("src"),
-    package_data={"aesthetic_mllm": ["py.typed"], "aesthetic_mllm.checkpoints": ["nano/*"]},
+    package_data={
+        "aesthetic_mllm": ["py.typed"],
+        "aesthetic_mllm.checkpoints": ["nano/*"],
+        "aesthetic_mllm.pretext": ["phrase_bank.yaml"],
+    },
     python_requires=">=3.11",
     install_requires=[
         "numpy>=1.26",

@@ -1,0 +1,6 @@
+"""Photo edits as named, measured, seeded operations, and measurements of a photo. Needs the extra `edit`."""
+
+from .catalogue import EDITS, get_edit
+from .edit import Edit, EditError
+
+__all__ = ["EDITS", "Edit", "EditError", "get_edit"]
