@@ -1,0 +1,122 @@
+"""Lessons are true, repeatable, and drawn from all that may be taught."""
+
+import random
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from aesthetic_mllm.editing import EDITS
+from aesthetic_mllm.editing.measurements import measure
+from aesthetic_mllm.pretext.lessons import LEVELS, MOST_STRENGTH, LessonMaker, draw_amount
+from aesthetic_mllm.pretext.phrase_bank import BINS, PhraseBank
+from aesthetic_mllm.pretext.pool_statistics import PoolStatistics
+from synthetic_photos import midtone_photo, scene_photo
+
+BANK = PhraseBank()
+
+
+@pytest.fixture(scope="module")
+def maker() -> LessonMaker:
+    photos = [edit.apply(scene_photo(), edit.strong) for edit in EDITS.values() if edit.level == "low"]
+    return LessonMaker(BANK, PoolStatistics.of(photos, BANK.attributes), {"a": "a red house"}, seed=7)
+
+
+def test_photo_epoch_and_seed_decide_a_lesson(maker: LessonMaker) -> None:
+    """The same again with the same three; another with another epoch, photo or seed."""
+    photo = scene_photo()
+    first, again = (maker.lesson("a", photo, "low", 0) for _ in range(2))
+    assert (first.cue, first.question, first.label, first.signed_strength) == (
+        again.cue,
+        again.question,
+        again.label,
+        again.signed_strength,
+    )
+    assert all(np.array_equal(x, y) for x, y in zip(first.images, again.images, strict=True))
+    other = LessonMaker(BANK, maker.statistics, seed=8)
+    epochs = {maker.lesson("a", photo, "low", epoch).cue for epoch in range(10)}
+    assert len(epochs) > 5
+    assert {maker.lesson(key, photo, "low", 0).cue for key in "bcdefg"} != {
+        other.lesson(k, photo, "low", 0).cue for k in "bcdefg"
+    }
+
+
+def test_lessons_do_not_depend_on_the_process(maker: LessonMaker) -> None:
+    """Python's own hash differs between processes; the lesson must not."""
+    code = (
+        "from aesthetic_mllm.pretext.lessons import LessonMaker; m = LessonMaker.__new__(LessonMaker); m.seed = 7; "
+        "print(m.rng('a', 'low', 3).random())"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert float(shown) == maker.rng("a", "low", 3).random()
+
+
+def test_every_attribute_and_edit_is_taught_and_nothing_that_is_kept_out(maker: LessonMaker) -> None:
+    photo = midtone_photo(64, 48)
+    taught = {maker.lesson("a", photo, level, epoch).subject for level in LEVELS for epoch in range(400)}
+    assert taught == {*BANK.attributes, *BANK.edits, "content"}
+    assert not taught & {edit.name for edit in EDITS.values() if not edit.in_lessons}
+
+
+def test_measured_lessons_say_the_bin_of_the_measurement(maker: LessonMaker) -> None:
+    dark, bright = (EDITS["exposure"].apply(scene_photo(), ev) for ev in (-2.5, 2.5))
+    bins = [maker.measured(photo, "brightness", random.Random(0)).bin for photo in (dark, bright)]
+    assert bins == [0, BINS - 1]
+    lesson = maker.measured(dark, "brightness", random.Random(0))
+    assert lesson.label == "brightness:0" and lesson.level == "low" and len(lesson.images) == 1
+
+
+@pytest.mark.parametrize("name", ["exposure", "saturation", "temperature", "subject_shift"])
+def test_altered_lessons_say_what_the_second_photo_is_beside_the_first(maker: LessonMaker, name: str) -> None:
+    """Whether shown forwards or in reverse, the direction in words is that of the measurement."""
+    moved = {"exposure": "brightness", "saturation": "saturation", "temperature": "warmth", "subject_shift": "subject_x"}[name]
+    directions = set()
+    for seed in range(12):
+        rng = random.Random(seed)
+        amount = EDITS[name].strong * rng.choice([-1, 1])
+        lesson = maker.altered(scene_photo(), EDITS[name], amount, rng)
+        before, after = (measure(photo, [moved])[moved] for photo in lesson.images)
+        assert (after > before) == (lesson.signed_strength > 0) == (":more:" in lesson.label)
+        directions.add(":more:" in lesson.label)
+    assert directions == {True, False}
+
+
+def test_harm_shown_in_reverse_is_an_improvement(maker: LessonMaker) -> None:
+    """The damaged photo first, the original second: better; forwards: worse. Barely visible: neither."""
+    edit, verdicts = EDITS["exposure"], {True: set(), False: set()}
+    for seed in range(16):
+        photo = scene_photo()
+        lesson = maker.altered(photo, edit, edit.strong, random.Random(seed))
+        forwards = lesson.images[0] is photo
+        said = [verdict for verdict, wordings in BANK.verdicts.items() if any(w in lesson.cue for w in wordings)]
+        verdicts[forwards].update(said)
+    assert verdicts == {True: {"worse"}, False: {"better"}}
+
+
+def test_amounts_reach_from_barely_visible_to_beyond_strong() -> None:
+    """A good part of all amounts is barely or slightly visible, and all lie in the edit's range."""
+    for edit in EDITS.values():
+        amounts = [draw_amount(edit, random.Random(seed)) for seed in range(200)]
+        assert all(edit.range[0] <= amount <= edit.range[1] for amount in amounts)
+        assert min(map(abs, amounts)) >= edit.barely * 0.999 and max(map(abs, amounts)) <= MOST_STRENGTH * edit.strong * 1.001
+        assert (min(amounts) < 0) == (edit.range[0] < 0), edit.name
+
+
+def test_statistics_are_fifths_of_the_pool_and_survive_a_file(tmp_path) -> None:
+    photos = [EDITS["exposure"].apply(scene_photo(), ev) for ev in np.linspace(-2, 2, 25)]
+    statistics = PoolStatistics.of(photos, ["brightness", "tilt"])
+    bins = [statistics.bin("brightness", measure(photo, ["brightness"])["brightness"]) for photo in photos]
+    assert bins == sorted(bins) and np.bincount(bins).tolist() == [5] * BINS
+    assert statistics.bin("tilt", 0.0) == 2
+    statistics.save(tmp_path / "statistics.json")
+    assert PoolStatistics.load(tmp_path / "statistics.json") == statistics
+    with pytest.raises(ValueError, match="No photos"):
+        PoolStatistics.of([], ["brightness"])
+
+
+def test_held_out_lessons_use_wordings_that_training_never_shows(maker: LessonMaker) -> None:
+    tester = LessonMaker(BANK, maker.statistics, seed=7, held_out=True)
+    photo = scene_photo()
+    trained = {maker.lesson(str(key), photo, "middle", 0).cue for key in range(150)}
+    assert not trained & {tester.lesson(str(key), photo, "middle", 0).cue for key in range(150)}
