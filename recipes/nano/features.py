@@ -1,18 +1,21 @@
-"""Caches what the frozen tower sees in each photo, so that training need not run it again.
+"""Caches what a tower sees in each photo, so that training need not run it again.
 
-    python recipes/nano/features.py --data DATA --work build/nano
+    python recipes/nano/features.py --data DATA --work build/nano pooled    # of the public tower
+    python recipes/nano/features.py --data DATA --work build/nano views     # of the tower that `train.py warm` tuned
 
-Four views of each photo: the whole, and three crops of random shape, some mirrored. Beside them the pooled features of six
-stages, which the ridge baseline is fitted on.
+Pooled features, of six stages, are what the ridge baseline is fitted on. Views are the whole photo and crops of random shape,
+some mirrored: more of OASIS, whose few photos are seen often.
 """
 
 import argparse
 import random
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch.utils.data import DataLoader, Dataset
 from transformers.modeling_outputs import BackboneOutput
 
@@ -24,7 +27,8 @@ from data import RatedPhoto, read_beauty, read_quality
 from weights import VISION, convert_vision, fetch
 
 CANVAS = 288
-VIEWS = 4
+VIEWS = {"biq2021": 2, "oasis_beauty": 6}  # by the photo's folder
+TOWER_FILE = "tower.safetensors"
 LAYERS = (2, 4, 6)  # the stages the alignment module reads: strides 8, 16 and 32
 SHAPES = ((36, 36, 48), (18, 18, 120), (9, 9, 352))
 POOLED_LAYERS = range(1, 7)
@@ -34,22 +38,35 @@ PLANES = -(-SIZE // CANVAS**2)
 
 
 class PhotoViews(Dataset):
-    """One view of each photo: `pixel_values`, `image_sizes`."""
+    """Views of photos: `pixel_values`, `image_sizes`. View 0 is the whole photo, any other number a crop of its own."""
 
-    def __init__(self, photos: list[RatedPhoto], view: int):
-        self.photos, self.view = photos, view
+    def __init__(self, photos: list[RatedPhoto], views: list[int]):
+        self.photos, self.views = photos, views
         self.image_processor = AestheticMLLMImageProcessor(canvas_size=CANVAS)
 
     def __len__(self) -> int:
         return len(self.photos)
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
-        path = self.photos[index].path
+        path, view = self.photos[index].path, self.views[index]
         photo = load_image(path)
-        if self.view:
-            photo = random_aspect_crop(photo, random.Random(f"{path.parent.name}/{path.name}:{self.view}"))
+        if view:
+            photo = random_aspect_crop(photo, random.Random(f"{path.parent.name}/{path.name}:{view}"))
         inputs = self.image_processor(photo, return_tensors="pt")
         return inputs["pixel_values"][0], inputs["image_sizes"][0]
+
+
+class PhotoReader:
+    """Reads the rows' photos from disk for a tower that runs; a row names a photo (`image`) and a `view`."""
+
+    def __init__(self, photos: list[RatedPhoto]):
+        self.photos = {photo.name: photo for photo in photos}
+
+    def pixels(self, rows: list[dict]) -> dict[str, torch.Tensor]:
+        """`pixel_values` [B, 3, CANVAS, CANVAS] and `image_sizes` [B, 2]."""
+        views = PhotoViews([self.photos[row["image"]] for row in rows], [row["view"] for row in rows])
+        pixel_values, image_sizes = zip(*(views[index] for index in range(len(views))), strict=True)
+        return {"pixel_values": torch.stack(pixel_values), "image_sizes": torch.stack(image_sizes)}
 
 
 class CachedTower(torch.nn.Module):
@@ -69,32 +86,50 @@ class CachedTower(torch.nn.Module):
         return BackboneOutput(feature_maps=tuple(maps))
 
 
-class FeatureCache:
-    """The cached features of all photos, read from disk as they are asked for."""
+class PooledFeatures:
+    """What the public tower sees in all photos, pooled."""
 
     def __init__(self, work: Path, names: list[str]):
-        folder = work / "features"
         self.index = {name: index for index, name in enumerate(names)}
-        self.features = [np.load(folder / f"view{view}.npy", mmap_mode="r") for view in range(VIEWS)]
-        self.sizes = [np.load(folder / f"sizes{view}.npy") for view in range(VIEWS)]
-        self.pooled = np.load(folder / "pooled.npy")
+        self.pooled = np.load(work / "features" / "pooled.npy")
 
-    def pooled_of(self, photos: list[RatedPhoto]) -> np.ndarray:
-        """Pooled features of the whole photos, [N, F]."""
+    def of(self, photos: list[RatedPhoto]) -> np.ndarray:
+        """Of the whole photos, [N, F]."""
         return self.pooled[[self.index[photo.name] for photo in photos]]
+
+
+class FeatureCache:
+    """The cached views of all photos, read from disk as they are asked for."""
+
+    def __init__(self, work: Path, photos: list[RatedPhoto]):
+        folder = work / "features"
+        views = range(max(VIEWS.values()))
+        self.index = [{photo.name: index for index, photo in enumerate(with_view(photos, view))} for view in views]
+        self.features = [np.load(folder / f"view{view}.npy", mmap_mode="r") for view in views]
+        self.sizes = [np.load(folder / f"sizes{view}.npy") for view in views]
 
     def pixels(self, rows: list[dict]) -> dict[str, torch.Tensor]:
         """The rows' `pixel_values` for [`CachedTower`] and `image_sizes`; a row names a photo (`image`) and a `view`."""
         pixels = torch.zeros(len(rows), PLANES * CANVAS**2)
         sizes = []
         for index, row in enumerate(rows):
-            number = self.index[row["image"]]
+            number = self.index[row["view"]][row["image"]]
             pixels[index, :SIZE] = torch.from_numpy(self.features[row["view"]][number].astype(np.float32))
             sizes.append(self.sizes[row["view"]][number])
         return {
             "pixel_values": pixels.view(len(rows), PLANES, CANVAS, CANVAS),
             "image_sizes": torch.from_numpy(np.stack(sizes).astype(np.int64)),
         }
+
+
+def views_of(photo: RatedPhoto) -> int:
+    """How many views of the photo are cached."""
+    return VIEWS[photo.path.parent.name]
+
+
+def with_view(photos: list[RatedPhoto], view: int) -> list[RatedPhoto]:
+    """Those of the photos that have this view."""
+    return [photo for photo in photos if view < views_of(photo)]
 
 
 def pool_stages(feature_maps: tuple[torch.Tensor, ...], image_sizes: torch.Tensor) -> torch.Tensor:
@@ -111,36 +146,45 @@ def pool_stages(feature_maps: tuple[torch.Tensor, ...], image_sizes: torch.Tenso
 
 
 @torch.inference_mode()
+def seen(tower: torch.nn.Module, photos: list[RatedPhoto], view: int) -> Iterator[tuple[tuple[torch.Tensor, ...], torch.Tensor]]:
+    """Feature maps and image sizes of one view of all photos, batch by batch."""
+    start = time.monotonic()
+    for pixel_values, image_sizes in DataLoader(PhotoViews(photos, [view] * len(photos)), batch_size=16, num_workers=1):
+        yield tower(pixel_values, image_sizes).feature_maps, image_sizes
+    print(f"view {view}: {len(photos)} photos in {time.monotonic() - start:.0f} s", flush=True)
+
+
 def cache_view(tower: torch.nn.Module, photos: list[RatedPhoto], view: int, folder: Path) -> None:
-    """Writes one view's features, sizes and, of the whole photos, pooled features."""
+    """Writes one view's features and sizes."""
     out = np.lib.format.open_memmap(folder / f"view{view}.npy", mode="w+", dtype=np.float16, shape=(len(photos), SIZE))
-    sizes, pooled, start = [], [], time.monotonic()
-    for pixel_values, image_sizes in DataLoader(PhotoViews(photos, view), batch_size=16, num_workers=1):
-        maps = tower(pixel_values, image_sizes).feature_maps
+    sizes: list[np.ndarray] = []
+    for maps, image_sizes in seen(tower, photos, view):
         flat = torch.cat([maps[layer].permute(0, 2, 3, 1).flatten(1) for layer in LAYERS], dim=1)
         done = sum(len(part) for part in sizes)
         out[done : done + len(flat)] = flat.half().numpy()
         sizes.append(image_sizes.numpy())
-        if view == 0:
-            pooled.append(pool_stages(maps, image_sizes))
     np.save(folder / f"sizes{view}.npy", np.concatenate(sizes))
-    if view == 0:
-        np.save(folder / "pooled.npy", torch.cat(pooled).numpy())
-    print(f"view {view}: {len(photos)} photos in {time.monotonic() - start:.0f} s", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path("build/nano"))
+    parser.add_argument("what", choices=("pooled", "views"))
     arguments = parser.parse_args()
-    tower = convert_vision(fetch(VISION, arguments.work), CANVAS).to(memory_format=torch.channels_last)
+    tower = convert_vision(fetch(VISION, arguments.work), CANVAS)
     scale = RatingScale()
     photos = read_quality(arguments.data, scale) + read_beauty(arguments.data, scale)
     folder = arguments.work / "features"
     folder.mkdir(parents=True, exist_ok=True)
-    for view in range(VIEWS):
-        cache_view(tower, photos, view, folder)
+    if arguments.what == "pooled":
+        tower.to(memory_format=torch.channels_last)
+        np.save(folder / "pooled.npy", torch.cat([pool_stages(*batch) for batch in seen(tower, photos, 0)]).numpy())
+        return
+    tower.load_state_dict(load_file(arguments.work / TOWER_FILE))
+    tower.to(memory_format=torch.channels_last)
+    for view in range(max(VIEWS.values())):
+        cache_view(tower, with_view(photos, view), view, folder)
 
 
 if __name__ == "__main__":

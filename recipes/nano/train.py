@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import Dataset
+from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer, LlamaForCausalLM
 from transformers.trainer_utils import get_last_checkpoint, set_seed
 
@@ -35,9 +36,9 @@ from aesthetic_mllm.trainers.rating_collator import RatingCollator
 from aesthetic_mllm.trainers.rating_config import RatingConfig
 from aesthetic_mllm.trainers.rating_trainer import RatingTrainer
 from data import RatedPhoto, beauty_fold, quality_validation, read_beauty, read_quality
-from features import CANVAS, VIEWS, CachedTower, FeatureCache
+from features import CANVAS, TOWER_FILE, CachedTower, FeatureCache, PhotoReader, PooledFeatures, views_of
 from ridge import BEAUTY_ALPHA, QUALITY_ALPHA, ridge_predict
-from warm_start import BATCH_SIZE, WarmStart
+from warm_start import BATCH_SIZE, WarmStart, principal_components
 from weights import VISION, convert_vision, fetch
 
 logger = logging.getLogger("nano.train")
@@ -45,12 +46,12 @@ logger = logging.getLogger("nano.train")
 SEED = 0
 DECIMAL_SHARE = 0.05  # of the samples that ask for a number as text, the paper's form of answer
 QUALITY_GROUP, BEAUTY_GROUP, MADE_GROUP, BEAUTY_QUALITY_GROUP = range(4)
-WARM_STEPS = 2_000  # seven rounds through the photos, without the language model
+WARM_STEPS = 640  # 2.3 rounds through the photos, tower and alignment module, without the language model
 GROUP_DROPOUT = 0.2
 # How often each OASIS photo, and how many BIQ2021 photos of either question. Both questions are asked of both sources: else the
 # language model tells the sources apart, and gives one answer to both questions.
-WARM_AMOUNTS = {"beauty": 4, "beauty_quality": 0, "made": 2_500, "quality": 2_000}  # without the language model
-AMOUNTS = {"beauty": 5, "beauty_quality": 2, "made": 3_000, "quality": 5_000}  # with it
+WARM_AMOUNTS = {"beauty": 10, "beauty_quality": 2, "made": 4_000, "quality": 3_000}  # without the language model
+AMOUNTS = {"beauty": 10, "beauty_quality": 2, "made": 2_500, "quality": 4_000}  # with it
 WARM_FILE = "warm_start.safetensors"
 
 
@@ -80,7 +81,7 @@ def rows_of(photos: list[RatedPhoto], question: str, group: int, rng: random.Ran
     return [
         {
             "image": photo.name,
-            "view": rng.choice([0] * (VIEWS - 1) + list(range(1, VIEWS))) if rng else 0,
+            "view": rng.choice([0, rng.randrange(1, views_of(photo))]) if rng else 0,
             "question": question,
             "mean": photo.mean,
             "std": photo.std,
@@ -99,13 +100,13 @@ def rounds(photos: list[RatedPhoto], steps: int, rng: random.Random) -> list[dic
     return rows[: steps * BATCH_SIZE]
 
 
-def predicted_beauty(quality: list[RatedPhoto], beauty: list[RatedPhoto], cache: FeatureCache) -> list[RatedPhoto]:
+def predicted_beauty(quality: list[RatedPhoto], beauty: list[RatedPhoto], pooled: PooledFeatures) -> list[RatedPhoto]:
     """The quality photos with the beauty that ridge regression on the tower's features predicts.
 
     The spread of the ratings is OASIS's mean one.
     """
     means = np.array([photo.mean for photo in beauty])
-    predicted = ridge_predict(cache.pooled_of(beauty), means, cache.pooled_of(quality), BEAUTY_ALPHA)
+    predicted = ridge_predict(pooled.of(beauty), means, pooled.of(quality), BEAUTY_ALPHA)
     std = float(np.mean([photo.std for photo in beauty]))
     return [
         RatedPhoto(photo.path, photo.name, float(mean), std)
@@ -113,10 +114,10 @@ def predicted_beauty(quality: list[RatedPhoto], beauty: list[RatedPhoto], cache:
     ]
 
 
-def predicted_quality(beauty: list[RatedPhoto], quality: list[RatedPhoto], cache: FeatureCache) -> list[RatedPhoto]:
+def predicted_quality(beauty: list[RatedPhoto], quality: list[RatedPhoto], pooled: PooledFeatures) -> list[RatedPhoto]:
     """The OASIS photos with the technical quality that ridge regression on the tower's features predicts."""
     means = np.array([photo.mean for photo in quality])
-    predicted = ridge_predict(cache.pooled_of(quality), means, cache.pooled_of(beauty), QUALITY_ALPHA)
+    predicted = ridge_predict(pooled.of(quality), means, pooled.of(beauty), QUALITY_ALPHA)
     return [
         RatedPhoto(photo.path, photo.name, float(mean), None)
         for photo, mean in zip(beauty, np.clip(predicted, 1, 10), strict=True)
@@ -124,14 +125,14 @@ def predicted_quality(beauty: list[RatedPhoto], quality: list[RatedPhoto], cache
 
 
 def pseudo_labels(
-    quality: list[RatedPhoto], predicted: list[RatedPhoto], beauty: list[RatedPhoto], cache: FeatureCache
+    quality: list[RatedPhoto], predicted: list[RatedPhoto], beauty: list[RatedPhoto], pooled: PooledFeatures
 ) -> list[RatedPhoto]:
     """The quality photos with an aesthetic score: predicted beauty, moved by how far quality is from OASIS's usual.
 
     Both parts weigh the same: quality is given the spread that predicted beauty has over these photos.
     """
     rated, expected = (np.array([photo.mean for photo in photos]) for photos in (quality, predicted))
-    usual = ridge_predict(cache.pooled_of(quality), rated, cache.pooled_of(beauty), QUALITY_ALPHA).mean()
+    usual = ridge_predict(pooled.of(quality), rated, pooled.of(beauty), QUALITY_ALPHA).mean()
     scores = expected + expected.std() * (rated - usual) / rated.std()
     return [replace(photo, mean=float(score)) for photo, score in zip(predicted, np.clip(scores, 1, 10), strict=True)]
 
@@ -144,9 +145,7 @@ def train(
     output: Path,
     **options: Any,
 ) -> None:
-    """Trains the model in place; the tower is stood in for by its cached features."""
-    tower = model.model.vision_tower
-    model.model.vision_tower = CachedTower(tower.config)
+    """Trains the model, whose tower is stood in for, in place."""
     collator = RatingCollator(processor, load_pixels=cache.pixels, group_dropout=GROUP_DROPOUT, seed=SEED)
     arguments = RatingConfig(
         output_dir=str(output),
@@ -175,7 +174,6 @@ def train(
     # a run that was cut off goes on where it was
     trainer.train(resume_from_checkpoint=get_last_checkpoint(str(output)) if output.exists() else None)
     (output / "log.json").write_text(json.dumps(trainer.state.log_history))
-    model.model.vision_tower = tower
     model.eval()
 
 
@@ -199,24 +197,32 @@ def main() -> None:
     rng = random.Random(SEED)
     scale = RatingScale()
     quality, beauty = read_quality(arguments.data, scale), read_beauty(arguments.data, scale)
-    cache = FeatureCache(arguments.work, [photo.name for photo in quality + beauty])
+    everything = quality + beauty
+    pooled = PooledFeatures(arguments.work, [photo.name for photo in everything])
     names = quality_validation(quality)
     held_out = [photo for photo in quality if photo.name in names]
     quality = [photo for photo in quality if photo.name not in names]
 
+    components = dict(zip((photo.name for photo in quality), principal_components(pooled.of(quality)), strict=True))
     if arguments.stage == "warm":
         model, _ = fresh_model(arguments.work)
-        warm_start = WarmStart(model, cache, scale, quality)
-        warm_start.train(rounds(quality, WARM_STEPS, rng))
+        reader = PhotoReader(quality + held_out)
+        warm_start = WarmStart(model, reader.pixels, scale, components)
+        rows = rounds(quality, WARM_STEPS, rng)
+        for row in rows:  # the tower runs, so each view can be another
+            row["view"] = rng.choice([0, rng.randrange(1, 10**6)])
+        warm_start.train(rows, learning_rate=1e-3, tower_learning_rate=2e-4)
+        model.model.vision_tower.bfloat16().float()  # as it will be stored
+        save_file(model.model.vision_tower.state_dict(), arguments.work / TOWER_FILE)
         logger.info("SRCC of each group on held-out photos: %s", warm_start.correlations(rows_of(held_out, "quality", 0, None)))
         warm_start.save(arguments.work / WARM_FILE)
         return
 
     folds = beauty_fold(beauty)
     beauty = [photo for photo in beauty if folds[photo.name] != arguments.fold]
-    predicted = predicted_beauty(quality, beauty, cache)
-    pseudo = pseudo_labels(quality, predicted, beauty, cache)
-    beauty_quality = predicted_quality(beauty, quality, cache)
+    predicted = predicted_beauty(quality, beauty, pooled)
+    pseudo = pseudo_labels(quality, predicted, beauty, pooled)
+    beauty_quality = predicted_quality(beauty, quality, pooled)
 
     def both_questions(made: list[RatedPhoto], amounts: dict[str, int]) -> list[dict[str, Any]]:
         rows = rows_of(beauty * amounts["beauty"], "aesthetic", BEAUTY_GROUP, rng)
@@ -226,13 +232,18 @@ def main() -> None:
         return rng.sample(rows, len(rows))
 
     model, processor = fresh_model(arguments.work)
-    warm_start = WarmStart(model, cache, scale, quality)
+    cache = FeatureCache(arguments.work, everything)
+    tower = model.model.vision_tower
+    tower.load_state_dict(load_file(arguments.work / TOWER_FILE))
+    model.model.vision_tower = CachedTower(tower.config)
+    warm_start = WarmStart(model, cache.pixels, scale, components)
     warm_start.load(arguments.work / WARM_FILE)
     # beauty alone here, so that the tokens come to hold both parts of the pseudo-label
     warm_start.train(both_questions(predicted, WARM_AMOUNTS), learning_rate=5e-4)
     target = arguments.work / ("final" if arguments.fold is None else f"fold{arguments.fold}")
     rows = both_questions(pseudo, AMOUNTS)
     train(model, processor, rows, cache, target, learning_rate=5e-4, alignment_learning_rate=5e-5)
+    model.model.vision_tower = tower
     save(model, processor, target)
 
 

@@ -7,6 +7,7 @@ the tokens learn to hold quality and little else (ridge regression reads beauty 
 
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +22,14 @@ from aesthetic_mllm.modeling.configuration_aesthetic_mllm import TOKEN_GROUPS
 from aesthetic_mllm.processing.rating_scale import RatingScale
 from aesthetic_mllm.trainers.losses.rank_fidelity import RankFidelityLoss
 from aesthetic_mllm.trainers.rating_config import RatingConfig
-from data import RatedPhoto
-from features import CANVAS, CachedTower, FeatureCache
+from features import CANVAS
 
 logger = logging.getLogger("nano.warm_start")
 
 BATCH_SIZE = 32
-LEARNING_RATE = 1e-3
 ALL = "all"  # beside the groups: their sum
 COMPONENTS = 128
+FROZEN_STAGES = 2  # of the tower: edges and blobs stay as they are, and half of the backward pass is saved
 
 
 class GroupHeads(nn.Module):
@@ -59,22 +59,25 @@ class WarmStart:
     """The alignment module of a model, and the heads that stand in for its language model.
 
     Args:
-        model: its alignment module is trained in place.
-        cache: the tower's features of all photos.
-        photos: those to learn from; the components are theirs.
+        model: its alignment module is trained in place, and its tower where it is not stood in for and `train` is told to.
+        read_pixels: gives the `pixel_values` and `image_sizes` of rows, as the tower takes them.
+        components: what the tower saw in the photos to learn from, by name.
     """
 
     def __init__(
-        self, model: AestheticMLLMForConditionalGeneration, cache: FeatureCache, scale: RatingScale, photos: list[RatedPhoto]
+        self,
+        model: AestheticMLLMForConditionalGeneration,
+        read_pixels: Callable[[list[dict[str, Any]]], dict[str, torch.Tensor]],
+        scale: RatingScale,
+        components: dict[str, np.ndarray],
     ):
         self.projector = model.model.multi_modal_projector
         self.layers = model.model.feature_layers
-        self.tower = CachedTower(model.config.vision_config)
-        self.cache, self.scale = cache, scale
+        self.tower = model.model.vision_tower
+        self.read_pixels, self.scale, self.components = read_pixels, scale, components
         self.scores = torch.tensor(scale.level_scores)
         self.heads = GroupHeads(model.config.text_config.hidden_size, list(scale.questions), len(scale.level_scores))
         self.ranking = RankFidelityLoss(RatingConfig.rank_label_std)
-        self.components = dict(zip((photo.name for photo in photos), principal_components(cache.pooled_of(photos)), strict=True))
         self.describe = nn.Linear(len(TOKEN_GROUPS) * model.config.text_config.hidden_size, COMPONENTS)
 
     def save(self, path: Path) -> None:
@@ -93,8 +96,9 @@ class WarmStart:
 
     def tokens(self, rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """The groups of tokens of the rows' photos."""
-        inputs = self.cache.pixels(rows)
-        maps = self.tower(inputs["pixel_values"]).feature_maps
+        inputs = self.read_pixels(rows)
+        with torch.autocast("cpu", enabled=False):  # convolutions are faster in float32
+            maps = self.tower(inputs["pixel_values"], inputs["image_sizes"]).feature_maps
         groups = {group: maps[layer].permute(0, 2, 3, 1) for group, layer in self.layers.items()}
         return self.projector(groups, inputs["image_sizes"], (CANVAS, CANVAS))
 
@@ -123,13 +127,19 @@ class WarmStart:
         whole = losses.pop(ALL)
         return whole + 0.5 * torch.stack(list(losses.values())).mean()
 
-    def train(self, rows: list[dict[str, Any]], learning_rate: float = LEARNING_RATE) -> None:
-        """One pass over the rows, in their order."""
+    def train(self, rows: list[dict[str, Any]], learning_rate: float, tower_learning_rate: float | None = None) -> None:
+        """One pass over the rows, in their order; the tower learns where it is given a rate."""
         start = time.monotonic()
-        weights = [*self.projector.parameters(), *self.heads.parameters(), *self.describe.parameters()]
-        optimizer = torch.optim.AdamW(weights, lr=learning_rate, weight_decay=0.01, fused=True)
+        parts = [([*self.projector.parameters(), *self.heads.parameters(), *self.describe.parameters()], learning_rate)]
+        self.tower.requires_grad_(False)
+        if tower_learning_rate is not None:
+            tuned = self.tower.stages[FROZEN_STAGES:].requires_grad_()
+            parts.append((list(tuned.parameters()), tower_learning_rate))
+        weights = [weight for part, _ in parts for weight in part]
+        optimizer = torch.optim.AdamW([{"params": part} for part, _ in parts], weight_decay=0.01, fused=True)
         batches = [rows[first : first + BATCH_SIZE] for first in range(0, len(rows) - BATCH_SIZE + 1, BATCH_SIZE)]
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=len(batches), pct_start=0.1)
+        rates = [rate for _, rate in parts]
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, total_steps=len(batches), pct_start=0.1)
         self.projector.train()
         for step, batch in enumerate(batches):
             loss = self.loss(batch)
