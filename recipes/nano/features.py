@@ -1,24 +1,24 @@
-"""Caches what a tower sees in each photo, so that training need not run it again.
+"""Caches what the public tower's lower stages see in each photo, so that training need not run them again.
 
-    python recipes/nano/features.py --data DATA --work build/nano pooled    # of the public tower
-    python recipes/nano/features.py --data DATA --work build/nano views     # of the tower that `train.py warm` tuned
+    python recipes/nano/features.py --data DATA --work build/nano
 
-Pooled features, of six stages, are what the ridge baseline is fitted on. Views are the whole photo and crops of random shape,
-some mirrored: more of OASIS, whose few photos are seen often.
+Views are the whole photo and crops of random shape, some mirrored: more of OASIS, whose few photos are seen often. Beside them
+the pooled features of six stages of the whole photos, which the ridge baseline is fitted on. The lower stages stay as they are;
+[`UpperTower`] runs the others on what is cached, frozen or learning.
 """
 
 import argparse
 import random
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
-from torch.utils.data import DataLoader, Dataset
+from torch import nn
+from torch.utils.data import Dataset
 from transformers.modeling_outputs import BackboneOutput
 
+from aesthetic_mllm.modeling.modeling_efficientnet_lite import EfficientNetLiteBackbone, photo_mask
 from aesthetic_mllm.processing.image_loading import load_image
 from aesthetic_mllm.processing.image_processing_aesthetic_mllm import AestheticMLLMImageProcessor
 from aesthetic_mllm.processing.rating_scale import RatingScale
@@ -27,75 +27,59 @@ from data import RatedPhoto, read_beauty, read_quality
 from weights import VISION, convert_vision, fetch
 
 CANVAS = 288
-VIEWS = {"biq2021": 2, "oasis_beauty": 6}  # by the photo's folder
-TOWER_FILE = "tower.safetensors"
-LAYERS = (2, 4, 6)  # the stages the alignment module reads: strides 8, 16 and 32
-SHAPES = ((36, 36, 48), (18, 18, 120), (9, 9, 352))
+VIEWS = {"biq2021": 2, "oasis_beauty": 4}  # by the photo's folder
+LOWER_STAGES = 4  # edges, blobs and textures; the alignment module reads the last of each stride: stages 2, 4 and 6
+LAYERS = (2, 3)  # what the alignment module and the upper stages read of them: strides 8 and 16
+SHAPES = ((36, 36, 48), (18, 18, 88))
 POOLED_LAYERS = range(1, 7)
 SIZE = sum(int(np.prod(shape)) for shape in SHAPES)
 # A photo's features travel as an image of the canvas's size, so that trainer and model need not know of the cache.
 PLANES = -(-SIZE // CANVAS**2)
+BATCH_SIZE = 16
 
 
 class PhotoViews(Dataset):
     """Views of photos: `pixel_values`, `image_sizes`. View 0 is the whole photo, any other number a crop of its own."""
 
-    def __init__(self, photos: list[RatedPhoto], views: list[int]):
-        self.photos, self.views = photos, views
+    def __init__(self, photos: list[RatedPhoto], view: int):
+        self.photos, self.view = photos, view
         self.image_processor = AestheticMLLMImageProcessor(canvas_size=CANVAS)
 
     def __len__(self) -> int:
         return len(self.photos)
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
-        path, view = self.photos[index].path, self.views[index]
+        path = self.photos[index].path
         photo = load_image(path)
-        if view:
-            photo = random_aspect_crop(photo, random.Random(f"{path.parent.name}/{path.name}:{view}"))
+        if self.view:
+            photo = random_aspect_crop(photo, random.Random(f"{path.parent.name}/{path.name}:{self.view}"))
         inputs = self.image_processor(photo, return_tensors="pt")
         return inputs["pixel_values"][0], inputs["image_sizes"][0]
 
 
-class PhotoReader:
-    """Reads the rows' photos from disk for a tower that runs; a row names a photo (`image`) and a `view`."""
+class UpperTower(nn.Module):
+    """Stands in for a tower during training: its pixel values are cached features, laid out as an image.
 
-    def __init__(self, photos: list[RatedPhoto]):
-        self.photos = {photo.name: photo for photo in photos}
+    The tower's upper stages run on them, and are the tower's own: what they learn, it has learned.
+    """
 
-    def pixels(self, rows: list[dict]) -> dict[str, torch.Tensor]:
-        """`pixel_values` [B, 3, CANVAS, CANVAS] and `image_sizes` [B, 2]."""
-        views = PhotoViews([self.photos[row["image"]] for row in rows], [row["view"] for row in rows])
-        pixel_values, image_sizes = zip(*(views[index] for index in range(len(views))), strict=True)
-        return {"pixel_values": torch.stack(pixel_values), "image_sizes": torch.stack(image_sizes)}
-
-
-class CachedTower(torch.nn.Module):
-    """Stands in for the tower during training: its pixel values are cached features, laid out as an image."""
-
-    def __init__(self, config: object):
+    def __init__(self, tower: EfficientNetLiteBackbone):
         super().__init__()
-        self.config = config
-        self.dtype = torch.float32
+        self.config, self.dtype = tower.config, torch.float32
+        self.stages = tower.stages[LOWER_STAGES:]
 
-    def forward(self, pixel_values: torch.Tensor, image_sizes: torch.Tensor | None = None) -> BackboneOutput:
+    def forward(self, pixel_values: torch.Tensor, image_sizes: torch.Tensor) -> BackboneOutput:
         """[B, PLANES, CANVAS, CANVAS] -> feature maps [B, C, h, w], `None` for stages that nobody reads."""
         flat = pixel_values.flatten(1)[:, :SIZE]
-        maps: list[torch.Tensor | None] = [None] * (max(LAYERS) + 1)
+        maps: list[torch.Tensor | None] = [None] * LOWER_STAGES
         for layer, shape, part in zip(LAYERS, SHAPES, flat.split([int(np.prod(shape)) for shape in SHAPES], dim=1), strict=True):
             maps[layer] = part.unflatten(1, shape).permute(0, 3, 1, 2)
+        x = maps[-1]
+        for stage in self.stages:
+            for block in stage:
+                x = block(x, photo_mask(image_sizes, *x.shape[-2:], CANVAS // x.shape[-1], x))
+            maps.append(x)
         return BackboneOutput(feature_maps=tuple(maps))
-
-
-class PooledFeatures:
-    """What the public tower sees in all photos, pooled."""
-
-    def __init__(self, work: Path, names: list[str]):
-        self.index = {name: index for index, name in enumerate(names)}
-        self.pooled = np.load(work / "features" / "pooled.npy")
-
-    def of(self, photos: list[RatedPhoto]) -> np.ndarray:
-        """Of the whole photos, [N, F]."""
-        return self.pooled[[self.index[photo.name] for photo in photos]]
 
 
 class FeatureCache:
@@ -107,9 +91,14 @@ class FeatureCache:
         self.index = [{photo.name: index for index, photo in enumerate(with_view(photos, view))} for view in views]
         self.features = [np.load(folder / f"view{view}.npy", mmap_mode="r") for view in views]
         self.sizes = [np.load(folder / f"sizes{view}.npy") for view in views]
+        self.pooled = np.load(folder / "pooled.npy")
+
+    def pooled_of(self, photos: list[RatedPhoto]) -> np.ndarray:
+        """Pooled features of the whole photos, [N, F]."""
+        return self.pooled[[self.index[0][photo.name] for photo in photos]]
 
     def pixels(self, rows: list[dict]) -> dict[str, torch.Tensor]:
-        """The rows' `pixel_values` for [`CachedTower`] and `image_sizes`; a row names a photo (`image`) and a `view`."""
+        """The rows' `pixel_values` for [`UpperTower`] and `image_sizes`; a row names a photo (`image`) and a `view`."""
         pixels = torch.zeros(len(rows), PLANES * CANVAS**2)
         sizes = []
         for index, row in enumerate(rows):
@@ -146,44 +135,40 @@ def pool_stages(feature_maps: tuple[torch.Tensor, ...], image_sizes: torch.Tenso
 
 
 @torch.inference_mode()
-def seen(tower: torch.nn.Module, photos: list[RatedPhoto], view: int) -> Iterator[tuple[tuple[torch.Tensor, ...], torch.Tensor]]:
-    """Feature maps and image sizes of one view of all photos, batch by batch."""
-    start = time.monotonic()
-    for pixel_values, image_sizes in DataLoader(PhotoViews(photos, [view] * len(photos)), batch_size=16, num_workers=1):
-        yield tower(pixel_values, image_sizes).feature_maps, image_sizes
-    print(f"view {view}: {len(photos)} photos in {time.monotonic() - start:.0f} s", flush=True)
-
-
-def cache_view(tower: torch.nn.Module, photos: list[RatedPhoto], view: int, folder: Path) -> None:
-    """Writes one view's features and sizes."""
+def cache_view(tower: EfficientNetLiteBackbone, photos: list[RatedPhoto], view: int, folder: Path) -> None:
+    """Writes one view's features, sizes and, of the whole photos, pooled features."""
     out = np.lib.format.open_memmap(folder / f"view{view}.npy", mode="w+", dtype=np.float16, shape=(len(photos), SIZE))
-    sizes: list[np.ndarray] = []
-    for maps, image_sizes in seen(tower, photos, view):
+    sizes, pooled, start = [], [], time.monotonic()
+    views = PhotoViews(photos, view)
+    for first in range(0, len(photos), BATCH_SIZE):
+        rows = [views[index] for index in range(first, min(first + BATCH_SIZE, len(photos)))]
+        pixel_values, image_sizes = (torch.stack(parts) for parts in zip(*rows, strict=True))
+        maps = tower(pixel_values, image_sizes).feature_maps
         flat = torch.cat([maps[layer].permute(0, 2, 3, 1).flatten(1) for layer in LAYERS], dim=1)
-        done = sum(len(part) for part in sizes)
-        out[done : done + len(flat)] = flat.half().numpy()
+        out[first : first + len(flat)] = flat.half().numpy()
         sizes.append(image_sizes.numpy())
+        if view == 0:
+            pooled.append(pool_stages(maps, image_sizes))
+        if first % 1600 == 0:
+            print(f"view {view}: {first} of {len(photos)} photos, {time.monotonic() - start:.0f} s", flush=True)
     np.save(folder / f"sizes{view}.npy", np.concatenate(sizes))
+    if view == 0:
+        np.save(folder / "pooled.npy", torch.cat(pooled).numpy())
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path("build/nano"))
-    parser.add_argument("what", choices=("pooled", "views"))
     arguments = parser.parse_args()
-    tower = convert_vision(fetch(VISION, arguments.work), CANVAS)
+    tower = convert_vision(fetch(VISION, arguments.work), CANVAS).to(memory_format=torch.channels_last)
     scale = RatingScale()
     photos = read_quality(arguments.data, scale) + read_beauty(arguments.data, scale)
     folder = arguments.work / "features"
     folder.mkdir(parents=True, exist_ok=True)
-    if arguments.what == "pooled":
-        tower.to(memory_format=torch.channels_last)
-        np.save(folder / "pooled.npy", torch.cat([pool_stages(*batch) for batch in seen(tower, photos, 0)]).numpy())
-        return
-    tower.load_state_dict(load_file(arguments.work / TOWER_FILE))
-    tower.to(memory_format=torch.channels_last)
     for view in range(max(VIEWS.values())):
+        if view == 1:
+            tower.stages = tower.stages[:LOWER_STAGES]  # only the baseline reads the others' features
         cache_view(tower, with_view(photos, view), view, folder)
 
 

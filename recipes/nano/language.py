@@ -19,6 +19,7 @@ import torch
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from aesthetic_mllm.trainers.precision import has_bfloat16
 from weights import LANGUAGE, fetch
 
 logger = logging.getLogger("nano.language")
@@ -101,7 +102,7 @@ def own_answers(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, rou
     rng = random.Random(SEED)
     torch.manual_seed(SEED)
     tokenizer.padding_side = "left"
-    model = model.bfloat16()
+    model = model.bfloat16() if has_bfloat16() else model
     texts = []
     for number in range(rounds):
         prompts = [
@@ -147,13 +148,13 @@ def heal(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, texts: lis
         for group in optimizer.param_groups:
             group["lr"] = rate
         rows = packed["train"][torch.randint(len(packed["train"]), (batch,), generator=generator)]
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
             loss = model(input_ids=rows, labels=rows).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
-        if step % 200 == 0:
+        if step % 50 == 0:
             losses.append(_held_out_loss(model, packed["held out"]))
             logger.info("heal: step %d, %.0f s, train %.3f, held out %.3f", step, elapsed, loss.item(), losses[-1])
         step += 1
@@ -164,7 +165,7 @@ def heal(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, texts: lis
 
 @torch.inference_mode()
 def _held_out_loss(model: LlamaForCausalLM, rows: torch.Tensor) -> float:
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
         return model(input_ids=rows[:64], labels=rows[:64]).loss.item()
 
 

@@ -58,25 +58,26 @@ class CueContrastiveLoss(nn.Module):
     Inputs:
         photos, cues: [B, K], need not be normalised.
         labels: [B], integers; equal ones are the same attribute, level and strength.
+        groups: [B], integers; only rows of one group (one level's tokens) are compared.
 
     Returns:
-        A scalar; 0 where all rows have the same label, because then nothing can be told apart.
+        A scalar, the mean over all rows; rows that have nothing to be told apart from lose nothing.
     """
 
     def __init__(self, temperature: float):
         super().__init__()
         self.temperature = temperature
 
-    def forward(self, photos: torch.Tensor, cues: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, photos: torch.Tensor, cues: torch.Tensor, labels: torch.Tensor, groups: torch.Tensor
+    ) -> torch.Tensor:
         photos, cues = F.normalize(photos.float(), dim=-1), F.normalize(cues.float(), dim=-1)
         if distributed.is_available() and distributed.is_initialized():
             photos, cues = torch.cat(all_gather(photos)), torch.cat(all_gather(cues))
-            labels = torch.cat(all_gather(labels))
+            labels, groups = torch.cat(all_gather(labels)), torch.cat(all_gather(groups))
         similarity = photos @ cues.T / self.temperature  # [B, B]
-        positive = labels[:, None] == labels[None]
-        if positive.all():
-            return photos.sum() * 0
-        own = similarity.masked_fill(~positive, float("-inf"))
+        similarity = similarity.masked_fill(groups[:, None] != groups[None], float("-inf"))
+        own = similarity.masked_fill(labels[:, None] != labels[None], float("-inf"))
         to_cue = similarity.logsumexp(1) - own.logsumexp(1)
         to_photo = similarity.logsumexp(0) - own.logsumexp(0)
         return (to_cue.mean() + to_photo.mean()) / 2

@@ -1,4 +1,4 @@
-"""What a light head must read from a level's tokens: how much of an attribute, or what was done to a photo."""
+"""What a light head must read from a level's tokens: how much of an attribute, what was done to a photo, what it shows."""
 
 import torch
 import torch.nn.functional as F
@@ -55,13 +55,15 @@ class PseudoLabelHeads(nn.Module):
         measurements: how many measured attributes the level has.
         bins: of each measured attribute.
         edits: how many edits the level has.
+        contents: how many things a teacher may name.
     """
 
-    def __init__(self, size: int, measurements: int, bins: int, edits: int):
+    def __init__(self, size: int, measurements: int, bins: int, edits: int, contents: int = 0):
         super().__init__()
         self.bins = bins
         self.measured = nn.Linear(size, measurements * (bins - 1)) if measurements else None
         self.altered = nn.Linear(2 * size, 2 * edits) if edits else None
+        self.content = nn.Linear(size, contents) if contents else None
 
     def read_measured(self, tokens: torch.Tensor, attributes: torch.Tensor) -> torch.Tensor:
         """Tokens [B, N, D] of a photo and the number [B] of the attribute asked for -> [B, bins - 1] logits."""
@@ -72,3 +74,7 @@ class PseudoLabelHeads(nn.Module):
         """Tokens [B, N, D] of both photos of a pair -> logits and strengths [B, edits]."""
         change = torch.cat([after.mean(1) - before.mean(1), after.mean(1)], dim=-1)
         return self.altered(change).chunk(2, dim=-1)
+
+    def read_content(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Tokens [B, N, D] of a photo -> [B, contents] logits."""
+        return self.content(tokens.mean(1))

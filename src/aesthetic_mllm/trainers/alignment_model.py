@@ -1,0 +1,250 @@
+"""The model as it is while its alignment module learns: with heads, whitened cue embeddings and the three losses."""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from transformers.utils import ModelOutput
+
+from ..modeling.model_outputs import AestheticImageFeatures
+from ..modeling.vision_tower import tower_feature_maps
+from ..pretext.lessons import LEVELS
+from ..pretext.phrase_bank import BINS, PhraseBank
+from .alignment_config import AlignmentConfig
+from .lesson_collator import KINDS, LESSON_GROUPS, LessonVocabulary, pad_left
+from .losses.cue_contrastive import CueContrastiveLoss, CueWhitening
+from .losses.pseudo_label import AlterationLoss, OrdinalLoss, PseudoLabelHeads
+
+WORDINGS = 6  # of each cue, whose mean embedding stands for its label in the whitening
+EMBEDDING_BATCH = 64
+
+
+@dataclass
+class AlignmentOutput(ModelOutput):
+    """The weighted loss and its three parts before weighting, scalars."""
+
+    loss: torch.Tensor | None = None
+    generation_loss: torch.Tensor | None = None
+    contrastive_loss: torch.Tensor | None = None
+    pseudo_label_loss: torch.Tensor | None = None
+
+
+class AlignmentModel(nn.Module):
+    """Wraps a model whose alignment module learns from lessons; tower and language model are frozen.
+
+    Per-sample losses are sums over the batch divided by its number of lessons, whatever kinds it holds, so that the mean over
+    processes is what one process with all their lessons computes. `state_dict` holds what learns, and nothing else.
+
+    Args:
+        model: an [`AestheticMLLMForConditionalGeneration`]; its alignment module is trained in place.
+        processor: the checkpoint's [`AestheticMLLMProcessor`].
+        bank: wordings of the cues.
+        vocabulary: what the heads can name.
+        args: weights of the losses.
+    """
+
+    def __init__(self, model: Any, processor: Any, bank: PhraseBank, vocabulary: LessonVocabulary, args: AlignmentConfig):
+        super().__init__()
+        model.requires_grad_(False)
+        model.model.multi_modal_projector.requires_grad_()
+        self.model = model
+        self.weights = {
+            "generation_loss": args.generation_loss_weight,
+            "contrastive_loss": args.contrastive_loss_weight,
+            "pseudo_label_loss": args.pseudo_label_loss_weight,
+        }
+        size = model.config.text_config.hidden_size
+        self.heads = nn.ModuleDict(
+            {
+                level: PseudoLabelHeads(size, len(vocabulary.attributes[level]), BINS, len(vocabulary.edits[level]),
+                                        len(vocabulary.subjects(level, "content")))
+                for level in LEVELS
+            }
+        )  # fmt: skip
+        self.ordinal, self.alteration = OrdinalLoss(), AlterationLoss()
+        self.contrastive = CueContrastiveLoss(args.temperature)
+        self.whitening = self._whitening(processor, bank, vocabulary, args.whitened_size)
+        directions = self.whitening.weight.shape[1]
+        # a photo and a change between two photos are told by different parts of the same tokens
+        self.photo_projections = nn.ModuleDict({level: nn.Linear(size, directions) for level in LEVELS})
+        self.change_projections = nn.ModuleDict({level: nn.Linear(size, directions) for level in LEVELS})
+
+    def train(self, mode: bool = True) -> "AlignmentModel":
+        """The frozen parts stay in evaluation mode."""
+        super().train(mode)
+        self.model.model.vision_tower.eval()
+        self.model.model.language_model.eval()
+        return self
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """What learns: alignment module, heads and projections."""
+        learned = {name for name, weight in self.named_parameters() if weight.requires_grad}
+        return {name: value for name, value in super().state_dict(*args, **kwargs).items() if name in learned}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """What `state_dict` gave; raises `RuntimeError` where something of it is missing or unexpected."""
+        wanted = self.state_dict().keys()
+        if state_dict.keys() != wanted:
+            differing = sorted(state_dict.keys() ^ wanted)
+            raise RuntimeError(
+                f"{len(differing)} weights do not fit this alignment, first {differing[0]}; resume with the phrase bank and the "
+                "teacher's contents of the run that saved them."
+            )
+        result = super().load_state_dict(state_dict, strict=False, assign=assign)
+        result.missing_keys.clear()  # the frozen parts
+        return result
+
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        labels: torch.Tensor,
+        cue_ids: torch.Tensor,
+        cue_mask: torch.Tensor,
+        pixel_values: torch.Tensor,
+        image_sizes: torch.Tensor,
+        image_rows: torch.Tensor,
+        groups: torch.Tensor,
+        kinds: torch.Tensor,
+        subjects: torch.Tensor,
+        bins: torch.Tensor,
+        strengths: torch.Tensor,
+        cue_labels: torch.Tensor,
+    ) -> AlignmentOutput:
+        """The losses of a batch of [`LessonCollator`], whose shapes are given there."""
+        shown = groups[image_rows]  # [N], the group that each photo shows
+        tokens = self._tokens(pixel_values, image_sizes, shown)
+        rows = torch.arange(len(groups), device=image_rows.device)
+        first = torch.searchsorted(image_rows, rows)
+        last = torch.searchsorted(image_rows, rows, right=True) - 1
+        losses = {
+            "generation_loss": self._generation(input_ids, attention_mask, labels, tokens).mean(),
+            "contrastive_loss": self._contrast(tokens, groups, first, last, cue_ids, cue_mask, cue_labels),
+            "pseudo_label_loss": self._pseudo_labels(tokens, groups, first, last, kinds, subjects, bins, strengths).mean(),
+        }
+        return AlignmentOutput(loss=sum(self.weights[name] * loss for name, loss in losses.items()), **losses)
+
+    @torch.no_grad()
+    def embed_cues(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Mean of the frozen language model's last states over each cue [B, C] -> [B, D]."""
+        states = self.model.model.language_model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
+        return (states * mask[..., None]).sum(1).float() / mask.sum(1, keepdim=True)
+
+    def _tokens(self, pixel_values: torch.Tensor, image_sizes: torch.Tensor, shown: torch.Tensor) -> dict[str, torch.Tensor]:
+        """For each group that is shown its [N, T, D] tokens, zeros for the photos that show another."""
+        inner = self.model.model
+        present = [group for number, group in enumerate(LESSON_GROUPS) if bool((shown == number).any())]
+        layers = sorted({inner.feature_layers[group] for group in present})
+        with torch.no_grad():
+            maps = tower_feature_maps(inner.vision_tower, pixel_values.to(inner.vision_tower.dtype), image_sizes, layers)
+        by_layer = dict(zip(layers, maps, strict=True))
+        tokens = {}
+        for group in present:
+            photos = (shown == LESSON_GROUPS.index(group)).nonzero().squeeze(1)
+            features = by_layer[inner.feature_layers[group]][photos]
+            own = inner.multi_modal_projector({group: features}, image_sizes[photos], tuple(pixel_values.shape[-2:]))[group]
+            tokens[group] = own.new_zeros(len(shown), *own.shape[1:]).index_copy(0, photos, own)
+        return tokens
+
+    def _generation(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor, tokens: dict[str, torch.Tensor]
+    ) -> torch.Tensor:
+        """Mean next-token loss of each cue: [B]."""
+        # from the position that predicts the first word of the longest cue; cues end every row
+        first = int((labels != -100).any(0).nonzero()[0]) - 1
+        features = AestheticImageFeatures(pooler_output=list(torch.cat(list(tokens.values()), dim=1)), tokens=tokens)
+        logits = self.model(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            mm_encoder_outputs={"image": features},
+            use_cache=False,
+            logits_to_keep=labels.shape[1] - first,
+        ).logits  # [B, K, V]
+        wanted = labels[:, first + 1 :]
+        losses = F.cross_entropy(logits[:, :-1].float().transpose(1, 2), wanted, ignore_index=-100, reduction="none")
+        return losses.sum(1) / (wanted != -100).sum(1)
+
+    def _contrast(
+        self,
+        tokens: dict[str, torch.Tensor],
+        groups: torch.Tensor,
+        first: torch.Tensor,
+        last: torch.Tensor,
+        cue_ids: torch.Tensor,
+        cue_mask: torch.Tensor,
+        cue_labels: torch.Tensor,
+    ) -> torch.Tensor:
+        cues = self.whitening(self.embed_cues(cue_ids, cue_mask))  # [B, K]
+        photos = torch.zeros_like(cues)
+        for number, level in enumerate(LEVELS):
+            rows = (groups == number).nonzero().squeeze(1)
+            if len(rows):
+                pooled = tokens[level].mean(1)
+                after, change = pooled[last[rows]], pooled[last[rows]] - pooled[first[rows]]
+                one_photo = (first[rows] == last[rows])[:, None]
+                projected = torch.where(
+                    one_photo, self.photo_projections[level](after), self.change_projections[level](change)
+                )
+                photos = photos.index_copy(0, rows, projected.to(photos.dtype))
+        # pairs of the thematic path are learned from their words alone; one label for all makes them lose nothing here
+        cue_labels = torch.where(groups < len(LEVELS), cue_labels, 0)
+        return self.contrastive(photos, cues, cue_labels, groups)
+
+    def _pseudo_labels(
+        self,
+        tokens: dict[str, torch.Tensor],
+        groups: torch.Tensor,
+        first: torch.Tensor,
+        last: torch.Tensor,
+        kinds: torch.Tensor,
+        subjects: torch.Tensor,
+        bins: torch.Tensor,
+        strengths: torch.Tensor,
+    ) -> torch.Tensor:
+        """What the heads lose on each lesson, 0 where there is nothing to predict: [B]."""
+        losses = torch.zeros(len(groups), device=groups.device)
+        for number, level in enumerate(LEVELS):
+            for kind_number, kind in enumerate(KINDS):
+                rows = ((groups == number) & (kinds == kind_number) & (subjects >= 0)).nonzero().squeeze(1)
+                if not len(rows):
+                    continue
+                before, after = tokens[level][first[rows]], tokens[level][last[rows]]
+                head, wanted = self.heads[level], subjects[rows]
+                if kind == "measured":
+                    loss = self.ordinal(head.read_measured(after, wanted), bins[rows])
+                elif kind == "altered":
+                    loss = self.alteration(*head.read_altered(before, after), wanted, strengths[rows])
+                else:
+                    loss = F.cross_entropy(head.read_content(after).float(), wanted, reduction="none")
+                losses = losses.index_copy(0, rows, loss.to(losses.dtype))
+        return losses
+
+    def _whitening(self, processor: Any, bank: PhraseBank, vocabulary: LessonVocabulary, size: int) -> CueWhitening:
+        """Over the mean embeddings of all labels, each in several wordings: so it keeps what labels differ in."""
+        rng = random.Random(0)
+        by_label: dict[str, list[str]] = {}
+        for seed in range(WORDINGS):
+            for level in LEVELS:
+                for cue in bank.every_cue(level, seed=seed):
+                    by_label.setdefault(cue.label, []).append(cue.text)
+            for content in vocabulary.contents:
+                cue = bank.content(content, rng)
+                by_label.setdefault(cue.label, []).append(cue.text)
+        texts = [text for wordings in by_label.values() for text in wordings]
+        embeddings = self.embed_texts(processor, texts)
+        means = torch.stack([part.mean(0) for part in embeddings.split([len(wordings) for wordings in by_label.values()])])
+        return CueWhitening(means, min(size, len(means) - 1, means.shape[1]))
+
+    def embed_texts(self, processor: Any, texts: Sequence[str]) -> torch.Tensor:
+        """As `embed_cues`, of plain texts: [N, D]."""
+        tokenizer = processor.tokenizer
+        device = next(self.model.parameters()).device
+        parts = []
+        for start in range(0, len(texts), EMBEDDING_BATCH):
+            ids = [tokenizer.encode(text, add_special_tokens=False) for text in texts[start : start + EMBEDDING_BATCH]]
+            parts.append(self.embed_cues(*(part.to(device) for part in pad_left(ids, tokenizer.pad_token_id))))
+        return torch.cat(parts)

@@ -1,0 +1,106 @@
+"""Multi-scale text-guided self-supervision: unlabelled photos teach the alignment module."""
+
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate.utils import gather_object
+from torch import nn
+from transformers import Trainer
+
+from ..pretext.phrase_bank import PhraseBank
+from .alignment_config import AlignmentConfig
+from .alignment_model import AlignmentModel
+from .lesson_collator import LessonCollator, LessonVocabulary
+
+
+class AlignmentTrainer(Trainer):
+    """Trainer of the alignment module on lessons; tower and language model stay frozen.
+
+    Three losses, each weighted in the configuration and logged: the frozen language model's next-token loss on the cue, from
+    the tokens of the lesson's level alone; the contrast of these tokens with the cue's embedding; and what light heads must
+    read from them. Checkpoints hold what learns, and [`save_aligned`] writes the model without the heads.
+
+    References:
+        CALM (arXiv:2412.11952) for unlabelled photos, attribute-based pseudo-labels, textual cues and the frozen language model;
+        the three losses after BLIP-2 (arXiv:2301.12597). Which losses the paper uses is not known.
+
+    Args:
+        model: an [`AestheticMLLMForConditionalGeneration`], its alignment module untrained or not.
+        args: an [`AlignmentConfig`].
+        processing_class: the checkpoint's [`AestheticMLLMProcessor`].
+        bank: wordings of the lessons; default the package's own.
+        contents: what the lessons' teacher may name; the content head has one output each.
+        kwargs: as of `Trainer`; `train_dataset` is a [`LessonDataset`] or [`LessonStream`].
+    """
+
+    args: AlignmentConfig
+
+    def __init__(
+        self,
+        model: nn.Module,
+        args: AlignmentConfig,
+        processing_class: Any,
+        bank: PhraseBank | None = None,
+        contents: Sequence[str] = (),
+        **kwargs: Any,
+    ):
+        bank = bank or PhraseBank()
+        vocabulary = LessonVocabulary(bank, contents)
+        self.unreadable: set[str] = set()
+        self._losses: dict[str, list[torch.Tensor]] = defaultdict(list)
+        self._waited, self._since = 0.0, time.monotonic()
+        super().__init__(
+            model=AlignmentModel(model, processing_class, bank, vocabulary, args),
+            args=args,
+            processing_class=processing_class,
+            data_collator=LessonCollator(processing_class, vocabulary),
+            **kwargs,
+        )
+        # the losses are means over lessons, not over tokens: accumulation divides them by its number of steps
+        self.model_accepts_loss_kwargs = False
+
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        """As the parent's; afterwards `unreadable` holds the keys of the photos that no process could read."""
+        result = super().train(*args, **kwargs)
+        self.unreadable = set(gather_object(sorted(self.unreadable)))
+        return result
+
+    def compute_loss(
+        self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        inputs = dict(inputs)
+        self.unreadable.update(inputs.pop("unreadable"))
+        outputs = model(**inputs)
+        prefix = "" if model.training else "eval_"
+        for name, value in outputs.items():
+            if name != "loss":
+                self._losses[prefix + name].append(value.detach())
+        return (outputs.loss, outputs) if return_outputs else outputs.loss
+
+    def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:
+        """As the parent's; the time until the batches come is counted as waiting for data."""
+        start = time.monotonic()
+        batches = super().get_batch_samples(*args, **kwargs)
+        self._waited += time.monotonic() - start
+        return batches
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Adds the mean of each loss since the last log over all processes, and the share of time spent waiting for data."""
+        wanted = "eval_" if any(name.startswith("eval_") for name in logs) else ""
+        for name in [name for name in self._losses if name.startswith("eval_") == bool(wanted)]:
+            logs[name] = self.accelerator.gather(torch.stack(self._losses.pop(name))).mean().item()
+        if "loss" in logs:
+            now = time.monotonic()
+            logs["data_wait_share"] = self._waited / (now - self._since)
+            self._waited, self._since = 0.0, now
+        super().log(logs, start_time)
+
+    def save_aligned(self, folder: str | Path) -> None:
+        """Writes model and processor, without the heads, as `from_pretrained` loads them; the main process alone writes."""
+        if self.is_world_process_zero():
+            self.accelerator.unwrap_model(self.model).model.save_pretrained(folder)
+            self.processing_class.save_pretrained(folder)

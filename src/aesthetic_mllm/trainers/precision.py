@@ -1,0 +1,14 @@
+"""Whether half precision makes training faster on the machine at hand."""
+
+import torch
+
+
+def has_bfloat16() -> bool:
+    """Whether a GPU, or else the CPU, has instructions for bfloat16.
+
+    A CPU without them emulates: a training step then takes some twenty times as long as in float32, so nothing that trains
+    may choose bfloat16 blindly.
+    """
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
