@@ -84,14 +84,25 @@ def test_model_card_code_runs(folder: Path) -> None:
 
 
 def test_commands_of_the_command_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Every `aesthetic-mllm` line of README ends with 0 and prints a rating for each photo."""
+    """Every `aesthetic-mllm score` line of README ends with 0 and prints a rating for each photo."""
     lines = [line for block in re.findall(r"^```bash\n(.*?)^```", README, re.S | re.M) for line in block.splitlines()]
-    commands = [line.split("#")[0].split(">")[0] for line in lines if line.startswith("aesthetic-mllm ")]
+    commands = [line.split("#")[0].split(">")[0] for line in lines if line.startswith("aesthetic-mllm score ")]
     first = [step for line in lines for step in line.split(" && ") if step.startswith("aesthetic-mllm score examples")]
     assert len(commands) >= 3 and first
     for command in commands + first:
         assert main(shlex.split(command)[1:]) == 0, command
         assert capsys.readouterr().out.count("\n") >= 2, command
+
+
+def test_teaching_from_unlabelled_photos(folder: Path) -> None:
+    """README's recipe and commands draw lessons and align a model; `--tiny` takes the place of the reader's model."""
+    title = "Teach a model from unlabelled photos"
+    (recipe,), (commands,) = code(title, "yaml"), code(title, "bash")
+    (folder / "recipe.yaml").write_text(recipe)
+    draw, train = [line.split("#")[0] for line in commands.splitlines()]
+    assert main(shlex.split(draw)[1:]) == 0 and (folder / "lessons.png").stat().st_size > 10_000
+    assert main([*shlex.split(train)[1:], "per_device_train_batch_size=2", "--tiny"]) == 0
+    assert (folder / "build" / "align" / "aligned" / "model.safetensors").exists()
 
 
 @pytest.mark.parametrize("title", ["Build your own model", "From a LLaVA"])

@@ -25,7 +25,10 @@ from weights import LANGUAGE, fetch
 logger = logging.getLogger("nano.language")
 
 NUM_MERGES = 8_000  # at least 5,161, or " excellent" falls apart
-NUM_LAYERS = 8
+# The first five and the last three of thirty: the head reads what the last ones write. Without any training the held-out loss
+# is 11.6; with the first eight 19.9, with eight evenly spread 12.5, with the first four and the last four 12.6.
+LAYERS = (0, 1, 2, 3, 4, 27, 28, 29)
+LEARNING_RATE = 1e-3
 PLACEHOLDERS = {"low": "<low>", "middle": "<middle>", "high": "<high>", "thematic": "<image>"}
 SEQUENCE_LENGTH = 128
 SEED = 0
@@ -83,16 +86,17 @@ def cut_tokenizer(tokenizer: PreTrainedTokenizerFast) -> tuple[PreTrainedTokeniz
 
 
 def cut_model(model: LlamaForCausalLM, kept: int, vocab_size: int, pad_token_id: int) -> LlamaForCausalLM:
-    """The first layers and embedding rows; the placeholders' rows are never read."""
+    """Some of the layers, and the first embedding rows; the placeholders' rows are never read."""
     config = type(model.config)(**model.config.to_dict())
-    config.vocab_size, config.num_hidden_layers, config.pad_token_id = vocab_size, NUM_LAYERS, pad_token_id
-    state = model.state_dict()
+    config.vocab_size, config.num_hidden_layers, config.pad_token_id = vocab_size, len(LAYERS), pad_token_id
     embedding = torch.zeros(vocab_size, config.hidden_size)
-    embedding[:kept] = state["model.embed_tokens.weight"][:kept]
+    embedding[:kept] = model.get_input_embeddings().weight[:kept]
     small = LlamaForCausalLM(config)
-    wanted = small.state_dict().keys()
-    state = {name: value for name, value in state.items() if name in wanted}
-    small.load_state_dict(state | {"model.embed_tokens.weight": embedding, "lm_head.weight": embedding})
+    small.set_input_embeddings(torch.nn.Embedding.from_pretrained(embedding, freeze=False))
+    small.tie_weights()
+    for layer, source in zip(small.model.layers, LAYERS, strict=True):
+        layer.load_state_dict(model.model.layers[source].state_dict())
+    small.model.norm.load_state_dict(model.model.norm.state_dict())
     return small
 
 
@@ -139,12 +143,12 @@ def heal(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, texts: lis
     held_out, train = texts[: len(texts) // 50], texts[len(texts) // 50 :]
     packed = {name: _pack(tokenizer, part) for name, part in (("held out", held_out), ("train", train))}
     logger.info("heal: %d training sequences of %d tokens", len(packed["train"]), SEQUENCE_LENGTH)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4, weight_decay=0.01, betas=(0.9, 0.95))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=0.01, betas=(0.9, 0.95))
     generator = torch.Generator().manual_seed(SEED)
     batch, step, losses, start = 16, 0, [], time.monotonic()
     while (elapsed := time.monotonic() - start) < minutes * 60:
         # the rate falls with the time spent, so the run ends at zero wherever it runs
-        rate = 3e-4 * min(1.0, (step + 1) / 50) * (1 - elapsed / (minutes * 60))
+        rate = LEARNING_RATE * min(1.0, (step + 1) / 20) * (1 - elapsed / (minutes * 60))
         for group in optimizer.param_groups:
             group["lr"] = rate
         rows = packed["train"][torch.randint(len(packed["train"]), (batch,), generator=generator)]
@@ -180,13 +184,16 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("build/nano"))
     parser.add_argument("--critiques", type=Path, required=True, help="parquet with the columns aspect and comment")
     parser.add_argument("--minutes", type=float, default=10, help="training time of the healing")
-    parser.add_argument("--rounds", type=int, default=24, help="batches of 64 answers sampled from the uncut model")
+    parser.add_argument("--rounds", type=int, default=8, help="batches of 64 answers sampled from the uncut model")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     model, tokenizer = uncut(arguments.work)
     small_tokenizer, kept = cut_tokenizer(tokenizer)
     small = cut_model(model, kept, len(small_tokenizer), small_tokenizer.pad_token_id)
-    texts = own_answers(model, tokenizer, arguments.rounds) * 4 + critique_texts(arguments.critiques)
+    answers = arguments.work / "own_answers.json"
+    if not answers.exists():  # sampling takes as long as the healing
+        answers.write_text(json.dumps(own_answers(model, tokenizer, arguments.rounds)))
+    texts = json.loads(answers.read_text()) * 4 + critique_texts(arguments.critiques)
     del model
     losses = heal(small, small_tokenizer, texts, arguments.minutes)
     target = arguments.work / "language"

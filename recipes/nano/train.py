@@ -1,12 +1,13 @@
-"""Trains nano v0: the alignment module on quality first, then all on both questions, the aesthetic one from two sources.
+"""Trains nano: the alignment module on lessons of unlabelled photos, then on quality, then all on both questions.
 
-    python recipes/nano/train.py --data DATA --work build/nano warm      # the alignment module alone, on quality
+    python recipes/nano/train.py --data DATA --work build/nano unaligned       # tower and language model joined; for `align.yaml`
+    python recipes/nano/train.py --data DATA --work build/nano warm            # alignment module and upper tower, on quality
     python recipes/nano/train.py --data DATA --work build/nano rate --fold 0   # and the language model; 0 to 4: validation models
     python recipes/nano/train.py --data DATA --work build/nano rate            # the checkpoint, all OASIS photos
 
 The aesthetic question is learned from OASIS photos, whose beauty people rated, and from BIQ2021 photos with a pseudo-label:
-the beauty that ridge regression on the tower's features predicts (fitted on the OASIS photos of the training folds), moved up
-or down with the photo's rated quality. Photographers' aesthetics holds both, and neither source has both.
+the beauty that kernel ridge regression on the public tower's features predicts (fitted on the OASIS photos of the training
+folds), moved up or down with the photo's rated quality. Photographers' aesthetics holds both, and neither source has both.
 """
 
 import argparse
@@ -20,9 +21,8 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import Dataset
-from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer, LlamaForCausalLM
-from transformers.trainer_utils import get_last_checkpoint, set_seed
+from transformers.trainer_utils import set_seed
 
 from aesthetic_mllm import (
     AestheticMLLMConfig,
@@ -31,13 +31,17 @@ from aesthetic_mllm import (
     AestheticMLLMProcessor,
     MultiScaleFeatureAlignmentConfig,
 )
+from aesthetic_mllm.pretext.photo_pool import open_pool
+from aesthetic_mllm.pretext.phrase_bank import PhraseBank
 from aesthetic_mllm.processing.rating_scale import RatingScale
+from aesthetic_mllm.trainers.precision import has_bfloat16
 from aesthetic_mllm.trainers.rating_collator import RatingCollator
 from aesthetic_mllm.trainers.rating_config import RatingConfig
 from aesthetic_mllm.trainers.rating_trainer import RatingTrainer
+from aesthetic_mllm.trainers.recipes import measure_pool
 from data import RatedPhoto, beauty_fold, quality_validation, read_beauty, read_quality
-from features import CANVAS, TOWER_FILE, CachedTower, FeatureCache, PhotoReader, PooledFeatures, views_of
-from ridge import BEAUTY_ALPHA, QUALITY_ALPHA, ridge_predict
+from features import CANVAS, FeatureCache, UpperTower, views_of
+from ridge import QUALITY_ALPHA, kernel_ridge_predict, ridge_predict
 from warm_start import BATCH_SIZE, WarmStart, principal_components
 from weights import VISION, convert_vision, fetch
 
@@ -46,13 +50,17 @@ logger = logging.getLogger("nano.train")
 SEED = 0
 DECIMAL_SHARE = 0.05  # of the samples that ask for a number as text, the paper's form of answer
 QUALITY_GROUP, BEAUTY_GROUP, MADE_GROUP, BEAUTY_QUALITY_GROUP = range(4)
-WARM_STEPS = 640  # 2.3 rounds through the photos, tower and alignment module, without the language model
+WARM_STEPS = 400  # 1.4 rounds through the photos, upper tower and alignment module, without the language model
 GROUP_DROPOUT = 0.2
 # How often each OASIS photo, and how many BIQ2021 photos of either question. Both questions are asked of both sources: else the
 # language model tells the sources apart, and gives one answer to both questions.
-WARM_AMOUNTS = {"beauty": 10, "beauty_quality": 2, "made": 4_000, "quality": 3_000}  # without the language model
-AMOUNTS = {"beauty": 10, "beauty_quality": 2, "made": 2_500, "quality": 4_000}  # with it
+WARM_AMOUNTS = {"beauty": 3, "beauty_quality": 1, "made": 1_200, "quality": 1_200}  # without the language model
+AMOUNTS = {"beauty": 3, "beauty_quality": 1, "made": 1_200, "quality": 1_600}  # with it
+UNALIGNED, ALIGNED = "unaligned", "align/aligned"
 WARM_FILE = "warm_start.safetensors"
+POOL_FOLDERS = ("biq2021", "photos_unlabeled")
+STATISTICS_PHOTOS = 150
+VALIDATION_FILE = "validation_photos.txt"  # names that the pool of unlabelled photos must not hold
 
 
 def fresh_model(work: Path) -> tuple[AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor]:
@@ -100,13 +108,14 @@ def rounds(photos: list[RatedPhoto], steps: int, rng: random.Random) -> list[dic
     return rows[: steps * BATCH_SIZE]
 
 
-def predicted_beauty(quality: list[RatedPhoto], beauty: list[RatedPhoto], pooled: PooledFeatures) -> list[RatedPhoto]:
-    """The quality photos with the beauty that ridge regression on the tower's features predicts.
+def predicted_beauty(quality: list[RatedPhoto], beauty: list[RatedPhoto], cache: FeatureCache) -> list[RatedPhoto]:
+    """The quality photos with the beauty that kernel ridge regression on the public tower's features predicts.
 
     The spread of the ratings is OASIS's mean one.
     """
     means = np.array([photo.mean for photo in beauty])
-    predicted = ridge_predict(pooled.of(beauty), means, pooled.of(quality), BEAUTY_ALPHA)
+    features = cache.pooled_of(quality)
+    predicted = kernel_ridge_predict(cache.pooled_of(beauty), means, features, pool=features)
     std = float(np.mean([photo.std for photo in beauty]))
     return [
         RatedPhoto(photo.path, photo.name, float(mean), std)
@@ -114,10 +123,10 @@ def predicted_beauty(quality: list[RatedPhoto], beauty: list[RatedPhoto], pooled
     ]
 
 
-def predicted_quality(beauty: list[RatedPhoto], quality: list[RatedPhoto], pooled: PooledFeatures) -> list[RatedPhoto]:
+def predicted_quality(beauty: list[RatedPhoto], quality: list[RatedPhoto], cache: FeatureCache) -> list[RatedPhoto]:
     """The OASIS photos with the technical quality that ridge regression on the tower's features predicts."""
     means = np.array([photo.mean for photo in quality])
-    predicted = ridge_predict(pooled.of(quality), means, pooled.of(beauty), QUALITY_ALPHA)
+    predicted = ridge_predict(cache.pooled_of(quality), means, cache.pooled_of(beauty), QUALITY_ALPHA)
     return [
         RatedPhoto(photo.path, photo.name, float(mean), None)
         for photo, mean in zip(beauty, np.clip(predicted, 1, 10), strict=True)
@@ -125,14 +134,14 @@ def predicted_quality(beauty: list[RatedPhoto], quality: list[RatedPhoto], poole
 
 
 def pseudo_labels(
-    quality: list[RatedPhoto], predicted: list[RatedPhoto], beauty: list[RatedPhoto], pooled: PooledFeatures
+    quality: list[RatedPhoto], predicted: list[RatedPhoto], beauty: list[RatedPhoto], cache: FeatureCache
 ) -> list[RatedPhoto]:
     """The quality photos with an aesthetic score: predicted beauty, moved by how far quality is from OASIS's usual.
 
     Both parts weigh the same: quality is given the spread that predicted beauty has over these photos.
     """
     rated, expected = (np.array([photo.mean for photo in photos]) for photos in (quality, predicted))
-    usual = ridge_predict(pooled.of(quality), rated, pooled.of(beauty), QUALITY_ALPHA).mean()
+    usual = ridge_predict(cache.pooled_of(quality), rated, cache.pooled_of(beauty), QUALITY_ALPHA).mean()
     scores = expected + expected.std() * (rated - usual) / rated.std()
     return [replace(photo, mean=float(score)) for photo, score in zip(predicted, np.clip(scores, 1, 10), strict=True)]
 
@@ -143,26 +152,25 @@ def train(
     rows: list[dict[str, Any]],
     cache: FeatureCache,
     output: Path,
-    **options: Any,
 ) -> None:
-    """Trains the model, whose tower is stood in for, in place."""
+    """Trains the language model, in place; tower and alignment module stay as they are."""
+    model.model.multi_modal_projector.requires_grad_(False)
     collator = RatingCollator(processor, load_pixels=cache.pixels, group_dropout=GROUP_DROPOUT, seed=SEED)
     arguments = RatingConfig(
         output_dir=str(output),
         num_train_epochs=1,
         per_device_train_batch_size=BATCH_SIZE,
+        learning_rate=5e-4,
         lr_scheduler_type="cosine",
         warmup_steps=0.1,  # a share of all steps
         weight_decay=0.01,
-        bf16=True,
+        bf16=has_bfloat16(),
         use_cpu=not torch.cuda.is_available(),
         logging_steps=20,
-        save_steps=250,
-        save_total_limit=1,
+        save_strategy="no",
         report_to="none",
         seed=SEED,
         disable_tqdm=True,
-        **options,
     )
     trainer = RatingTrainer(
         model,
@@ -171,8 +179,7 @@ def train(
         train_dataset=Dataset.from_list(rows),
         data_collator=collator,
     )
-    # a run that was cut off goes on where it was
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(output)) if output.exists() else None)
+    trainer.train()
     (output / "log.json").write_text(json.dumps(trainer.state.log_history))
     model.eval()
 
@@ -190,7 +197,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path("build/nano"))
     parser.add_argument("--fold", type=int, help="leave this fold of OASIS out")
-    parser.add_argument("stage", choices=("warm", "rate"))
+    parser.add_argument("stage", choices=("unaligned", "warm", "rate"))
+    parser.add_argument("--start", default=ALIGNED, help=f"checkpoint below WORK to start from, such as {UNALIGNED}")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     set_seed(SEED)
@@ -198,31 +206,41 @@ def main() -> None:
     scale = RatingScale()
     quality, beauty = read_quality(arguments.data, scale), read_beauty(arguments.data, scale)
     everything = quality + beauty
-    pooled = PooledFeatures(arguments.work, [photo.name for photo in everything])
     names = quality_validation(quality)
+    if arguments.stage == "unaligned":
+        model, processor = fresh_model(arguments.work)
+        model.save_pretrained(arguments.work / UNALIGNED)
+        processor.save_pretrained(arguments.work / UNALIGNED)
+        # every OASIS photo is validated in some fold
+        unwanted = sorted(names | {photo.name for photo in beauty})
+        (arguments.work / VALIDATION_FILE).write_text("\n".join(unwanted) + "\n")
+        pool = open_pool([arguments.data / folder for folder in POOL_FOLDERS], exclude=unwanted)
+        measure_pool(pool, PhraseBank(), STATISTICS_PHOTOS).save(arguments.work / "statistics.json")
+        return
+
     held_out = [photo for photo in quality if photo.name in names]
     quality = [photo for photo in quality if photo.name not in names]
-
-    components = dict(zip((photo.name for photo in quality), principal_components(pooled.of(quality)), strict=True))
+    cache = FeatureCache(arguments.work, everything)
+    components = dict(zip((photo.name for photo in quality), principal_components(cache.pooled_of(quality)), strict=True))
+    model = AestheticMLLMForConditionalGeneration.from_pretrained(arguments.work / arguments.start, dtype=torch.float32)
+    processor = AestheticMLLMProcessor.from_pretrained(arguments.work / arguments.start)
+    tower = model.model.vision_tower
+    model.model.vision_tower = UpperTower(tower)
+    warm_start = WarmStart(model, cache.pixels, scale, components)
     if arguments.stage == "warm":
-        model, _ = fresh_model(arguments.work)
-        reader = PhotoReader(quality + held_out)
-        warm_start = WarmStart(model, reader.pixels, scale, components)
-        rows = rounds(quality, WARM_STEPS, rng)
-        for row in rows:  # the tower runs, so each view can be another
-            row["view"] = rng.choice([0, rng.randrange(1, 10**6)])
-        warm_start.train(rows, learning_rate=1e-3, tower_learning_rate=2e-4)
+        warm_start.train(rounds(quality, WARM_STEPS, rng), learning_rate=5e-4, tower_learning_rate=2e-4)
         model.model.vision_tower.bfloat16().float()  # as it will be stored
-        save_file(model.model.vision_tower.state_dict(), arguments.work / TOWER_FILE)
         logger.info("SRCC of each group on held-out photos: %s", warm_start.correlations(rows_of(held_out, "quality", 0, None)))
         warm_start.save(arguments.work / WARM_FILE)
         return
 
+    warm_start.load(arguments.work / WARM_FILE)
     folds = beauty_fold(beauty)
+    asked = [photo for photo in beauty if folds[photo.name] == arguments.fold]
     beauty = [photo for photo in beauty if folds[photo.name] != arguments.fold]
-    predicted = predicted_beauty(quality, beauty, pooled)
-    pseudo = pseudo_labels(quality, predicted, beauty, pooled)
-    beauty_quality = predicted_quality(beauty, quality, pooled)
+    predicted = predicted_beauty(quality, beauty, cache)
+    pseudo = pseudo_labels(quality, predicted, beauty, cache)
+    beauty_quality = predicted_quality(beauty, quality, cache)
 
     def both_questions(made: list[RatedPhoto], amounts: dict[str, int]) -> list[dict[str, Any]]:
         rows = rows_of(beauty * amounts["beauty"], "aesthetic", BEAUTY_GROUP, rng)
@@ -231,19 +249,15 @@ def main() -> None:
         rows += rows_of(rng.sample(quality, amounts["quality"]), "quality", QUALITY_GROUP, rng)
         return rng.sample(rows, len(rows))
 
-    model, processor = fresh_model(arguments.work)
-    cache = FeatureCache(arguments.work, everything)
-    tower = model.model.vision_tower
-    tower.load_state_dict(load_file(arguments.work / TOWER_FILE))
-    model.model.vision_tower = CachedTower(tower.config)
-    warm_start = WarmStart(model, cache.pixels, scale, components)
-    warm_start.load(arguments.work / WARM_FILE)
     # beauty alone here, so that the tokens come to hold both parts of the pseudo-label
-    warm_start.train(both_questions(predicted, WARM_AMOUNTS), learning_rate=5e-4)
+    warm_start.train(both_questions(predicted, WARM_AMOUNTS), learning_rate=3e-4)
+    if asked:
+        logger.info(
+            "fold %d, SRCC of each group: %s", arguments.fold, warm_start.correlations(rows_of(asked, "aesthetic", 0, None))
+        )
     target = arguments.work / ("final" if arguments.fold is None else f"fold{arguments.fold}")
-    rows = both_questions(pseudo, AMOUNTS)
-    train(model, processor, rows, cache, target, learning_rate=5e-4, alignment_learning_rate=5e-5)
-    model.model.vision_tower = tower
+    train(model, processor, both_questions(pseudo, AMOUNTS), cache, target)
+    model.model.vision_tower = tower  # its upper stages have learned
     save(model, processor, target)
 
 

@@ -20,7 +20,7 @@ from aesthetic_mllm import AestheticMLLMForConditionalGeneration, AestheticMLLMP
 from aesthetic_mllm.modeling.configuration_aesthetic_mllm import TOKEN_GROUPS
 from aesthetic_mllm.modeling.model_outputs import AestheticImageFeatures
 from data import BEAUTY_FOLDS, RatedPhoto, beauty_fold, quality_validation, read_beauty, read_quality
-from features import PooledFeatures
+from features import FeatureCache
 from ridge import BEAUTY_ALPHA, QUALITY_ALPHA, ridge_predict
 
 BATCH_SIZE = 16
@@ -92,11 +92,11 @@ def compare(model: np.ndarray, ridge: np.ndarray, labels: np.ndarray) -> dict[st
     }
 
 
-def validate_quality(checkpoint: Path, photos: list[RatedPhoto], pooled: PooledFeatures) -> dict:
+def validate_quality(checkpoint: Path, photos: list[RatedPhoto], cache: FeatureCache) -> dict:
     names = quality_validation(photos)
     known, asked = ([p for p in photos if (p.name in names) is held_out] for held_out in (False, True))
     labels = np.array([photo.mean for photo in asked])
-    ridge = ridge_predict(pooled.of(known), np.array([p.mean for p in known]), pooled.of(asked), QUALITY_ALPHA)
+    ridge = ridge_predict(cache.pooled_of(known), np.array([p.mean for p in known]), cache.pooled_of(asked), QUALITY_ALPHA)
     rater = Rater(checkpoint)
     tokens = rater.tokens(asked)
     means = rater.rate(tokens, "quality")
@@ -109,7 +109,7 @@ def validate_quality(checkpoint: Path, photos: list[RatedPhoto], pooled: PooledF
     return report
 
 
-def validate_aesthetic(work: Path, photos: list[RatedPhoto], pooled: PooledFeatures, chosen: Sequence[int]) -> dict:
+def validate_aesthetic(work: Path, photos: list[RatedPhoto], cache: FeatureCache, chosen: Sequence[int]) -> dict:
     """Over the photos of the chosen folds, each rated by the model and the ridge that did not see its fold."""
     folds = beauty_fold(photos)
     means, ridge, labels = [], [], []
@@ -118,7 +118,7 @@ def validate_aesthetic(work: Path, photos: list[RatedPhoto], pooled: PooledFeatu
         known, asked = ([p for p in photos if (folds[p.name] == fold) is held_out] for held_out in (False, True))
         labels.append(np.array([photo.mean for photo in asked]))
         known_labels = np.array([photo.mean for photo in known])
-        ridge.append(ridge_predict(pooled.of(known), known_labels, pooled.of(asked), BEAUTY_ALPHA))
+        ridge.append(ridge_predict(cache.pooled_of(known), known_labels, cache.pooled_of(asked), BEAUTY_ALPHA))
         rater = Rater(work / f"fold{fold}")
         tokens = rater.tokens(asked)
         means.append(rater.rate(tokens, "aesthetic"))
@@ -140,10 +140,10 @@ def main() -> None:
     checkpoint = arguments.checkpoint or arguments.work / "final"
     scale = AestheticMLLMProcessor.from_pretrained(checkpoint).rating_scale
     quality, beauty = read_quality(arguments.data, scale), read_beauty(arguments.data, scale)
-    pooled = PooledFeatures(arguments.work, [photo.name for photo in quality + beauty])
-    report = {"quality": validate_quality(checkpoint, quality, pooled)}
+    cache = FeatureCache(arguments.work, quality + beauty)
+    report = {"quality": validate_quality(checkpoint, quality, cache)}
     if arguments.folds:
-        report["aesthetic"] = validate_aesthetic(arguments.work, beauty, pooled, arguments.folds)
+        report["aesthetic"] = validate_aesthetic(arguments.work, beauty, cache, arguments.folds)
     text = json.dumps(report, indent=2, default=float)
     print(text)
     if arguments.output:

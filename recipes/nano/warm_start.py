@@ -21,6 +21,7 @@ from aesthetic_mllm import AestheticMLLMForConditionalGeneration
 from aesthetic_mllm.modeling.configuration_aesthetic_mllm import TOKEN_GROUPS
 from aesthetic_mllm.processing.rating_scale import RatingScale
 from aesthetic_mllm.trainers.losses.rank_fidelity import RankFidelityLoss
+from aesthetic_mllm.trainers.precision import has_bfloat16
 from aesthetic_mllm.trainers.rating_config import RatingConfig
 from features import CANVAS
 
@@ -29,7 +30,6 @@ logger = logging.getLogger("nano.warm_start")
 BATCH_SIZE = 32
 ALL = "all"  # beside the groups: their sum
 COMPONENTS = 128
-FROZEN_STAGES = 2  # of the tower: edges and blobs stay as they are, and half of the backward pass is saved
 
 
 class GroupHeads(nn.Module):
@@ -59,7 +59,7 @@ class WarmStart:
     """The alignment module of a model, and the heads that stand in for its language model.
 
     Args:
-        model: its alignment module is trained in place, and its tower where it is not stood in for and `train` is told to.
+        model: its tower is an [`UpperTower`]; alignment module and, where `train` is told to, tower are trained in place.
         read_pixels: gives the `pixel_values` and `image_sizes` of rows, as the tower takes them.
         components: what the tower saw in the photos to learn from, by name.
     """
@@ -79,18 +79,17 @@ class WarmStart:
         self.heads = GroupHeads(model.config.text_config.hidden_size, list(scale.questions), len(scale.level_scores))
         self.ranking = RankFidelityLoss(RatingConfig.rank_label_std)
         self.describe = nn.Linear(len(TOKEN_GROUPS) * model.config.text_config.hidden_size, COMPONENTS)
+        self.parts = {"tower": self.tower, "projector": self.projector, "heads": self.heads, "describe": self.describe}
 
     def save(self, path: Path) -> None:
-        """Alignment module and heads."""
-        parts = {"projector": self.projector, "heads": self.heads, "describe": self.describe}
-        save_file(
-            {f"{part}.{name}": value for part, module in parts.items() for name, value in module.state_dict().items()}, path
-        )
+        """Upper tower, alignment module and heads."""
+        parts = self.parts.items()
+        save_file({f"{part}.{name}": value for part, module in parts for name, value in module.state_dict().items()}, path)
 
     def load(self, path: Path) -> None:
         """What `save` wrote."""
         state = load_file(path)
-        for part, module in {"projector": self.projector, "heads": self.heads, "describe": self.describe}.items():
+        for part, module in self.parts.items():
             prefix = f"{part}."
             module.load_state_dict({name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)})
 
@@ -104,7 +103,7 @@ class WarmStart:
 
     def loss(self, rows: list[dict[str, Any]]) -> torch.Tensor:
         """Of the ratings, and of the components of those photos that are seen whole."""
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
             tokens = self.tokens(rows)
             logits = self.heads(tokens, [row["question"] for row in rows])
             described = self.describe(torch.cat([values.mean(1) for values in tokens.values()], dim=1)).float()
@@ -131,10 +130,9 @@ class WarmStart:
         """One pass over the rows, in their order; the tower learns where it is given a rate."""
         start = time.monotonic()
         parts = [([*self.projector.parameters(), *self.heads.parameters(), *self.describe.parameters()], learning_rate)]
-        self.tower.requires_grad_(False)
+        self.tower.requires_grad_(tower_learning_rate is not None)
         if tower_learning_rate is not None:
-            tuned = self.tower.stages[FROZEN_STAGES:].requires_grad_()
-            parts.append((list(tuned.parameters()), tower_learning_rate))
+            parts.append((list(self.tower.parameters()), tower_learning_rate))
         weights = [weight for part, _ in parts for weight in part]
         optimizer = torch.optim.AdamW([{"params": part} for part, _ in parts], weight_decay=0.01, fused=True)
         batches = [rows[first : first + BATCH_SIZE] for first in range(0, len(rows) - BATCH_SIZE + 1, BATCH_SIZE)]

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Sequence
 
 from .._version import __version__
-from . import score
+from . import lessons, score, train
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -15,6 +15,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("-v", "--verbose", action="store_true", help="say more on the error stream")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     score.add_parser(commands)
+    train.add_parser(commands)
+    lessons.add_parser(commands)
     return parser
 
 

@@ -82,7 +82,10 @@ class LessonMaker:
             return self.content(image, self.contents[key], rng)
         if self.edits[level] and rng.random() < ALTERED_SHARE:
             edit = rng.choice(self.edits[level])
-            return self.altered(image, edit, draw_amount(edit, rng), rng)
+            lesson = self.altered(image, edit, draw_amount(edit, rng), rng)
+            before, after = lesson.images
+            if before.size != after.size or before.tobytes() != after.tobytes():  # a grey photo has no colours to change
+                return lesson
         return self.measured(image, rng.choice(self.attributes[level]), rng)
 
     def rng(self, key: str, level: str, epoch: int) -> random.Random:

@@ -28,7 +28,8 @@ class AlignmentConfig(TrainingArguments):
 
     NOTE: these defaults differ from `TrainingArguments`: `learning_rate` 5e-4 (was 5e-5; the module starts at random),
     `lr_scheduler_type` cosine and `warmup_steps` 0.05 (of all), `weight_decay` 0.01, `bf16` where the machine has instructions
-    for it, `remove_unused_columns` False (batches hold tensors of the trainer's own), `prediction_loss_only` True,
+    for it, `remove_unused_columns` False (batches hold tensors of the trainer's own), `dataloader_drop_last` True (lessons of a
+    smaller last batch would weigh more, and differently with more processes), `prediction_loss_only` True,
     `ddp_find_unused_parameters` True (a batch need not have lessons of every level), `accelerator_config` without dispatching
     (batches hold pairs, which cannot be cut by row), `report_to` none.
     """
@@ -39,6 +40,7 @@ class AlignmentConfig(TrainingArguments):
     weight_decay: float = 0.01
     bf16: bool = field(default_factory=has_bfloat16)
     remove_unused_columns: bool | None = False
+    dataloader_drop_last: bool = True
     prediction_loss_only: bool = True
     ddp_find_unused_parameters: bool | None = True
     accelerator_config: dict[str, Any] | str | None = field(default_factory=lambda: {"dispatch_batches": False})

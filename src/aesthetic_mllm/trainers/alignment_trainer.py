@@ -2,15 +2,17 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate.utils import gather_object
 from torch import nn
+from torch.utils.data import DataLoader
 from transformers import Trainer
 
+from ..pretext.photo_pool import PhotoPoolError
 from ..pretext.phrase_bank import PhraseBank
 from .alignment_config import AlignmentConfig
 from .alignment_model import AlignmentModel
@@ -35,6 +37,9 @@ class AlignmentTrainer(Trainer):
         bank: wordings of the lessons; default the package's own.
         contents: what the lessons' teacher may name; the content head has one output each.
         kwargs: as of `Trainer`; `train_dataset` is a [`LessonDataset`] or [`LessonStream`].
+
+    Raises:
+        PhotoPoolError: the pool is smaller than one batch of all processes.
     """
 
     args: AlignmentConfig
@@ -60,6 +65,12 @@ class AlignmentTrainer(Trainer):
             data_collator=LessonCollator(processing_class, vocabulary),
             **kwargs,
         )
+        batch = args.train_batch_size * args.world_size
+        if isinstance(self.train_dataset, Sized) and len(self.train_dataset) < batch:
+            raise PhotoPoolError(
+                f"The pool has {len(self.train_dataset)} photos, fewer than one batch of {batch}; lower "
+                "per_device_train_batch_size or add photos."
+            )
         # the losses are means over lessons, not over tokens: accumulation divides them by its number of steps
         self.model_accepts_loss_kwargs = False
 
@@ -68,6 +79,18 @@ class AlignmentTrainer(Trainer):
         result = super().train(*args, **kwargs)
         self.unreadable = set(gather_object(sorted(self.unreadable)))
         return result
+
+    def get_train_dataloader(self) -> DataLoader:
+        """As the parent's, with the epoch told to the lessons: accelerate does not pass it on with several processes."""
+        loader = super().get_train_dataloader()
+        set_epoch = loader.set_epoch
+
+        def tell_epoch(epoch: int) -> None:
+            set_epoch(epoch)
+            self.train_dataset.set_epoch(epoch)
+
+        loader.set_epoch = tell_epoch
+        return loader
 
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None

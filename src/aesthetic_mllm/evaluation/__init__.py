@@ -1,0 +1,1 @@
+"""Evaluation: how well lessons and questions are answered, beside simple baselines."""

@@ -1,0 +1,381 @@
+"""Lessons answered by a checkpoint: candidate answers are compared by the language model's likelihood of their words."""
+
+import os
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from PIL import Image
+
+from ..modeling.model_outputs import AestheticImageFeatures
+from ..modeling.modeling_efficientnet_lite import photo_mask
+from ..modeling.vision_tower import tower_feature_maps
+from ..pretext.lessons import LEVELS
+from ..trainers.lesson_collator import lesson_prompt, pad_left
+from .lesson_exam import Choice, ExamItem
+
+# How a text is scored: its likelihood; that per token; its likelihood over that without the photo (pointwise mutual information,
+# Holtzman et al. 2021, arXiv:2104.08315); its likelihood over the geometric mean of that with other exam photos (which uses
+# photos of the exam, but no labels).
+Scoring = Literal["total", "per_token", "pmi", "over_photos"]
+SCORINGS: tuple[Scoring, ...] = ("total", "per_token", "pmi", "over_photos")
+FEWEST_PHOTOS = 5  # that a mean over photos is taken of
+
+
+@dataclass(frozen=True)
+class CueScore:
+    """Log-likelihood of a text after a prompt, and how many tokens it has."""
+
+    total: float
+    tokens: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was chosen in one question.
+
+    Args:
+        level, subject, aspect, amount: of the item and its choice.
+        chosen, answer: indices of options; `chosen` is -1 where nothing could be.
+        chance: 0 to 1.
+        expected: of a measured attribute, the bin expected from all options' scores, 0 to 4; else `None`.
+    """
+
+    level: str
+    subject: str
+    aspect: str
+    amount: str | None
+    chosen: int
+    answer: int
+    chance: float
+    expected: float | None = None
+
+
+@dataclass(frozen=True)
+class SeenPhotos:
+    """What a tower and an alignment module see in an exam's photos, in the order of the items.
+
+    Args:
+        tokens: [N, T, D] of each group, of all items' photos one after the other.
+        pooled: [N, 2 C], mean and standard deviation over the photo's cells of the feature map that each group reads.
+    """
+
+    tokens: dict[str, torch.Tensor]
+    pooled: dict[str, np.ndarray]
+
+
+@torch.inference_mode()
+def see_photos(models: Sequence[Any], processor: Any, images: Sequence[Image.Image], batch_size: int = 16) -> list[SeenPhotos]:
+    """Runs the tower once a photo, and each model's Q-Formers on it; models of another tower run their own.
+
+    The same object among the images is seen once.
+
+    Args:
+        models: checkpoints; none gives an empty list.
+        processor: of all of them.
+        images: N photos.
+        batch_size: photos at a time.
+    """
+    tokens: list[dict[str, list[torch.Tensor]]] = [defaultdict(list) for _ in models]
+    pooled: list[dict[str, list[np.ndarray]]] = [defaultdict(list) for _ in models]
+    shares = [number > 0 and _same_tower(model, models[0]) for number, model in enumerate(models)]
+    once = {id(image): image for image in images}
+    places = {key: place for place, key in enumerate(once)}
+    index = [places[id(image)] for image in images]
+    different = list(once.values())
+    for start in range(0, len(different), batch_size):
+        pixels = processor.image_processor(different[start : start + batch_size], return_tensors="pt")
+        first: dict[str, torch.Tensor] = {}
+        for number, model in enumerate(models):
+            sizes = pixels["image_sizes"].to(model.device)
+            maps = first if shares[number] else _level_maps(model.model, pixels["pixel_values"].to(model.device), sizes)
+            first = first or maps
+            dtype = next(model.model.multi_modal_projector.parameters()).dtype
+            canvas = tuple(pixels["pixel_values"].shape[-2:])
+            seen = model.model.multi_modal_projector({level: map.to(dtype) for level, map in maps.items()}, sizes, canvas)
+            for level in LEVELS:
+                tokens[number][level].append(seen[level].cpu())
+                if not shares[number]:
+                    pooled[number][level].append(pool_map(maps[level], sizes, canvas).cpu().float().numpy())
+    joined = [{level: np.concatenate(parts)[index] for level, parts in of_model.items()} for of_model in pooled]
+    return [
+        SeenPhotos(
+            {level: torch.cat(parts)[index] for level, parts in tokens[number].items()},
+            joined[0] if shares[number] else joined[number],
+        )
+        for number in range(len(models))
+    ]
+
+
+def pool_map(features: torch.Tensor, image_sizes: torch.Tensor, canvas: tuple[int, int]) -> torch.Tensor:
+    """[B, h, w, C] -> [B, 2 C]: mean and standard deviation over the photo's cells."""
+    rows, columns = features.shape[1:3]
+    mask = photo_mask(image_sizes, rows, columns, canvas[0] // rows, features)[:, 0, :, :, None]  # [B, h, w, 1]
+    count = mask.sum((1, 2))
+    mean = (features * mask).sum((1, 2)) / count
+    variance = ((features - mean[:, None, None]).square() * mask).sum((1, 2)) / count
+    return torch.cat([mean, variance.sqrt()], dim=1)
+
+
+class LessonExaminer:
+    """Has a checkpoint answer exam items.
+
+    Args:
+        model: [`AestheticMLLMForConditionalGeneration`] in evaluation mode.
+        processor: the checkpoint's [`AestheticMLLMProcessor`].
+        batch_size: lessons at a time; each brings all its candidate texts.
+    """
+
+    def __init__(self, model: Any, processor: Any, batch_size: int = 8):
+        self.model, self.processor, self.batch_size = model, processor, batch_size
+
+    def scores(self, items: Sequence[ExamItem], seen: SeenPhotos, group: str | None = None) -> list[dict[str, CueScore]]:
+        """Scores of every text of every item.
+
+        Args:
+            items: all the items whose photos were seen.
+            seen: of the same items.
+            group: whose tokens alone the prompts show; default the lesson's own level.
+        """
+        first_photo = np.cumsum([0, *(len(item.lesson.images) for item in items)])
+        results: list[dict[str, CueScore]] = [{} for _ in items]
+        groups = [group or item.lesson.level for item in items]
+        # equal lengths together: little padding
+        order = sorted(range(len(items)), key=lambda i: (groups[i], len(items[i].lesson.images), len(items[i].cues)))
+        for batch in _batches(order, groups, self.batch_size):
+            prompts = [
+                lesson_prompt(self.processor, items[i].lesson.question, (groups[i],), len(items[i].lesson.images)) for i in batch
+            ]
+            photos = [photo for i in batch for photo in range(first_photo[i], first_photo[i + 1])]
+            tokens = {groups[batch[0]]: seen.tokens[groups[batch[0]]][photos]}
+            for i, scores in zip(batch, self.score_cues(prompts, [items[i].cues for i in batch], tokens), strict=True):
+                results[i] = scores
+        return results
+
+    def blind_scores(self, items: Sequence[ExamItem]) -> list[dict[str, CueScore]]:
+        """As `scores`, but the prompts hold no photo; each question and text is computed once."""
+        cues: dict[str, dict[str, None]] = defaultdict(dict)
+        for item in items:
+            cues[item.lesson.question] |= dict.fromkeys(item.cues)
+        found: dict[str, dict[str, CueScore]] = defaultdict(dict)
+        for question, texts in cues.items():
+            prompt = lesson_prompt(self.processor, question, (), 0)
+            wanted = list(texts)
+            step = 16 * self.batch_size
+            for start in range(0, len(wanted), step):
+                found[question] |= self.score_cues([prompt], [wanted[start : start + step]])[0]
+        return [{cue: found[item.lesson.question][cue] for cue in item.cues} for item in items]
+
+    @torch.inference_mode()
+    def score_cues(
+        self,
+        prompts: Sequence[str],
+        cues: Sequence[Sequence[str]],
+        tokens: Mapping[str, torch.Tensor] | None = None,
+        fork: bool = True,
+    ) -> list[dict[str, CueScore]]:
+        """Log-likelihoods of texts after prompts.
+
+        Args:
+            prompts: B whole prompts with their placeholders.
+            cues: the texts to score after each of them; each text once.
+            tokens: [N, T, D] of each group, of the prompts' N photos; `None`: there are none.
+            fork: encode each prompt once, and copy its cache for each of its texts; otherwise it is read anew for each, and all
+                prompts must show equally many photos.
+        """
+        tokenizer = self.processor.tokenizer
+        prefixes = [tokenizer.encode(prompt, add_special_tokens=False) for prompt in prompts]
+        answers = [[tokenizer.encode(cue, add_special_tokens=False) for cue in texts] for texts in cues]
+        lengths = [[len(ids) for ids in texts] for texts in answers]
+        # what all texts of a prompt begin with is read with the prompt; each keeps a token of its own
+        shared = [min(len(os.path.commonprefix(texts)), min(map(len, texts)) - 1) if fork else 0 for texts in answers]
+        prefixes = [ids + texts[0][:count] for ids, texts, count in zip(prefixes, answers, shared, strict=True)]
+        answers = [[ids[count:] for ids in texts] for texts, count in zip(answers, shared, strict=True)]
+        rows = torch.tensor([row for row, texts in enumerate(cues) for _ in texts])
+        flat = [ids for texts in answers for ids in texts]
+        width = max(map(len, flat))
+        suffix = torch.tensor([ids + [tokenizer.pad_token_id] * (width - len(ids)) for ids in flat])
+        suffix_mask = torch.tensor([[1] * len(ids) + [0] * (width - len(ids)) for ids in flat])
+        ids, mask = pad_left(prefixes, tokenizer.pad_token_id)
+        if fork:
+            likelihoods, of_shared = self._forked(ids, mask, suffix, suffix_mask, rows, tokens, shared)
+        else:
+            likelihoods, of_shared = self._unforked(ids, mask, suffix, suffix_mask, rows, tokens), [0.0] * len(prompts)
+        totals = iter((likelihoods * suffix_mask).sum(1).tolist())
+        return [
+            {cue: CueScore(start + next(totals), length) for cue, length in zip(texts, counts, strict=True)}
+            for texts, counts, start in zip(cues, lengths, of_shared, strict=True)
+        ]
+
+    def _forked(
+        self,
+        ids: torch.Tensor,
+        mask: torch.Tensor,
+        suffix: torch.Tensor,
+        suffix_mask: torch.Tensor,
+        rows: torch.Tensor,
+        tokens: Mapping[str, torch.Tensor] | None,
+        shared: Sequence[int],
+    ) -> tuple[torch.Tensor, list[float]]:
+        """Log-probabilities of the suffixes' tokens, [R, C], and of each prompt's last `shared` tokens together.
+
+        `rows` [R] says which prompt each suffix follows.
+        """
+        device = self.model.device
+        kept = max(shared) + 1
+        out = self.model(
+            input_ids=ids.to(device),
+            attention_mask=mask.to(device),
+            position_ids=_positions(mask).to(device),
+            use_cache=True,
+            logits_to_keep=kept,
+            **self._photos(tokens),
+        )
+        of_shared = [0.0] * len(ids)
+        if kept > 1:
+            picked = _picked(out.logits[:, :-1], ids[:, 1 - kept :].to(device))  # [B, kept - 1]
+            of_shared = [float(row[len(row) - count :].sum()) for row, count in zip(picked, shared, strict=True)]
+        cache = out.past_key_values
+        repeats = rows.bincount(minlength=len(ids))
+        if len(repeats.unique()) == 1:
+            cache.batch_repeat_interleave(int(repeats[0]))
+        else:
+            cache.batch_select_indices(rows.to(device))  # copies too
+        first = out.logits[:, -1].float().log_softmax(-1)[rows.to(device)]  # [R, V]
+        picked = first.gather(1, suffix[:, :1].to(device))
+        if suffix.shape[1] == 1:
+            return picked.cpu(), of_shared
+        places = mask.sum(1)[rows, None] + torch.arange(suffix.shape[1] - 1)
+        logits = self.model(
+            input_ids=suffix[:, :-1].to(device),
+            attention_mask=torch.cat([mask[rows], suffix_mask[:, :-1]], dim=1).to(device),
+            position_ids=places.to(device),
+            past_key_values=cache,
+            use_cache=True,
+        ).logits
+        return torch.cat([picked, _picked(logits, suffix[:, 1:].to(device))], dim=1).cpu(), of_shared
+
+    def _unforked(
+        self,
+        ids: torch.Tensor,
+        mask: torch.Tensor,
+        suffix: torch.Tensor,
+        suffix_mask: torch.Tensor,
+        rows: torch.Tensor,
+        tokens: Mapping[str, torch.Tensor] | None,
+    ) -> torch.Tensor:
+        device = self.model.device
+        if tokens is not None:
+            photos = torch.arange(len(next(iter(tokens.values())))).view(len(ids), -1)[rows].flatten()
+            tokens = {group: values[photos] for group, values in tokens.items()}
+        whole = torch.cat([mask[rows], suffix_mask], dim=1)
+        logits = self.model(
+            input_ids=torch.cat([ids[rows], suffix], dim=1).to(device),
+            attention_mask=whole.to(device),
+            position_ids=_positions(whole).to(device),
+            use_cache=False,
+            logits_to_keep=suffix.shape[1] + 1,
+            **self._photos(tokens),
+        ).logits
+        return _picked(logits[:, :-1], suffix.to(device)).cpu()
+
+    def _photos(self, tokens: Mapping[str, torch.Tensor] | None) -> dict[str, Any]:
+        if tokens is None:
+            return {}
+        placed = {group: values.to(self.model.device) for group, values in tokens.items()}
+        features = AestheticImageFeatures(pooler_output=list(torch.cat(list(placed.values()), dim=1)), tokens=placed)
+        return {"mm_encoder_outputs": {"image": features}}
+
+
+def answer_items(
+    items: Sequence[ExamItem],
+    scores: Sequence[Mapping[str, CueScore]],
+    blind: Sequence[Mapping[str, CueScore]],
+    scoring: Scoring = "pmi",
+) -> list[Answer]:
+    """What the scores choose in every question of every item.
+
+    Args:
+        items, scores, blind: of each other; `blind` is used by "pmi" alone.
+        scoring: one of [`SCORINGS`]. "over_photos" leaves out questions whose texts are asked of too few photos.
+
+    Raises:
+        ValueError: another scoring.
+    """
+    if scoring not in SCORINGS:
+        raise ValueError(f"There is no scoring {scoring!r}; choose one of {', '.join(SCORINGS)}.")
+    usual: dict[tuple[str, str, str], list[float]] = defaultdict(list)
+    for item, found in zip(items, scores, strict=True):
+        for cue, score in found.items():
+            usual[item.lesson.level, item.lesson.question, cue].append(score.total)
+    answers = []
+    for item, found, without in zip(items, scores, blind, strict=True):
+        keys = {cue: (item.lesson.level, item.lesson.question, cue) for cue in item.cues}
+        if scoring == "total":
+            values = {cue: found[cue].total for cue in item.cues}
+        elif scoring == "per_token":
+            values = {cue: found[cue].total / found[cue].tokens for cue in item.cues}
+        elif scoring == "pmi":
+            values = {cue: found[cue].total - without[cue].total for cue in item.cues}
+        else:
+            values = {cue: found[cue].total - float(np.mean(usual[keys[cue]])) for cue in item.cues}
+        for choice in item.choices:
+            counted = min(len(usual[keys[cue]]) for cues in choice.cues for cue in cues)
+            if scoring != "over_photos" or counted >= FEWEST_PHOTOS:
+                answers.append(choose(item, choice, [max(values[cue] for cue in cues) for cues in choice.cues]))
+    return answers
+
+
+def choose(item: ExamItem, choice: Choice, values: Sequence[float]) -> Answer:
+    """The best option; for bins also the one expected from all."""
+    array = np.array(values)
+    expected = None
+    if choice.aspect == "bin":
+        shares = np.exp(array - array.max())
+        expected = float(shares @ np.arange(len(array)) / shares.sum())
+    lesson = item.lesson
+    # how strong is asked of both amounts together: of one alone, always saying the same would be right
+    amount = None if choice.aspect == "strength" else item.amount
+    return Answer(
+        lesson.level, lesson.subject, choice.aspect, amount, int(array.argmax()), choice.answer, choice.chance, expected
+    )
+
+
+def _level_maps(model: Any, pixel_values: torch.Tensor, image_sizes: torch.Tensor) -> dict[str, torch.Tensor]:
+    layers = sorted({model.feature_layers[level] for level in LEVELS})
+    maps = tower_feature_maps(model.vision_tower, pixel_values.to(model.vision_tower.dtype), image_sizes, layers)
+    return {level: maps[layers.index(model.feature_layers[level])] for level in LEVELS}
+
+
+def _same_tower(model: Any, other: Any) -> bool:
+    ours, theirs = model.model.vision_tower.state_dict(), other.model.vision_tower.state_dict()
+    return (
+        model.model.feature_layers == other.model.feature_layers
+        and ours.keys() == theirs.keys()
+        and all(torch.equal(value, theirs[name]) for name, value in ours.items())
+    )
+
+
+def _batches(order: Sequence[int], groups: Sequence[str], size: int) -> list[list[int]]:
+    """Consecutive numbers of one group, at most `size` together."""
+    batches: list[list[int]] = []
+    for number in order:
+        if batches and len(batches[-1]) < size and groups[batches[-1][0]] == groups[number]:
+            batches[-1].append(number)
+        else:
+            batches.append([number])
+    return batches
+
+
+def _positions(mask: torch.Tensor) -> torch.Tensor:
+    return (mask.cumsum(1) - 1).clamp(min=0)
+
+
+def _picked(logits: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+    """[R, C, V], [R, C] -> log-probabilities [R, C]; row by row, because vocabularies are large."""
+    return torch.stack(
+        [row.float().log_softmax(-1).gather(1, wanted[:, None])[:, 0] for row, wanted in zip(logits, ids, strict=True)]
+    )

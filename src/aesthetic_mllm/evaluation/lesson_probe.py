@@ -1,0 +1,181 @@
+"""The baseline of the exam: ridge regression on the frozen tower's pooled features."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from ..pretext.lessons import LEVELS, Lesson, LessonMaker, draw_amount
+from ..pretext.phrase_bank import BINS
+from .lesson_exam import Choice, ExamItem, get_exam_edit, measure_bins
+from .lesson_examiner import Answer, SeenPhotos, choose
+
+ALPHAS = tuple(10.0**power for power in range(0, 6))  # on standardised features; the best by leave-one-out error is taken
+
+
+class Ridge:
+    """Ridge regression on standardised features, its strength chosen by leave-one-out error.
+
+    Args:
+        features: [N, F].
+        targets: [N, K].
+    """
+
+    def __init__(self, features: np.ndarray, targets: np.ndarray):
+        features, targets = features.astype(np.float64), targets.astype(np.float64)
+        self.mean, self.scale, self.offset = features.mean(0), features.std(0) + 1e-6, targets.mean(0)
+        known, centred = self._standardised(features), targets - self.offset
+        values, vectors = np.linalg.eigh(known @ known.T)
+        turned = vectors.T @ centred
+        best, least = np.zeros_like(centred), np.inf
+        for alpha in ALPHAS:
+            inverse = 1 / (values.clip(min=0) + alpha)
+            dual = vectors @ (inverse[:, None] * turned)  # [N, K]
+            # the error on each sample of the fit without it (Allen's PRESS)
+            error = np.square(dual / (vectors**2 @ inverse)[:, None]).sum()
+            if error < least:
+                best, least, self.alpha = dual, error, alpha
+        self.weights = known.T @ best
+
+    def __call__(self, features: np.ndarray) -> np.ndarray:
+        """[M, F] -> [M, K]."""
+        return self._standardised(features.astype(np.float64)) @ self.weights + self.offset
+
+    def _standardised(self, features: np.ndarray) -> np.ndarray:
+        return (features - self.mean) / self.scale
+
+
+@dataclass(frozen=True)
+class ProbeLessons:
+    """What probes are fitted on.
+
+    Args:
+        pairs: lessons about edits, of each level that has some.
+        photos: of the measured attributes and contents.
+        bins: of each photo and attribute.
+        contents: of each photo, `None` where a teacher named nothing.
+    """
+
+    pairs: dict[str, list[Lesson]]
+    photos: list[Image.Image]
+    bins: list[dict[str, int]]
+    contents: list[str | None]
+
+    @property
+    def images(self) -> list[Image.Image]:
+        """All that a tower must see: the photos, then each level's pairs."""
+        return [*self.photos, *(image for lessons in self.pairs.values() for lesson in lessons for image in lesson.images)]
+
+
+def probe_lessons(photos: Sequence[tuple[str, Image.Image]], maker: LessonMaker, lessons: int, seed: int = 0) -> ProbeLessons:
+    """Lessons of photos that the exam does not ask about.
+
+    Args:
+        photos: key and photo of each.
+        maker: the exam's.
+        lessons: of each level's edits in turn, with amounts drawn as in training. Attributes are measured of at most so many
+            photos.
+        seed: of all draws.
+    """
+    pairs: dict[str, list[Lesson]] = {}
+    for level in LEVELS:
+        edits = maker.edits[level]
+        if not edits:
+            continue
+        pairs[level] = []
+        for number in range(lessons):
+            key, photo = photos[number % len(photos)]
+            edit = edits[number % len(edits)]
+            rng = random.Random(f"probe:{seed}:{level}:{number}:{key}")
+            pairs[level].append(maker.altered(photo, edit, draw_amount(edit, rng), rng))
+    chosen = photos[:lessons]
+    return ProbeLessons(
+        pairs, [photo for _, photo in chosen], measure_bins(chosen, maker), [maker.contents.get(key) for key, _ in chosen]
+    )
+
+
+class LessonProbe:
+    """Ridge regressions that answer exam items from pooled features of the frozen tower.
+
+    Of a pair they see the second photo, the difference to the first, and its size. Which edit and direction is one
+    classification over both, as the language model's texts are; how strong, a regression of the share of the strong amount
+    that is told the edit, and answers whichever fixed amount is nearer.
+
+    Args:
+        lessons: to fit on.
+        seen: of `lessons.images`.
+        all_maps: use all three feature maps, not that of the lesson's own level alone.
+    """
+
+    def __init__(self, lessons: ProbeLessons, seen: SeenPhotos, all_maps: bool = False):
+        self.all_maps = all_maps
+        count = len(lessons.photos)
+        self.bins: dict[str, Ridge] = {}
+        self.edits: dict[str, Ridge] = {}
+        self.strengths: dict[str, Ridge] = {}
+        self.ways: dict[str, list[tuple[str, str]]] = {}
+        self.photos = {level: self._features(seen, level)[:count] for level in LEVELS}
+        self.bin_labels = lessons.bins
+        known = [index for index, label in enumerate(lessons.contents) if label is not None]
+        self.labels = sorted({label for label in lessons.contents if label is not None})
+        self.content: Ridge | None = None
+        if len(self.labels) > 1:
+            targets = np.array([[lessons.contents[index] == label for label in self.labels] for index in known])
+            self.content = Ridge(self.photos["high"][known], targets)
+        for level, pairs in lessons.pairs.items():
+            features = self._pairs(self._features(seen, level)[count : count + 2 * len(pairs)])
+            count += 2 * len(pairs)
+            made = [tuple(lesson.label.split(":")[:2]) for lesson in pairs]
+            self.ways[level] = sorted(set(made))
+            targets = np.array([[way == other for other in self.ways[level]] for way in made], dtype=np.float64)
+            self.edits[level] = Ridge(features, targets)
+            shares = np.array([[abs(lesson.signed_strength)] for lesson in pairs])
+            self.strengths[level] = Ridge(np.concatenate([features, targets], axis=1), shares)
+
+    def answers(self, items: Sequence[ExamItem], seen: SeenPhotos) -> list[Answer]:
+        """Of all questions of all items, in their order; `seen` is of the items' photos."""
+        features = {level: self._features(seen, level) for level in LEVELS}
+        answers, place = [], 0
+        for item in items:
+            level = item.lesson.level
+            rows = features[level][place : place + len(item.lesson.images)]
+            place += len(rows)
+            for choice in item.choices:
+                answers.append(choose(item, choice, self._values(item, choice, rows)))
+        return answers
+
+    def _values(self, item: ExamItem, choice: Choice, rows: np.ndarray) -> list[float]:
+        level, subject = item.lesson.level, item.lesson.subject
+        if choice.aspect == "bin":
+            return self._bin_values(level, subject, rows)
+        if choice.aspect == "content":
+            if self.content is None:
+                return [0.0] * len(choice.options)
+            found = dict(zip(self.labels, self.content(rows)[0], strict=True))
+            return [found.get(option, 0.0) for option in choice.options]  # 0: never seen in training
+        pair = self._pairs(rows)
+        if choice.aspect == "strength":
+            edit = get_exam_edit(item)
+            told = np.array([[(subject, item.direction) == way for way in self.ways[level]]], dtype=np.float64)
+            share = float(self.strengths[level](np.concatenate([pair, told], axis=1))[0, 0])
+            return [-abs(share - edit.barely / edit.strong), -abs(share - 1)]
+        found = dict(zip(self.ways[level], self.edits[level](pair)[0], strict=True))
+        if choice.aspect == "direction":
+            return [found.get((subject, way), 0.0) for way in choice.options]
+        return [max((value for (name, _), value in found.items() if name == option), default=0.0) for option in choice.options]
+
+    def _bin_values(self, level: str, subject: str, rows: np.ndarray) -> list[float]:
+        """Shares of the bins, about 0 to 1; fitted when first asked for."""
+        if subject not in self.bins:
+            bins = np.array([bins[subject] for bins in self.bin_labels])
+            self.bins[subject] = Ridge(self.photos[level], np.eye(BINS)[bins])
+        return self.bins[subject](rows)[0].tolist()
+
+    def _features(self, seen: SeenPhotos, level: str) -> np.ndarray:
+        return np.concatenate([seen.pooled[name] for name in LEVELS], axis=1) if self.all_maps else seen.pooled[level]
+
+    def _pairs(self, rows: np.ndarray) -> np.ndarray:
+        before, after = rows[0::2], rows[1::2]
+        return np.concatenate([after, after - before, np.abs(after - before)], axis=1)

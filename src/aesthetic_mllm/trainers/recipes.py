@@ -1,0 +1,415 @@
+"""Recipes: what a training run is told, as one flat YAML file whose keys the command line may override.
+
+A recipe's keys are the fields of its typed dataclasses, here [`AlignmentRecipe`] (model and data) and [`AlignmentConfig`]
+(everything `TrainingArguments` knows, and the losses). Paths are relative to the working directory.
+"""
+
+import dataclasses
+import difflib
+import itertools
+import json
+import logging
+import types
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from transformers.trainer_utils import get_last_checkpoint
+from trl import TrlParser
+
+from ..modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGeneration
+from ..pretext.lesson_dataset import LessonDataset, LessonStream, load_photo, read_image_text_pairs
+from ..pretext.lessons import LessonMaker
+from ..pretext.photo_pool import PhotoPoolError, open_pool, photo_source
+from ..pretext.phrase_bank import DEFAULT_BANK, PhraseBank
+from ..pretext.pool_statistics import PoolStatistics
+from ..pretext.teachers import load_contents
+from ..processing.image_loading import ImageError
+from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
+from .alignment_config import AlignmentConfig
+
+logger = logging.getLogger(__name__)
+
+# What a trial run changes, so that it takes seconds; what the command line says still comes before it.
+TINY_VALUES: Mapping[str, Any] = {
+    "max_steps": 3,
+    "per_device_train_batch_size": 2,
+    "gradient_accumulation_steps": 1,
+    "dataloader_num_workers": 0,
+    "dataloader_prefetch_factor": None,
+    "dataloader_persistent_workers": False,
+    "logging_steps": 1,
+    "statistics_photos": 8,
+}
+# Keys that say how to go on with a run, not what it is.
+RESUMING_KEYS = ("resume", "resume_from_checkpoint")
+
+
+class RecipeError(ValueError):
+    """A recipe with a wrong key, a wrong value, or without something it needs."""
+
+
+@dataclass
+class AlignmentRecipe:
+    """What the alignment module is taught from; how, is in [`AlignmentConfig`], whose `seed` draws the lessons too.
+
+    Args:
+        data: folders of photos, parquet files or webdataset shards, as of `open_pool`.
+        model: folder or Hub id of a checkpoint whose alignment module is to learn.
+        vision, text: instead of `model`: a vision tower and a language model to join by a new alignment module.
+        exclude: text file with a photo's name a line, with or without folders, of photos that must never be used.
+        statistics: JSON file as of `PoolStatistics.save`; default measured on photos of the pool.
+        statistics_photos: how many then, at least 1.
+        contents: JSON file as of `save_contents`, what a teacher saw in each photo; default no such lessons.
+        pairs, pairs_images: image-text pairs in the layout of LLaVA-558K, and the folder of their images.
+        bank: YAML file of a phrase bank; default the package's own.
+        resume: go on from the last checkpoint in `output_dir`.
+
+    Raises:
+        RecipeError: keys that exclude or need each other, or a number out of its range.
+    """
+
+    data: list[str]
+    model: str | None = None
+    vision: str | None = None
+    text: str | None = None
+    exclude: str | None = None
+    statistics: str | None = None
+    statistics_photos: int = 300
+    contents: str | None = None
+    pairs: str | None = None
+    pairs_images: str | None = None
+    bank: str | None = None
+    resume: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.data:
+            raise RecipeError("data: an empty list; name folders of photos, parquet files or shards (.tar).")
+        if self.statistics_photos < 1:
+            raise RecipeError(f"statistics_photos: {self.statistics_photos}; give 1 or more, a few hundred are enough.")
+        if self.model and (self.vision or self.text):
+            raise RecipeError("model: cannot be given together with vision and text; take out the one or the other.")
+        if not self.model and not (self.vision and self.text):
+            raise RecipeError(
+                "model: missing; name a checkpoint, or name both vision and text to join a tower and a language model."
+            )
+        if bool(self.pairs) != bool(self.pairs_images):
+            missing = "pairs_images" if self.pairs else "pairs"
+            raise RecipeError(f"{missing}: missing; pairs (a JSON file) and pairs_images (a folder) need each other.")
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """What a recipe's data come to.
+
+    Args:
+        dataset: for the trainer.
+        bank: the lessons' wordings.
+        contents: what the teacher may name, sorted.
+        statistics: read, or measured on the pool.
+        unreadable: keys of photos that could not be read so far.
+    """
+
+    dataset: LessonDataset | LessonStream
+    bank: PhraseBank
+    contents: tuple[str, ...]
+    statistics: PoolStatistics
+    unreadable: frozenset[str]
+
+
+def read_recipe(path: str | Path, overrides: Sequence[str] = ()) -> tuple[AlignmentRecipe, AlignmentConfig]:
+    """The recipe in a YAML file, with `key=value` overrides whose values are YAML too (`data=[a,b]`, `bf16=true`).
+
+    Raises:
+        RecipeError: no such file, no mapping in it, a wrong key (the nearest right one is named), a wrong value, a missing key.
+    """
+    return build_recipe(recipe_values(path, overrides))
+
+
+def recipe_values(path: str | Path, overrides: Sequence[str] = (), tiny: bool = False) -> dict[str, Any]:
+    """All keys that recipe, overrides and, for a trial run, [`TINY_VALUES`] give, checked; raises as `read_recipe` does."""
+    hints = _hints((AlignmentRecipe, AlignmentConfig))
+    try:
+        found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise RecipeError(f"{path}: not a readable YAML file ({error}).") from error
+    if not isinstance(found, dict):
+        raise RecipeError(f"{path}: holds {_kind(found)}, not a mapping of keys to values such as `model: my-model`.")
+    values = {key: _checked(key, value, hints, f"{path}: ") for key, value in found.items()}
+    if tiny:
+        values |= TINY_VALUES
+    values |= _overrides(overrides, hints)
+    for key in ("data", "output_dir"):
+        if values.get(key) is None:
+            raise RecipeError(f"{path}: no {key!r}; add it to the recipe, or {key}=... to the command line.")
+    return values
+
+
+def build_recipe(values: Mapping[str, Any]) -> tuple[AlignmentRecipe, AlignmentConfig]:
+    """Checked values as dataclasses; `RecipeError` where they do not go together."""
+    try:
+        recipe, config = TrlParser((AlignmentRecipe, AlignmentConfig)).parse_dict(dict(values))
+    except RecipeError:
+        raise
+    except (ValueError, TypeError, ImportError) as error:
+        # TrainingArguments says which value is wrong and what it may be, but not whose it is
+        key = next((key for key, value in values.items() if str(error).startswith(f"{value} ")), None)
+        raise RecipeError(f"{key or 'The training settings do not go together'}: {error}") from error
+    if config.dataloader_persistent_workers:
+        raise RecipeError("dataloader_persistent_workers: true; such workers repeat the first epoch's lessons, take it out.")
+    if config.eval_strategy != "no":
+        raise RecipeError(f"eval_strategy: {config.eval_strategy.value}; alignment has no photos to evaluate on, take it out.")
+    return recipe, config
+
+
+def save_recipe(path: str | Path, values: Mapping[str, Any]) -> None:
+    """As YAML that [`read_recipe`] reads, without [`RESUMING_KEYS`], so that it starts the same run anew."""
+    kept = {key: value for key, value in values.items() if key not in RESUMING_KEYS}
+    Path(path).write_text(yaml.safe_dump(kept, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+def open_lessons(recipe: AlignmentRecipe, config: AlignmentConfig) -> Lessons:
+    """The recipe's photos as lessons; no model is needed.
+
+    Raises:
+        RecipeError: a file of the recipe cannot be read, or data and training settings do not fit.
+        PhotoPoolError: no photos, or none that can be read.
+        PhraseBankError, TeacherError: a wrong `bank` or `contents`.
+    """
+    # before the pool, which takes longer
+    bank = _bank(recipe)
+    contents = load_contents(recipe.contents) if recipe.contents else {}
+    exclude = _names(recipe.exclude) if recipe.exclude else ()
+    pairs = read_image_text_pairs(recipe.pairs, recipe.pairs_images) if recipe.pairs and recipe.pairs_images else []
+    statistics = _saved_statistics(recipe.statistics, bank) if recipe.statistics else None
+
+    pool = open_pool(recipe.data, exclude)
+    unreadable: set[str] = set()
+    _require_a_readable_photo(pool, unreadable)
+    streamed = not hasattr(pool, "__len__")
+    if streamed and pairs:
+        raise RecipeError(f"pairs: {recipe.pairs} cannot be mixed with shards; unpack the shards or take pairs out.")
+    if streamed and config.max_steps < 1:
+        raise RecipeError(f"max_steps: {config.max_steps}; shards have no known length, so say after how many steps to stop.")
+    batch = config.train_batch_size * config.world_size
+    if not streamed and len(pool) + len(pairs) < batch:
+        raise RecipeError(
+            f"data: {len(pool) + len(pairs)} photos, fewer than one batch of {batch}; add photos or lower "
+            "per_device_train_batch_size."
+        )
+    if statistics is None:
+        statistics = measure_pool(pool, bank, recipe.statistics_photos, unreadable)
+    maker = LessonMaker(bank, statistics, contents, seed=config.seed)
+    dataset = LessonStream(pool, maker) if streamed else LessonDataset(pool, maker, pairs)
+    return Lessons(dataset, bank, tuple(sorted(set(contents.values()))), statistics, frozenset(unreadable))
+
+
+def measure_pool(pool: Any, bank: PhraseBank, photos: int, unreadable: set[str] | None = None) -> PoolStatistics:
+    """The pool's statistics from so many of its photos: evenly spread over it, or the first ones of a stream.
+
+    Args:
+        pool: as of `open_pool`.
+        bank: whose attributes are measured.
+        photos: how many to take; those that cannot be read are not replaced.
+        unreadable: gets the keys of these.
+
+    Raises:
+        PhotoPoolError: none of them can be read.
+    """
+    if hasattr(pool, "__len__"):
+        count = min(photos, len(pool))
+        # a pool of several folders lists one after the other
+        rows: Iterable[Any] = (pool[number * len(pool) // count] for number in range(count))
+    else:
+        rows = itertools.islice(pool, photos)
+    logger.info("Measuring up to %d photos for the pool's statistics", photos)
+    missed: set[str] = set() if unreadable is None else unreadable
+    found = iter(_readable(rows, missed))
+    first = next(found, None)
+    if first is None:
+        raise PhotoPoolError(f"None of the {photos} photos taken for statistics can be read; raise statistics_photos.")
+    return PoolStatistics.of(itertools.chain([first], found), bank.attributes)
+
+
+def load_model(recipe: AlignmentRecipe) -> tuple[Any, AestheticMLLMProcessor]:
+    """The recipe's model in float32 and its processor.
+
+    Raises:
+        RecipeError: it cannot be loaded.
+    """
+    name = f"model: {recipe.model}" if recipe.model else f"vision: {recipe.vision}, text: {recipe.text}"
+    try:
+        if recipe.model:
+            processor = AestheticMLLMProcessor.from_pretrained(recipe.model)
+            model = AestheticMLLMForConditionalGeneration.from_pretrained(recipe.model, dtype=torch.float32)
+        else:
+            processor = AestheticMLLMProcessor.from_vision_text_pretrained(str(recipe.vision), str(recipe.text))
+            model = AestheticMLLMForConditionalGeneration.from_vision_text_pretrained(
+                str(recipe.vision), str(recipe.text), processor
+            )
+    except (OSError, ValueError) as error:
+        raise RecipeError(f"{name}: cannot be loaded; give a checkpoint's folder or its Hub id. {error}") from error
+    return model, processor
+
+
+def checkpoint_to_resume(recipe: AlignmentRecipe, config: AlignmentConfig) -> str | None:
+    """The folder to go on from, or `None` for a new run.
+
+    Raises:
+        RecipeError: there is none although the recipe says to go on.
+    """
+    if config.resume_from_checkpoint:
+        if not Path(config.resume_from_checkpoint).is_dir():
+            raise RecipeError(f"resume_from_checkpoint: {config.resume_from_checkpoint} is no folder.")
+        return config.resume_from_checkpoint
+    if not recipe.resume:
+        return None
+    folder = str(config.output_dir)
+    found = get_last_checkpoint(folder) if Path(folder).is_dir() else None
+    if found is None:
+        raise RecipeError(f"resume: {folder} holds no checkpoint to go on from; start without resume, or correct output_dir.")
+    return found
+
+
+def _overrides(overrides: Sequence[str], hints: Mapping[str, Any]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for text in overrides:
+        key, mark, raw = text.partition("=")
+        if not mark or not key:
+            raise RecipeError(f"{text!r} is no override; write key=value, such as data=photos.")
+        if key in values:
+            raise RecipeError(f"{key}: given twice on the command line; give it once, several values as {key}=[a,b].")
+        try:
+            value = yaml.safe_load(raw)
+        except yaml.YAMLError:
+            value = raw  # a name with a bracket or a colon in it
+        # a folder may be called 2024, and "no" is a strategy
+        if value is not None and not isinstance(value, str | list | dict) and not _fits(value, hints.get(key)):
+            value = raw
+        values[key] = _checked(key, value, hints)
+    return values
+
+
+def _hints(dataclass_types: Sequence[type]) -> dict[str, Any]:
+    """Keys with the types of their values."""
+    hints: dict[str, Any] = {}
+    for dataclass_type in dataclass_types:
+        resolved = typing.get_type_hints(dataclass_type)
+        hints |= {field.name: resolved[field.name] for field in dataclasses.fields(dataclass_type) if field.init}
+    return hints
+
+
+def _checked(key: Any, value: Any, hints: Mapping[str, Any], place: str = "") -> Any:
+    """The value as its key's type."""
+    if key not in hints:
+        near = difflib.get_close_matches(str(key), hints, n=1, cutoff=0.0)
+        raise RecipeError(f"{place}{key}: no such key; did you mean {near[0]}?")
+    try:
+        return _converted(value, hints[key])
+    except TypeError as error:
+        raise RecipeError(f"{place}{key}: {value!r} is {_kind(value)}, expected {_expected(hints[key])}.") from error
+
+
+def _converted(value: Any, hint: Any) -> Any:
+    """The value as a type that it fits; `TypeError` where it fits none."""
+    if _fits(value, hint):
+        return value
+    for option in _options(hint):
+        if option is float and isinstance(value, int | str) and not isinstance(value, bool):
+            try:
+                return float(value)  # YAML takes 5e-4 for text
+            except ValueError:
+                continue
+        if option == list[str] and isinstance(value, str) and value:
+            return [value]
+    raise TypeError
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    for option in _options(hint):
+        origin = typing.get_origin(option) or option
+        if origin is list:
+            if isinstance(value, list) and all(_fits(item, item_hint) for item in value for item_hint in typing.get_args(option)):
+                return True
+        elif origin is typing.Literal:
+            if any(value is choice for choice in typing.get_args(option)):
+                return True
+        elif origin is typing.Any or type(value) is origin:  # not isinstance: True is an int
+            return True
+    return False
+
+
+def _options(hint: Any) -> tuple[Any, ...]:
+    return typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+
+
+_KINDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false", list: "a list", dict: "a mapping"}
+
+
+def _kind(value: Any) -> str:
+    return "nothing" if value is None else _KINDS.get(type(value), type(value).__name__)
+
+
+def _expected(hint: Any) -> str:
+    wanted = []
+    for option in _options(hint):
+        if option is str:
+            wanted.append("text (in quotes where YAML takes it for something else)")
+        elif option == list[str]:
+            wanted.append("a list of texts")
+        elif option is type(None):
+            wanted.append("null")
+        elif typing.get_origin(option) is typing.Literal:
+            wanted += map(str, typing.get_args(option))
+        else:  # classes have a name that says nothing to a user, and an alternative in text
+            wanted += [_KINDS[kind] for kind in [typing.get_origin(option) or option] if kind in _KINDS]
+    return " or ".join(wanted)
+
+
+def _bank(recipe: AlignmentRecipe) -> PhraseBank:
+    try:
+        return PhraseBank(recipe.bank or DEFAULT_BANK)
+    except (OSError, yaml.YAMLError, TypeError) as error:
+        raise RecipeError(f"bank: {recipe.bank} is not a readable phrase bank ({error}).") from error
+
+
+def _names(path: str) -> list[str]:
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"exclude: {path} is not a readable text file ({error}).") from error
+    return [line.strip() for line in lines if line.strip()]
+
+
+def _saved_statistics(path: str, bank: PhraseBank) -> PoolStatistics:
+    try:
+        statistics = PoolStatistics.load(Path(path))
+    except (OSError, json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise RecipeError(
+            f"statistics: {path} is not a readable file of statistics ({error}); take the key out to have them measured."
+        ) from error
+    lacking = [name for name in bank.attributes if name not in statistics.cuts]
+    if lacking:
+        raise RecipeError(f"statistics: {path} lacks {', '.join(lacking)}; take the key out to have them measured.")
+    return statistics
+
+
+def _readable(rows: Iterable[Any], unreadable: set[str]) -> Iterable[Any]:
+    """The photos of rows; the keys of those that cannot be read go to the set."""
+    for row in rows:
+        try:
+            yield load_photo(photo_source(row["image"]))
+        except ImageError:
+            unreadable.add(row["key"])
+
+
+def _require_a_readable_photo(pool: Any, unreadable: set[str]) -> None:
+    if next(iter(_readable(pool, unreadable)), None) is not None:
+        return
+    if not unreadable:
+        raise PhotoPoolError("The shards hold no photos, or none that is not excluded.")
+    raise PhotoPoolError(f"None of the pool's {len(unreadable)} photos can be read, one is {min(unreadable)}; check the files.")

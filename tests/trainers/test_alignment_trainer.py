@@ -1,0 +1,188 @@
+"""Lessons teach the alignment module and nothing else, the same way in one process or two, broken off or not."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from aesthetic_mllm import AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
+from aesthetic_mllm.pretext.lesson_dataset import LessonDataset, Sample
+from aesthetic_mllm.pretext.lessons import Lesson, LessonMaker
+from aesthetic_mllm.pretext.phrase_bank import PhraseBank
+from aesthetic_mllm.pretext.photo_pool import open_pool
+from aesthetic_mllm.pretext.pool_statistics import PoolStatistics
+from aesthetic_mllm.trainers.alignment_config import AlignmentConfig
+from aesthetic_mllm.trainers.alignment_model import AlignmentModel
+from aesthetic_mllm.trainers.alignment_trainer import AlignmentTrainer
+from aesthetic_mllm.trainers.lesson_collator import LESSON_GROUPS, LessonCollator, LessonVocabulary, lesson_prompt
+from synthetic_photos import scene_photo
+from tiny_models import tiny_model, tiny_processor
+
+BANK = PhraseBank()
+CONTENTS = ["a cat", "a dog"]
+PHOTOS = 24
+STEPS = 6
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of photos, one of them broken."""
+    folder = tmp_path_factory.mktemp("pool")
+    for number in range(PHOTOS):
+        scene_photo(72 + 4 * (number % 5), 64).save(folder / f"{number:02}.png")
+    (folder / "broken.png").write_bytes(b"no photo")
+    return folder
+
+
+def lessons_of(folder: Path) -> LessonDataset:
+    statistics = PoolStatistics({name: (0.2, 0.4, 0.6, 0.8) for name in BANK.attributes})
+    contents = {f"{folder.name}/{number:02}.png": CONTENTS[number % 2] for number in range(PHOTOS)}
+    return LessonDataset(open_pool([folder]), LessonMaker(BANK, statistics, contents))
+
+
+def trainer_of(folder: Path, output: Path, **options: Any) -> AlignmentTrainer:
+    """Without dropout, whose draws depend on the process."""
+    processor = tiny_processor()
+    model = tiny_model("efficientnet_lite", "llama", processor)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+        if hasattr(module, "attention_dropout"):
+            module.attention_dropout = 0.0
+    settings = {"max_steps": STEPS, "per_device_train_batch_size": 8, "logging_steps": 1, "save_strategy": "no"} | options
+    args = AlignmentConfig(output_dir=str(output), learning_rate=1e-2, use_cpu=True, bf16=False, disable_tqdm=True, **settings)
+    return AlignmentTrainer(
+        model, args, processor, bank=BANK, contents=CONTENTS, train_dataset=lessons_of(folder)
+    )
+
+
+def losses_of(history: list[dict[str, float]]) -> list[dict[str, float]]:
+    names = ("loss", "generation_loss", "contrastive_loss", "pseudo_label_loss")
+    return [{name: log[name] for name in names} for log in history if "generation_loss" in log]
+
+
+def test_only_the_alignment_module_learns_and_all_losses_fall(photos: Path, tmp_path: Path) -> None:
+    """Tower and language model stay bit for bit; every loss is logged and lower at the end; the broken photo is named."""
+    trainer = trainer_of(photos, tmp_path, max_steps=45)
+    inner = trainer.model.model
+    before = {name: weight.clone() for name, weight in inner.state_dict().items()}
+    trainer.train()
+    moved = {name for name, weight in inner.state_dict().items() if not torch.equal(weight, before[name])}
+    assert moved and all(name.startswith("model.multi_modal_projector.qformers") for name in moved)
+    logs = losses_of(trainer.state.log_history)
+    for name in logs[0]:
+        start, end = (sum(log[name] for log in part) / 15 for part in (logs[:15], logs[-15:]))
+        assert end < start, name
+    assert trainer.unreadable == {f"{photos.name}/broken.png"}
+
+
+def test_the_aligned_checkpoint_is_the_model_without_heads(photos: Path, tmp_path: Path) -> None:
+    """What `save_aligned` writes loads with `from_pretrained`, weight for weight."""
+    trainer = trainer_of(photos, tmp_path / "run", max_steps=1)
+    trainer.train()
+    trainer.save_aligned(tmp_path / "aligned")
+    loaded = AestheticMLLMForConditionalGeneration.from_pretrained(tmp_path / "aligned")
+    wanted = trainer.model.model.state_dict()
+    assert loaded.state_dict().keys() == wanted.keys()
+    assert all(torch.equal(weight, wanted[name]) for name, weight in loaded.state_dict().items())
+    assert AestheticMLLMProcessor.from_pretrained(tmp_path / "aligned").level_ids == trainer.processing_class.level_ids
+
+
+def test_a_run_that_was_broken_off_goes_on_as_if_it_had_not(photos: Path, tmp_path: Path) -> None:
+    """From step 3 of the resumed run on, losses equal those of an unbroken run."""
+    whole = trainer_of(photos, tmp_path / "whole")
+    whole.train()
+    trainer_of(photos, tmp_path / "broken", save_strategy="steps", save_steps=3).train()
+    resumed = trainer_of(photos, tmp_path / "broken", save_strategy="steps", save_steps=3)
+    resumed.train(resume_from_checkpoint=str(tmp_path / "broken" / "checkpoint-3"))
+    expected, found = losses_of(whole.state.log_history)[3:], losses_of(resumed.state.log_history)[-3:]
+    for one, other in zip(expected, found, strict=True):
+        assert one == pytest.approx(other, abs=1e-5)
+
+
+def test_a_checkpoint_of_other_heads_is_refused(photos: Path, tmp_path: Path, processor: AestheticMLLMProcessor) -> None:
+    model = tiny_model("efficientnet_lite", "llama", processor)
+    args = AlignmentConfig(output_dir=str(tmp_path), use_cpu=True)
+    taught, untaught = (
+        AlignmentModel(model, processor, BANK, LessonVocabulary(BANK, contents), args) for contents in (CONTENTS, [])
+    )
+    with pytest.raises(RuntimeError, match="weights do not fit.*contents"):
+        untaught.load_state_dict(taught.state_dict())
+
+
+@pytest.mark.parametrize("launch", [("--nproc_per_node", "2")])
+def test_two_processes_learn_what_one_does(photos: Path, tmp_path: Path, launch: tuple[str, ...]) -> None:
+    """Same global batch, same losses to 1e-4: sums over lessons, and the contrast over the rows of both processes."""
+    alone = trainer_of(photos, tmp_path / "one")
+    alone.train()
+    environment = dict(os.environ, OMP_NUM_THREADS="1", PYTHONPATH=os.pathsep.join(sys.path))
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", *launch, __file__, str(photos), str(tmp_path / "two")]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr[-3000:]
+    together = json.loads((tmp_path / "two" / "history.json").read_text())
+    for one, two in zip(losses_of(alone.state.log_history), losses_of(together["history"]), strict=True):
+        assert one == pytest.approx(two, abs=1e-4)
+    for name, value in together["sums"].items():
+        if name.endswith("key.bias"):  # shifts all scores alike, so its gradient is rounding noise
+            continue
+        assert alone.model.state_dict()[name].sum().item() == pytest.approx(value, abs=1e-3), name
+    assert set(together["unreadable"]) == alone.unreadable
+
+
+def test_a_lesson_is_answered_from_its_own_levels_tokens(processor: AestheticMLLMProcessor) -> None:
+    """A row holds its level's placeholders, once a photo, and no others; its labels are the cue and the end of the turn."""
+    photo = scene_photo(80, 64)
+    samples = [
+        Sample(Lesson("low", "measured", "brightness", (photo,), "How bright?", "It is dark.", "brightness:0", bin=0)),
+        Sample(Lesson("middle", "altered", "tilt", (photo, photo), "What was done?", "It is tilted.", "tilt:more:barely",
+                      signed_strength=0.5)),
+        Sample(Lesson("thematic", "content", "pair", (photo,), "What is it?", "A house.", "pair:0"), ("lost.png",)),
+    ]  # fmt: skip
+    batch = LessonCollator(processor, LessonVocabulary(BANK))(samples)
+    for row, (sample, group) in enumerate(zip(samples, ("low", "middle", "thematic"), strict=True)):
+        ids = batch["input_ids"][row].tolist()
+        for other, token in processor.group_token_ids.items():
+            shown = len(sample.lesson.images) if other == group else 0
+            assert ids.count(token) == shown * processor.num_group_tokens[other]
+        told = batch["labels"][row][batch["labels"][row] != -100]
+        assert processor.tokenizer.decode(told) == sample.lesson.cue + processor.tokenizer.eos_token
+        prompt = lesson_prompt(processor, sample.lesson.question, (group,), len(sample.lesson.images))
+        whole = processor.tokenizer.encode(prompt, add_special_tokens=False)
+        end = len(ids) - len(told)
+        assert ids[end - len(whole) : end] == whole
+        assert batch["groups"][row] == LESSON_GROUPS.index(group)
+    assert batch["image_rows"].tolist() == [0, 1, 1, 2] and len(batch["pixel_values"]) == 4
+    assert batch["subjects"].tolist() == [BANK_LOW.index("brightness"), BANK_MIDDLE_EDITS.index("tilt"), -1]
+    assert batch["unreadable"] == ["lost.png"]
+
+
+BANK_LOW = LessonVocabulary(BANK).attributes["low"]
+BANK_MIDDLE_EDITS = LessonVocabulary(BANK).edits["middle"]
+
+
+def test_losses_of_a_level_reach_its_own_qformer_alone(photos: Path, tmp_path: Path) -> None:
+    """A batch of low-level lessons has no gradient for the middle and high Q-Formers and the thematic path."""
+    trainer = trainer_of(photos, tmp_path)
+    data = trainer.train_dataset
+    samples = [sample for sample in (data[index] for index in range(12)) if sample.lesson.level == "low"]
+    batch = trainer.data_collator(samples)
+    batch.pop("unreadable")
+    trainer.model(**batch).loss.backward()
+    projector = trainer.model.model.model.multi_modal_projector
+    assert projector.qformers["low"].queries.grad.abs().sum() > 0
+    for part in (projector.qformers["middle"], projector.qformers["high"], projector.thematic):
+        assert all(weight.grad is None or weight.grad.abs().sum() == 0 for weight in part.parameters())
+
+
+if __name__ == "__main__":  # one of the processes of the test above
+    run = trainer_of(Path(sys.argv[1]), Path(sys.argv[2]), per_device_train_batch_size=4)
+    run.train()
+    if run.is_world_process_zero():
+        sums = {name: value.sum().item() for name, value in run.accelerator.unwrap_model(run.model).state_dict().items()}
+        report = {"history": run.state.log_history, "sums": sums, "unreadable": sorted(run.unreadable)}
+        (Path(sys.argv[2]) / "history.json").write_text(json.dumps(report))
