@@ -54,8 +54,8 @@ WARM_STEPS = 400  # 1.4 rounds through the photos, upper tower and alignment mod
 GROUP_DROPOUT = 0.2
 # How often each OASIS photo, and how many BIQ2021 photos of either question. Both questions are asked of both sources: else the
 # language model tells the sources apart, and gives one answer to both questions.
-WARM_AMOUNTS = {"beauty": 3, "beauty_quality": 1, "made": 1_200, "quality": 1_200}  # without the language model
-AMOUNTS = {"beauty": 3, "beauty_quality": 1, "made": 1_200, "quality": 1_600}  # with it
+WARM_AMOUNTS = {"beauty": 2, "beauty_quality": 1, "made": 800, "quality": 800}  # without the language model
+AMOUNTS = {"beauty": 3, "beauty_quality": 1, "made": 900, "quality": 1_200}  # with it
 UNALIGNED, ALIGNED = "unaligned", "align/aligned"
 WARM_FILE = "warm_start.safetensors"
 POOL_FOLDERS = ("biq2021", "photos_unlabeled")

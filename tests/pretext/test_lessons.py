@@ -120,3 +120,11 @@ def test_held_out_lessons_use_wordings_that_training_never_shows(maker: LessonMa
     photo = scene_photo()
     trained = {maker.lesson(str(key), photo, "middle", 0).cue for key in range(150)}
     assert not trained & {tester.lesson(str(key), photo, "middle", 0).cue for key in range(150)}
+
+
+def test_no_lesson_says_that_an_edit_changed_what_it_cannot_change(maker: LessonMaker) -> None:
+    """A grey photo has no saturation to take away: whatever is drawn, both photos of a pair differ."""
+    grey = scene_photo(96, 72).convert("L").convert("RGB")
+    lessons = [maker.lesson(str(key), grey, level, 0) for key in range(60) for level in ("low", "middle")]
+    pairs = [lesson.images for lesson in lessons if lesson.kind == "altered"]
+    assert pairs and all(before.size != after.size or before.tobytes() != after.tobytes() for before, after in pairs)

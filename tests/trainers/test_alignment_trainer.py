@@ -13,8 +13,8 @@ import torch
 from aesthetic_mllm import AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
 from aesthetic_mllm.pretext.lesson_dataset import LessonDataset, Sample
 from aesthetic_mllm.pretext.lessons import Lesson, LessonMaker
-from aesthetic_mllm.pretext.phrase_bank import PhraseBank
 from aesthetic_mllm.pretext.photo_pool import open_pool
+from aesthetic_mllm.pretext.phrase_bank import PhraseBank
 from aesthetic_mllm.pretext.pool_statistics import PoolStatistics
 from aesthetic_mllm.trainers.alignment_config import AlignmentConfig
 from aesthetic_mllm.trainers.alignment_model import AlignmentModel
@@ -56,9 +56,7 @@ def trainer_of(folder: Path, output: Path, **options: Any) -> AlignmentTrainer:
             module.attention_dropout = 0.0
     settings = {"max_steps": STEPS, "per_device_train_batch_size": 8, "logging_steps": 1, "save_strategy": "no"} | options
     args = AlignmentConfig(output_dir=str(output), learning_rate=1e-2, use_cpu=True, bf16=False, disable_tqdm=True, **settings)
-    return AlignmentTrainer(
-        model, args, processor, bank=BANK, contents=CONTENTS, train_dataset=lessons_of(folder)
-    )
+    return AlignmentTrainer(model, args, processor, bank=BANK, contents=CONTENTS, train_dataset=lessons_of(folder))
 
 
 def losses_of(history: list[dict[str, float]]) -> list[dict[str, float]]:
@@ -115,13 +113,22 @@ def test_a_checkpoint_of_other_heads_is_refused(photos: Path, tmp_path: Path, pr
         untaught.load_state_dict(taught.state_dict())
 
 
-@pytest.mark.parametrize("launch", [("--nproc_per_node", "2")])
-def test_two_processes_learn_what_one_does(photos: Path, tmp_path: Path, launch: tuple[str, ...]) -> None:
+def test_two_processes_learn_what_one_does(photos: Path, tmp_path: Path) -> None:
     """Same global batch, same losses to 1e-4: sums over lessons, and the contrast over the rows of both processes."""
     alone = trainer_of(photos, tmp_path / "one")
     alone.train()
     environment = dict(os.environ, OMP_NUM_THREADS="1", PYTHONPATH=os.pathsep.join(sys.path))
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", *launch, __file__, str(photos), str(tmp_path / "two")]
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc_per_node",
+        "2",
+        __file__,
+        str(photos),
+        str(tmp_path / "two"),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr[-3000:]
     together = json.loads((tmp_path / "two" / "history.json").read_text())

@@ -186,9 +186,7 @@ class AlignmentModel(nn.Module):
                 pooled = tokens[level].mean(1)
                 after, change = pooled[last[rows]], pooled[last[rows]] - pooled[first[rows]]
                 one_photo = (first[rows] == last[rows])[:, None]
-                projected = torch.where(
-                    one_photo, self.photo_projections[level](after), self.change_projections[level](change)
-                )
+                projected = torch.where(one_photo, self.photo_projections[level](after), self.change_projections[level](change))
                 photos = photos.index_copy(0, rows, projected.to(photos.dtype))
         # pairs of the thematic path are learned from their words alone; one label for all makes them lose nothing here
         cue_labels = torch.where(groups < len(LEVELS), cue_labels, 0)

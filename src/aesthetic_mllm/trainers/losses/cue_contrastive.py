@@ -68,9 +68,7 @@ class CueContrastiveLoss(nn.Module):
         super().__init__()
         self.temperature = temperature
 
-    def forward(
-        self, photos: torch.Tensor, cues: torch.Tensor, labels: torch.Tensor, groups: torch.Tensor
-    ) -> torch.Tensor:
+    def forward(self, photos: torch.Tensor, cues: torch.Tensor, labels: torch.Tensor, groups: torch.Tensor) -> torch.Tensor:
         photos, cues = F.normalize(photos.float(), dim=-1), F.normalize(cues.float(), dim=-1)
         if distributed.is_available() and distributed.is_initialized():
             photos, cues = torch.cat(all_gather(photos)), torch.cat(all_gather(cues))
