@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
 
-from .lessons import LEVELS, Lesson, LessonMaker, draw_amount
+from .lessons import LEVELS, Lesson, LessonMaker
 from .phrase_bank import BINS, STRENGTHS
 
 TITLES = {
@@ -51,8 +51,7 @@ def gallery_row(maker: LessonMaker, key: str, photo: Image.Image, epoch: int = 0
         rng = maker.rng(key, f"gallery:{level}", epoch)
         lessons[level] = [maker.measured(photo, rng.choice(maker.attributes[level]), rng)]
         if maker.edits[level]:
-            edit = rng.choice(maker.edits[level])
-            lessons[level].append(maker.altered(photo, edit, draw_amount(edit, rng), rng))
+            lessons[level].append(maker.any_altered(photo, level, rng))
         elif key in maker.contents:
             lessons[level].append(maker.content(photo, maker.contents[key], rng))
         else:

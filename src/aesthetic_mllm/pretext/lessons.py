@@ -81,11 +81,7 @@ class LessonMaker:
         if level == "high" and key in self.contents and rng.random() < CONTENT_SHARE:
             return self.content(image, self.contents[key], rng)
         if self.edits[level] and rng.random() < ALTERED_SHARE:
-            edit = rng.choice(self.edits[level])
-            lesson = self.altered(image, edit, draw_amount(edit, rng), rng)
-            before, after = lesson.images
-            if before.size != after.size or before.tobytes() != after.tobytes():  # a grey photo has no colours to change
-                return lesson
+            return self.any_altered(image, level, rng)
         return self.measured(image, rng.choice(self.attributes[level]), rng)
 
     def rng(self, key: str, level: str, epoch: int) -> random.Random:
@@ -112,6 +108,16 @@ class LessonMaker:
             edit.level, "altered", edit.name, (before, after), cue.question, cue.text, cue.label,
             signed_strength=amount / edit.strong,
         )  # fmt: skip
+
+    def any_altered(self, image: Image.Image, level: str, rng: random.Random) -> Lesson:
+        """What some edit of the level did, by an amount drawn at random; edits that leave the photo as it is are passed over,
+        as those of colour do with a grey one."""
+        for edit in rng.sample(self.edits[level], len(self.edits[level])):
+            lesson = self.altered(image, edit, draw_amount(edit, rng), rng)
+            before, after = lesson.images
+            if before.size != after.size or before.tobytes() != after.tobytes():
+                return lesson
+        return self.measured(image, rng.choice(self.attributes[level]), rng)  # a photo of one colour all over
 
     def content(self, image: Image.Image, label: str, rng: random.Random) -> Lesson:
         """What is to be seen."""
