@@ -1,14 +1,29 @@
 """The example scripts run as their docstrings say."""
 
+import json
 import os
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 from aesthetic_mllm import AestheticMLLMForConditionalGeneration
+from aesthetic_mllm.pretext.cue_rewriting import CueRewriter
+from aesthetic_mllm.pretext.lessons import LEVELS
+from aesthetic_mllm.pretext.phrase_bank import PhraseBank
 from synthetic_photos import scene_photo
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def run(script: str, *arguments: str) -> str:
+    """What a script writes on the error stream, where logging goes; it must end well."""
+    environment = dict(os.environ, OMP_NUM_THREADS="1", PYTHONPATH=os.pathsep.join(sys.path))
+    command = [sys.executable, str(EXAMPLES / script), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stderr
 
 
 def test_align(checkpoint: Path, tmp_path: Path) -> None:
@@ -19,9 +34,38 @@ def test_align(checkpoint: Path, tmp_path: Path) -> None:
         scene_photo(72 + 4 * number, 64).save(pool / f"{number}.png")
     (pool / "broken.png").write_bytes(b"no photo")
     settings = ["--model", str(checkpoint), "--output", str(tmp_path / "out"), "--batch-size", "3", "--max-steps", "2"]
-    environment = dict(os.environ, OMP_NUM_THREADS="1", PYTHONPATH=os.pathsep.join(sys.path))
-    done = subprocess.run(
-        [sys.executable, str(EXAMPLES / "align.py"), *settings, str(pool)], capture_output=True, text=True, env=environment
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    run("align.py", *settings, str(pool))
     AestheticMLLMForConditionalGeneration.from_pretrained(tmp_path / "out" / "aligned")
+
+
+class Parrot(BaseHTTPRequestHandler):
+    """A chat server that repeats the remark it is asked to reword, after "Well," ."""
+
+    def do_POST(self) -> None:  # noqa: N802
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["messages"][0]["content"]
+        remark = asked.rsplit("Remark: ", 1)[1]
+        body = json.dumps({"choices": [{"message": {"content": f"Well, {remark}"}}]}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+def test_reword_cues(tmp_path: Path) -> None:
+    """Each label's cue is asked for once and accepted, and a second run asks for none; training reads the cache."""
+    server = HTTPServer(("127.0.0.1", 0), Parrot)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    cache = tmp_path / "cues.jsonl"
+    url = f"http://127.0.0.1:{server.server_port}/v1"
+    settings = ["--cache", str(cache), "--model", "parrot", "--api-key-variable", "", "--wordings", "1", "--url"]
+    try:
+        told = run("reword_cues.py", *settings, url)
+    finally:
+        server.shutdown()
+    cues = [cue for level in LEVELS for cue in PhraseBank().every_cue(level)]
+    assert f"{len(cues)} accepted" in told and len(cache.read_text().splitlines()) == len({cue.text for cue in cues})
+    run("reword_cues.py", *settings, "http://127.0.0.1:9/v1")  # where nobody answers
+    assert CueRewriter(None, cache)(cues[0]).text == f"Well, {cues[0].text}"

@@ -3,6 +3,7 @@
 import random
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -128,3 +129,15 @@ def test_no_lesson_says_that_an_edit_changed_what_it_cannot_change(maker: Lesson
     lessons = [maker.lesson(str(key), grey, level, 0) for key in range(60) for level in ("low", "middle")]
     pairs = [lesson.images for lesson in lessons if lesson.kind == "altered"]
     assert pairs and all(before.size != after.size or before.tobytes() != after.tobytes() for before, after in pairs)
+
+
+def test_reworded_cues_say_the_same_in_other_words(maker: LessonMaker) -> None:
+    """Rewording changes the text of every kind of cue, and neither question, label nor photos."""
+    loud = LessonMaker(BANK, maker.statistics, maker.contents, seed=7, reword=lambda cue: replace(cue, text=cue.text.upper()))
+    kinds = set()
+    for level in LEVELS:
+        for epoch in range(12):
+            plain, other = (one.lesson("a", midtone_photo(64, 48), level, epoch) for one in (maker, loud))
+            assert (other.cue, other.question, other.label) == (plain.cue.upper(), plain.question, plain.label)
+            kinds.add(plain.kind)
+    assert kinds == {"measured", "altered", "content"}

@@ -149,6 +149,7 @@ def test_lessons_of_a_recipe(write: Any, photos: Path) -> None:
         ({"statistics": "none.json"}, RecipeError, "statistics: none.json is not a readable file.*take the key out"),
         ({"statistics": "some.json"}, RecipeError, "statistics: some.json lacks brightness"),
         ({"bank": "none.yaml"}, RecipeError, "bank: none.yaml is not a readable phrase bank"),
+        ({"reworded": "none.jsonl"}, RecipeError, "reworded: no file none.jsonl"),
         ({"contents": "none.json"}, ValueError, "none.json: not a readable JSON file"),
         ({"pairs": "none.json", "pairs_images": "photos"}, PhotoPoolError, "none.json: not a readable JSON file"),
         ({"per_device_train_batch_size": 8}, RecipeError, "data: 5 photos, fewer than one batch of 8"),

@@ -7,7 +7,7 @@ and all wording are our choice.
 import hashlib
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,7 +15,7 @@ from PIL import Image
 
 from ..editing import EDITS, Edit
 from ..editing.measurements import MEASUREMENTS, measure
-from .phrase_bank import PhraseBank
+from .phrase_bank import Cue, PhraseBank
 from .pool_statistics import PoolStatistics
 
 LEVELS = ("low", "middle", "high")
@@ -51,6 +51,10 @@ class Lesson:
     signed_strength: float | None = None
 
 
+def _as_it_is(cue: Cue) -> Cue:
+    return cue
+
+
 class LessonMaker:
     """Makes lessons of photos, the same ones whenever photo, epoch and seed are the same, in whatever process.
 
@@ -60,6 +64,7 @@ class LessonMaker:
         contents: what a teacher saw in each photo, by the photo's key.
         seed: of everything drawn.
         held_out: word the lessons with what training never shows.
+        reword: takes a cue and gives it in other words, such as a [`CueRewriter`]; default the phrase bank's own.
     """
 
     def __init__(
@@ -69,7 +74,9 @@ class LessonMaker:
         contents: Mapping[str, str] | None = None,
         seed: int = 0,
         held_out: bool = False,
+        reword: Callable[[Cue], Cue] = _as_it_is,
     ):
+        self.reword = reword
         self.bank, self.statistics, self.contents = bank, statistics, contents or {}
         self.seed, self.held_out = seed, held_out
         self.attributes = {level: [name for name in bank.attributes if MEASUREMENTS[name].level == level] for level in LEVELS}
@@ -92,7 +99,7 @@ class LessonMaker:
     def measured(self, image: Image.Image, attribute: str, rng: random.Random) -> Lesson:
         """How much of an attribute the photo has."""
         bin = self.statistics.bin(attribute, measure(image, [attribute])[attribute])
-        cue = self.bank.measured(attribute, bin, rng, self.held_out)
+        cue = self.reword(self.bank.measured(attribute, bin, rng, self.held_out))
         level = MEASUREMENTS[attribute].level
         return Lesson(level, "measured", attribute, (image,), cue.question, cue.text, cue.label, bin=bin)
 
@@ -103,7 +110,7 @@ class LessonMaker:
         if edit.less is not None and rng.random() < 0.5:
             before, after, amount, verdict = after, before, -amount, OPPOSITE[verdict]
         direction = "more" if amount >= 0 or edit.less is None else "less"
-        cue = self.bank.altered(edit.name, direction, edit.strength_word(amount), verdict, rng, self.held_out)
+        cue = self.reword(self.bank.altered(edit.name, direction, edit.strength_word(amount), verdict, rng, self.held_out))
         return Lesson(
             edit.level, "altered", edit.name, (before, after), cue.question, cue.text, cue.label,
             signed_strength=amount / edit.strong,
@@ -121,7 +128,7 @@ class LessonMaker:
 
     def content(self, image: Image.Image, label: str, rng: random.Random) -> Lesson:
         """What is to be seen."""
-        cue = self.bank.content(label, rng, self.held_out)
+        cue = self.reword(self.bank.content(label, rng, self.held_out))
         return Lesson("high", "content", "content", (image,), cue.question, cue.text, cue.label)
 
 

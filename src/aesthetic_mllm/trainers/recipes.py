@@ -22,6 +22,7 @@ from transformers.trainer_utils import get_last_checkpoint
 from trl import TrlParser
 
 from ..modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGeneration
+from ..pretext.cue_rewriting import CueRewriter, CueRewritingError
 from ..pretext.lesson_dataset import LessonDataset, LessonStream, load_photo, read_image_text_pairs
 from ..pretext.lessons import LessonMaker
 from ..pretext.photo_pool import PhotoPoolError, open_pool, photo_source
@@ -67,6 +68,7 @@ class AlignmentRecipe:
         contents: JSON file as of `save_contents`, what a teacher saw in each photo; default no such lessons.
         pairs, pairs_images: image-text pairs in the layout of LLaVA-558K, and the folder of their images.
         bank: YAML file of a phrase bank; default the package's own.
+        reworded: cache of a [`CueRewriter`], such as `examples/reword_cues.py` fills; default the bank's own wordings.
         resume: go on from the last checkpoint in `output_dir`.
 
     Raises:
@@ -84,6 +86,7 @@ class AlignmentRecipe:
     pairs: str | None = None
     pairs_images: str | None = None
     bank: str | None = None
+    reworded: str | None = None
     resume: bool = False
 
     def __post_init__(self) -> None:
@@ -186,6 +189,7 @@ def open_lessons(recipe: AlignmentRecipe, config: AlignmentConfig) -> Lessons:
     exclude = _names(recipe.exclude) if recipe.exclude else ()
     pairs = read_image_text_pairs(recipe.pairs, recipe.pairs_images) if recipe.pairs and recipe.pairs_images else []
     statistics = _saved_statistics(recipe.statistics, bank) if recipe.statistics else None
+    reword = _reworded(recipe.reworded, bank) if recipe.reworded else None
 
     pool = open_pool(recipe.data, exclude)
     unreadable: set[str] = set()
@@ -203,7 +207,8 @@ def open_lessons(recipe: AlignmentRecipe, config: AlignmentConfig) -> Lessons:
         )
     if statistics is None:
         statistics = measure_pool(pool, bank, recipe.statistics_photos, unreadable)
-    maker = LessonMaker(bank, statistics, contents, seed=config.seed)
+    rewording = {"reword": reword} if reword else {}
+    maker = LessonMaker(bank, statistics, contents, seed=config.seed, **rewording)
     dataset = LessonStream(pool, maker) if streamed else LessonDataset(pool, maker, pairs)
     return Lessons(dataset, bank, tuple(sorted(set(contents.values()))), statistics, frozenset(unreadable))
 
@@ -375,6 +380,15 @@ def _bank(recipe: AlignmentRecipe) -> PhraseBank:
         return PhraseBank(recipe.bank or DEFAULT_BANK)
     except (OSError, yaml.YAMLError, TypeError) as error:
         raise RecipeError(f"bank: {recipe.bank} is not a readable phrase bank ({error}).") from error
+
+
+def _reworded(path: str, bank: PhraseBank) -> CueRewriter:
+    if not Path(path).is_file():
+        raise RecipeError(f"reworded: no file {path}; fill one with examples/reword_cues.py, or take the key out.")
+    try:
+        return CueRewriter(None, path, bank)
+    except CueRewritingError as error:
+        raise RecipeError(f"reworded: {error}") from error
 
 
 def _names(path: str) -> list[str]:
