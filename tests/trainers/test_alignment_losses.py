@@ -32,27 +32,36 @@ def test_whitening_refuses_directions_that_the_bank_cannot_have() -> None:
 def test_contrast_is_small_when_photos_match_their_cues_and_large_when_others() -> None:
     """Photos equal to their own cues lose almost nothing; photos equal to another label's cues lose much."""
     cues = torch.eye(6)
-    labels = torch.arange(6)
+    labels, one_group = torch.arange(6), torch.zeros(6)
     loss = CueContrastiveLoss(temperature=0.05)
-    assert loss(cues, cues, labels) < 1e-3
-    assert loss(cues.roll(1, 0), cues, labels) > 5
+    assert loss(cues, cues, labels, one_group) < 1e-3
+    assert loss(cues.roll(1, 0), cues, labels, one_group) > 5
 
 
 def test_cues_of_the_same_label_are_positives() -> None:
     """Two wordings of one label do not compete: exchanging them leaves the loss as it is."""
     photos, cues = torch.randn(8, 5), torch.randn(8, 5)
     labels = torch.tensor([0, 0, 1, 1, 2, 2, 3, 3])
-    loss = CueContrastiveLoss(temperature=0.1)
+    loss, one_group = CueContrastiveLoss(temperature=0.1), torch.zeros(8)
     exchanged = cues[[1, 0, 3, 2, 5, 4, 7, 6]]
-    assert torch.allclose(loss(photos, cues, labels), loss(photos, exchanged, labels), atol=1e-5)
+    assert torch.allclose(loss(photos, cues, labels, one_group), loss(photos, exchanged, labels, one_group), atol=1e-5)
+
+
+def test_rows_of_other_groups_are_not_compared() -> None:
+    """The loss of two groups in one batch is the mean, over rows, of the losses of each by itself."""
+    photos, cues = torch.randn(6, 5), torch.randn(6, 5)
+    labels, groups = torch.arange(6), torch.tensor([0, 1, 0, 1, 1, 1])
+    loss = CueContrastiveLoss(temperature=0.1)
+    apart = [loss(photos[rows], cues[rows], labels[rows], groups[rows]) for rows in (groups == 0, groups == 1)]
+    assert torch.allclose(loss(photos, cues, labels, groups), (2 * apart[0] + 4 * apart[1]) / 6, atol=1e-5)
 
 
 def test_one_label_only_teaches_nothing() -> None:
     """With nothing to tell apart the loss is 0 and its gradient exists."""
     photos = torch.randn(3, 4, requires_grad=True)
-    loss = CueContrastiveLoss(0.1)(photos, torch.randn(3, 4), torch.zeros(3, dtype=torch.long))
+    loss = CueContrastiveLoss(0.1)(photos, torch.randn(3, 4), torch.zeros(3, dtype=torch.long), torch.zeros(3))
     loss.backward()
-    assert loss == 0 and photos.grad is not None
+    assert loss.abs() < 1e-6 and photos.grad is not None
 
 
 def test_ordinal_loss_grows_with_the_distance_of_the_bins() -> None:

@@ -141,6 +141,13 @@ def test_two_processes_learn_what_one_does(photos: Path, tmp_path: Path) -> None
     assert set(together["unreadable"]) == alone.unreadable
 
 
+def test_text_finds_text_before_any_photo_is_asked(photos: Path, tmp_path: Path) -> None:
+    """Even a random language model's whitened embeddings find nearly all labels by their trained wordings; chance is 2%."""
+    trainer = trainer_of(photos, tmp_path)
+    shares = trainer.model.retrieval(trainer.processing_class, BANK, held_out=False)
+    assert set(shares) == {"low", "middle", "high"} and min(shares.values()) > 0.5
+
+
 def test_a_lesson_is_answered_from_its_own_levels_tokens(processor: AestheticMLLMProcessor) -> None:
     """A row holds its level's placeholders, once a photo, and no others; its labels are the cue and the end of the turn."""
     photo = scene_photo(80, 64)

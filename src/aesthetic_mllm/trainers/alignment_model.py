@@ -221,21 +221,43 @@ class AlignmentModel(nn.Module):
                 losses = losses.index_copy(0, rows, loss.to(losses.dtype))
         return losses
 
+    def retrieval(self, processor: Any, bank: PhraseBank, held_out: bool = True) -> dict[str, float]:
+        """How often a cue finds its own label among those of its level, by the whitened embeddings alone.
+
+        No photo can be told apart by embeddings that do not tell the texts apart. Contents, a teacher's words, are not asked.
+
+        Args:
+            held_out: with the wordings that training never shows, which share few words with the others.
+
+        Returns:
+            By level, the share of labels (0 to 1) whose cue lies nearest to the mean of the label's own training wordings.
+        """
+        shares = {}
+        for level in LEVELS:
+            asked = list(bank.every_cue(level, seed=WORDINGS, held_out=held_out))
+            known = _wordings(bank, [level])
+            means = self.whitening(self._label_means(processor, known))
+            found = (self.whitening(self.embed_texts(processor, [cue.text for cue in asked])) @ means.T).argmax(1)
+            labels = list(known)
+            shares[level] = sum(labels[number] == cue.label for number, cue in zip(found.tolist(), asked, strict=True)) / len(
+                asked
+            )
+        return shares
+
     def _whitening(self, processor: Any, bank: PhraseBank, vocabulary: LessonVocabulary, size: int) -> CueWhitening:
         """Over the mean embeddings of all labels, each in several wordings: so it keeps what labels differ in."""
         rng = random.Random(0)
-        by_label: dict[str, list[str]] = {}
-        for seed in range(WORDINGS):
-            for level in LEVELS:
-                for cue in bank.every_cue(level, seed=seed):
-                    by_label.setdefault(cue.label, []).append(cue.text)
-            for content in vocabulary.contents:
-                cue = bank.content(content, rng)
-                by_label.setdefault(cue.label, []).append(cue.text)
-        texts = [text for wordings in by_label.values() for text in wordings]
-        embeddings = self.embed_texts(processor, texts)
-        means = torch.stack([part.mean(0) for part in embeddings.split([len(wordings) for wordings in by_label.values()])])
+        wordings = _wordings(bank, LEVELS)
+        for content in vocabulary.contents:
+            cue = bank.content(content, rng)
+            wordings.setdefault(cue.label, []).append(cue.text)
+        means = self._label_means(processor, wordings)
         return CueWhitening(means, min(size, len(means) - 1, means.shape[1]))
+
+    def _label_means(self, processor: Any, wordings: Mapping[str, Sequence[str]]) -> torch.Tensor:
+        """Mean embedding of each label's texts: [labels, D]."""
+        embeddings = self.embed_texts(processor, [text for texts in wordings.values() for text in texts])
+        return torch.stack([part.mean(0) for part in embeddings.split([len(texts) for texts in wordings.values()])])
 
     def embed_texts(self, processor: Any, texts: Sequence[str]) -> torch.Tensor:
         """As `embed_cues`, of plain texts: [N, D]."""
@@ -246,3 +268,13 @@ class AlignmentModel(nn.Module):
             ids = [tokenizer.encode(text, add_special_tokens=False) for text in texts[start : start + EMBEDDING_BATCH]]
             parts.append(self.embed_cues(*(part.to(device) for part in pad_left(ids, tokenizer.pad_token_id))))
         return torch.cat(parts)
+
+
+def _wordings(bank: PhraseBank, levels: Sequence[str]) -> dict[str, list[str]]:
+    """Several texts of each label of some levels, as training words them."""
+    by_label: dict[str, list[str]] = {}
+    for seed in range(WORDINGS):
+        for level in levels:
+            for cue in bank.every_cue(level, seed=seed):
+                by_label.setdefault(cue.label, []).append(cue.text)
+    return by_label

@@ -1,5 +1,6 @@
 """Multi-scale text-guided self-supervision: unlabelled photos teach the alignment module."""
 
+import logging
 import time
 from collections import defaultdict
 from collections.abc import Sequence, Sized
@@ -17,6 +18,8 @@ from ..pretext.phrase_bank import PhraseBank
 from .alignment_config import AlignmentConfig
 from .alignment_model import AlignmentModel
 from .lesson_collator import LessonCollator, LessonVocabulary
+
+logger = logging.getLogger(__name__)
 
 
 class AlignmentTrainer(Trainer):
@@ -53,7 +56,7 @@ class AlignmentTrainer(Trainer):
         contents: Sequence[str] = (),
         **kwargs: Any,
     ):
-        bank = bank or PhraseBank()
+        self.bank = bank = bank or PhraseBank()
         vocabulary = LessonVocabulary(bank, contents)
         self.unreadable: set[str] = set()
         self._losses: dict[str, list[torch.Tensor]] = defaultdict(list)
@@ -75,7 +78,14 @@ class AlignmentTrainer(Trainer):
         self.model_accepts_loss_kwargs = False
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
-        """As the parent's; afterwards `unreadable` holds the keys of the photos that no process could read."""
+        """As the parent's; afterwards `unreadable` holds the keys of the photos that no process could read.
+
+        Logs first how well the cues' embeddings find their labels, text to text, without and with wordings never trained on.
+        """
+        for held_out in (False, True):
+            shares = self.model.retrieval(self.processing_class, self.bank, held_out)
+            told = ", ".join(f"{level} {share:.2f}" for level, share in shares.items())
+            logger.info("Text finds text, %s wordings: %s", "held-out" if held_out else "trained", told)
         result = super().train(*args, **kwargs)
         self.unreadable = set(gather_object(sorted(self.unreadable)))
         return result
