@@ -4,13 +4,9 @@ A recipe's keys are the fields of its typed dataclasses, here [`AlignmentRecipe`
 (everything `TrainingArguments` knows, and the losses). Paths are relative to the working directory.
 """
 
-import dataclasses
-import difflib
 import itertools
 import json
 import logging
-import types
-import typing
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +28,7 @@ from ..pretext.teachers import load_contents
 from ..processing.image_loading import ImageError
 from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
 from .alignment_config import AlignmentConfig
+from .recipe_checks import RecipeError, checked_value, key_types, kind_of, override_values
 
 logger = logging.getLogger(__name__)
 
@@ -48,10 +45,6 @@ TINY_VALUES: Mapping[str, Any] = {
 }
 # Keys that say how to go on with a run, not what it is.
 RESUMING_KEYS = ("resume", "resume_from_checkpoint")
-
-
-class RecipeError(ValueError):
-    """A recipe with a wrong key, a wrong value, or without something it needs."""
 
 
 @dataclass
@@ -135,17 +128,17 @@ def read_recipe(path: str | Path, overrides: Sequence[str] = ()) -> tuple[Alignm
 
 def recipe_values(path: str | Path, overrides: Sequence[str] = (), tiny: bool = False) -> dict[str, Any]:
     """All keys that recipe, overrides and, for a trial run, [`TINY_VALUES`] give, checked; raises as `read_recipe` does."""
-    hints = _hints((AlignmentRecipe, AlignmentConfig))
+    hints = key_types((AlignmentRecipe, AlignmentConfig))
     try:
         found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise RecipeError(f"{path}: not a readable YAML file ({error}).") from error
     if not isinstance(found, dict):
-        raise RecipeError(f"{path}: holds {_kind(found)}, not a mapping of keys to values such as `model: my-model`.")
-    values = {key: _checked(key, value, hints, f"{path}: ") for key, value in found.items()}
+        raise RecipeError(f"{path}: holds {kind_of(found)}, not a mapping of keys to values such as `model: my-model`.")
+    values = {key: checked_value(key, value, hints, f"{path}: ") for key, value in found.items()}
     if tiny:
         values |= TINY_VALUES
-    values |= _overrides(overrides, hints)
+    values |= override_values(overrides, hints)
     for key in ("data", "output_dir"):
         if values.get(key) is None:
             raise RecipeError(f"{path}: no {key!r}; add it to the recipe, or {key}=... to the command line.")
@@ -278,101 +271,6 @@ def checkpoint_to_resume(recipe: AlignmentRecipe, config: AlignmentConfig) -> st
     if found is None:
         raise RecipeError(f"resume: {folder} holds no checkpoint to go on from; start without resume, or correct output_dir.")
     return found
-
-
-def _overrides(overrides: Sequence[str], hints: Mapping[str, Any]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for text in overrides:
-        key, mark, raw = text.partition("=")
-        if not mark or not key:
-            raise RecipeError(f"{text!r} is no override; write key=value, such as data=photos.")
-        if key in values:
-            raise RecipeError(f"{key}: given twice on the command line; give it once, several values as {key}=[a,b].")
-        try:
-            value = yaml.safe_load(raw)
-        except yaml.YAMLError:
-            value = raw  # a name with a bracket or a colon in it
-        # a folder may be called 2024, and "no" is a strategy
-        if value is not None and not isinstance(value, str | list | dict) and not _fits(value, hints.get(key)):
-            value = raw
-        values[key] = _checked(key, value, hints)
-    return values
-
-
-def _hints(dataclass_types: Sequence[type]) -> dict[str, Any]:
-    """Keys with the types of their values."""
-    hints: dict[str, Any] = {}
-    for dataclass_type in dataclass_types:
-        resolved = typing.get_type_hints(dataclass_type)
-        hints |= {field.name: resolved[field.name] for field in dataclasses.fields(dataclass_type) if field.init}
-    return hints
-
-
-def _checked(key: Any, value: Any, hints: Mapping[str, Any], place: str = "") -> Any:
-    """The value as its key's type."""
-    if key not in hints:
-        near = difflib.get_close_matches(str(key), hints, n=1, cutoff=0.0)
-        raise RecipeError(f"{place}{key}: no such key; did you mean {near[0]}?")
-    try:
-        return _converted(value, hints[key])
-    except TypeError as error:
-        raise RecipeError(f"{place}{key}: {value!r} is {_kind(value)}, expected {_expected(hints[key])}.") from error
-
-
-def _converted(value: Any, hint: Any) -> Any:
-    """The value as a type that it fits; `TypeError` where it fits none."""
-    if _fits(value, hint):
-        return value
-    for option in _options(hint):
-        if option is float and isinstance(value, int | str) and not isinstance(value, bool):
-            try:
-                return float(value)  # YAML takes 5e-4 for text
-            except ValueError:
-                continue
-        if option == list[str] and isinstance(value, str) and value:
-            return [value]
-    raise TypeError
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    for option in _options(hint):
-        origin = typing.get_origin(option) or option
-        if origin is list:
-            if isinstance(value, list) and all(_fits(item, item_hint) for item in value for item_hint in typing.get_args(option)):
-                return True
-        elif origin is typing.Literal:
-            if any(value is choice for choice in typing.get_args(option)):
-                return True
-        elif origin is typing.Any or type(value) is origin:  # not isinstance: True is an int
-            return True
-    return False
-
-
-def _options(hint: Any) -> tuple[Any, ...]:
-    return typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
-
-
-_KINDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false", list: "a list", dict: "a mapping"}
-
-
-def _kind(value: Any) -> str:
-    return "nothing" if value is None else _KINDS.get(type(value), type(value).__name__)
-
-
-def _expected(hint: Any) -> str:
-    wanted = []
-    for option in _options(hint):
-        if option is str:
-            wanted.append("text (in quotes where YAML takes it for something else)")
-        elif option == list[str]:
-            wanted.append("a list of texts")
-        elif option is type(None):
-            wanted.append("null")
-        elif typing.get_origin(option) is typing.Literal:
-            wanted += map(str, typing.get_args(option))
-        else:  # classes have a name that says nothing to a user, and an alternative in text
-            wanted += [_KINDS[kind] for kind in [typing.get_origin(option) or option] if kind in _KINDS]
-    return " or ".join(wanted)
 
 
 def _bank(recipe: AlignmentRecipe) -> PhraseBank:

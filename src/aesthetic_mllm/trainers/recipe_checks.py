@@ -1,0 +1,114 @@
+"""Values of a recipe as the types of their keys: what YAML gives is checked, and a wrong key or value is named."""
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+
+
+class RecipeError(ValueError):
+    """A recipe with a wrong key, a wrong value, or without something it needs."""
+
+
+def override_values(overrides: Sequence[str], hints: Mapping[str, Any]) -> dict[str, Any]:
+    """What `key=value` arguments say, each value in YAML.
+
+    Raises:
+        RecipeError: not of this form, a key twice, a wrong key or a wrong value.
+    """
+    values: dict[str, Any] = {}
+    for text in overrides:
+        key, mark, raw = text.partition("=")
+        if not mark or not key:
+            raise RecipeError(f"{text!r} is no override; write key=value, such as data=photos.")
+        if key in values:
+            raise RecipeError(f"{key}: given twice on the command line; give it once, several values as {key}=[a,b].")
+        try:
+            value = yaml.safe_load(raw)
+        except yaml.YAMLError:
+            value = raw  # a name with a bracket or a colon in it
+        # a folder may be called 2024, and "no" is a strategy
+        if value is not None and not isinstance(value, str | list | dict) and not _fits(value, hints.get(key)):
+            value = raw
+        values[key] = checked_value(key, value, hints)
+    return values
+
+
+def key_types(dataclass_types: Sequence[type]) -> dict[str, Any]:
+    """Keys with the types of their values."""
+    hints: dict[str, Any] = {}
+    for dataclass_type in dataclass_types:
+        resolved = typing.get_typekey_types(dataclass_type)
+        hints |= {field.name: resolved[field.name] for field in dataclasses.fields(dataclass_type) if field.init}
+    return hints
+
+
+def checked_value(key: Any, value: Any, hints: Mapping[str, Any], place: str = "") -> Any:
+    """The value as its key's type; `RecipeError` where there is no such key, or the value does not fit it."""
+    if key not in hints:
+        near = difflib.get_close_matches(str(key), hints, n=1, cutoff=0.0)
+        raise RecipeError(f"{place}{key}: no such key; did you mean {near[0]}?")
+    try:
+        return _converted(value, hints[key])
+    except TypeError as error:
+        raise RecipeError(f"{place}{key}: {value!r} is {kind_of(value)}, expected {_expected(hints[key])}.") from error
+
+
+def _converted(value: Any, hint: Any) -> Any:
+    """The value as a type that it fits; `TypeError` where it fits none."""
+    if _fits(value, hint):
+        return value
+    for option in _options(hint):
+        if option is float and isinstance(value, int | str) and not isinstance(value, bool):
+            try:
+                return float(value)  # YAML takes 5e-4 for text
+            except ValueError:
+                continue
+        if option == list[str] and isinstance(value, str) and value:
+            return [value]
+    raise TypeError
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    for option in _options(hint):
+        origin = typing.get_origin(option) or option
+        if origin is list:
+            if isinstance(value, list) and all(_fits(item, item_hint) for item in value for item_hint in typing.get_args(option)):
+                return True
+        elif origin is typing.Literal:
+            if any(value is choice for choice in typing.get_args(option)):
+                return True
+        elif origin is typing.Any or type(value) is origin:  # not isinstance: True is an int
+            return True
+    return False
+
+
+def _options(hint: Any) -> tuple[Any, ...]:
+    return typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+
+
+_KINDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false", list: "a list", dict: "a mapping"}
+
+
+def kind_of(value: Any) -> str:
+    return "nothing" if value is None else _KINDS.get(type(value), type(value).__name__)
+
+
+def _expected(hint: Any) -> str:
+    wanted = []
+    for option in _options(hint):
+        if option is str:
+            wanted.append("text (in quotes where YAML takes it for something else)")
+        elif option == list[str]:
+            wanted.append("a list of texts")
+        elif option is type(None):
+            wanted.append("null")
+        elif typing.get_origin(option) is typing.Literal:
+            wanted += map(str, typing.get_args(option))
+        else:  # classes have a name that says nothing to a user, and an alternative in text
+            wanted += [_KINDS[kind] for kind in [typing.get_origin(option) or option] if kind in _KINDS]
+    return " or ".join(wanted)
