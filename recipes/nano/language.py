@@ -184,7 +184,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("build/nano"))
     parser.add_argument("--critiques", type=Path, required=True, help="parquet with the columns aspect and comment")
     parser.add_argument("--minutes", type=float, default=10, help="training time of the healing")
-    parser.add_argument("--rounds", type=int, default=8, help="batches of 64 answers sampled from the uncut model")
+    parser.add_argument("--rounds", type=int, default=1, help="batches of 64 answers sampled from the uncut model")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     model, tokenizer = uncut(arguments.work)

@@ -58,8 +58,8 @@ SETTLE_STEPS = 250  # of the alignment module on the blended tower
 GROUP_DROPOUT = 0.2
 # How often each OASIS photo, and how many BIQ2021 photos of either question. Both questions are asked of both sources: else the
 # language model tells the sources apart, and gives one answer to both questions.
-WARM_AMOUNTS = {"beauty": 2, "beauty_quality": 0, "made": 1_600, "quality": 600}  # without the language model
-AMOUNTS = {"beauty": 2, "beauty_quality": 1, "made": 450, "quality": 550}  # with it
+WARM_AMOUNTS = {"beauty": 4, "beauty_quality": 1, "made": 5_000, "quality": 2_000}  # without the language model
+AMOUNTS = {"beauty": 5, "beauty_quality": 2, "made": 3_000, "quality": 5_000}  # with it
 UNALIGNED, ALIGNED = "unaligned", "align/aligned"
 WARM_FILE = "warm_start.safetensors"
 POOL_FOLDERS = ("biq2021", "photos_unlabeled")
