@@ -42,7 +42,7 @@ def key_types(dataclass_types: Sequence[type]) -> dict[str, Any]:
     """Keys with the types of their values."""
     hints: dict[str, Any] = {}
     for dataclass_type in dataclass_types:
-        resolved = typing.get_typekey_types(dataclass_type)
+        resolved = typing.get_type_hints(dataclass_type)
         hints |= {field.name: resolved[field.name] for field in dataclasses.fields(dataclass_type) if field.init}
     return hints
 
