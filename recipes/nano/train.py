@@ -262,7 +262,11 @@ def main() -> None:
             "fold %d, SRCC of each group: %s", arguments.fold, warm_start.correlations(rows_of(asked, "aesthetic", 0, None))
         )
     target = arguments.work / ("final" if arguments.fold is None else f"fold{arguments.fold}")
-    train(model, processor, both_questions(pseudo, AMOUNTS), cache, target)
+    rows = both_questions(pseudo, AMOUNTS)
+    # the heads know beauty and quality, but not the pseudo-label that is made of both
+    made = [row for row in rows if row["group"] == MADE_GROUP]
+    rows = warm_start.reread([row for row in rows if row["group"] != MADE_GROUP]) + made
+    train(model, processor, rng.sample(rows, len(rows)), cache, target)
     model.model.vision_tower = tower  # its upper stages have learned
     save(model, processor, target)
 
