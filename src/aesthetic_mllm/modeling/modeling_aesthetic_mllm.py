@@ -207,12 +207,10 @@ class AestheticMLLMModel(AestheticMLLMPreTrainedModel):
                 image_features = self.get_image_features(pixel_values, image_sizes, groups)
             inputs_embeds = place_tokens(inputs_embeds, masks, image_features.tokens)
 
+        if past_key_values is not None:  # newer language models warn of the name, even where there is no cache
+            kwargs["past_key_values"] = past_key_values
         outputs = self.language_model(
-            attention_mask=attention_mask,
-            position_ids=position_ids,
-            past_key_values=past_key_values,
-            inputs_embeds=inputs_embeds,
-            **kwargs,
+            attention_mask=attention_mask, position_ids=position_ids, inputs_embeds=inputs_embeds, **kwargs
         )
         image_output = {} if image_features is None else _image_output(image_features)
         return AestheticMLLMModelOutputWithPast(
