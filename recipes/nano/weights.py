@@ -68,22 +68,22 @@ def convert_vision(weights: Path, image_size: int) -> EfficientNetLiteBackbone:
     """The tower with batch normalisation folded into its convolutions, rounded to bf16 as it will be stored."""
     state = torch.load(weights, map_location="cpu", weights_only=True)
     config = EfficientNetLiteConfig(image_size=image_size)
-    converted = dict(_folded(state, "stem", "_conv_stem", "_bn0"))
+    converted = dict(folded(state, "stem", "_conv_stem", "_bn0"))
     number = 0
     for stage, depth in enumerate(config.stage_depths):
         for block in range(depth):
             old, new = f"_blocks.{number}", f"stages.{stage}.{block}"
             if f"{old}._expand_conv.weight" in state:
-                converted |= _folded(state, f"{new}.expand", f"{old}._expand_conv", f"{old}._bn0")
-            converted |= _folded(state, f"{new}.depthwise", f"{old}._depthwise_conv", f"{old}._bn1")
-            converted |= _folded(state, f"{new}.project", f"{old}._project_conv", f"{old}._bn2")
+                converted |= folded(state, f"{new}.expand", f"{old}._expand_conv", f"{old}._bn0")
+            converted |= folded(state, f"{new}.depthwise", f"{old}._depthwise_conv", f"{old}._bn1")
+            converted |= folded(state, f"{new}.project", f"{old}._project_conv", f"{old}._bn2")
             number += 1
     tower = EfficientNetLiteBackbone(config)
     tower.load_state_dict(converted, strict=True)
     return tower.bfloat16().float().eval()
 
 
-def _folded(state: dict[str, torch.Tensor], new: str, conv: str, norm: str) -> dict[str, torch.Tensor]:
+def folded(state: dict[str, torch.Tensor], new: str, conv: str, norm: str) -> dict[str, torch.Tensor]:
     epsilon = 1e-3  # of the public weights' batch normalisation
     scale = state[f"{norm}.weight"] / torch.sqrt(state[f"{norm}.running_var"] + epsilon)
     return {
