@@ -32,6 +32,7 @@ LEARNING_RATE = 1e-3
 PLACEHOLDERS = {"low": "<low>", "middle": "<middle>", "high": "<high>", "thematic": "<image>"}
 SEQUENCE_LENGTH = 128
 SEED = 0
+OWN_ANSWERS = "own_answers.json"
 
 # Comments that greet or thank speak to a person, often by name.
 GREETING = re.compile(r"\b(hi|hello|hey|thanks|thank you|dear)\b", re.IGNORECASE)
@@ -136,12 +137,17 @@ def critique_texts(path: Path) -> list[str]:
     return texts
 
 
+def healing_texts(work: Path, critiques: Path) -> list[str]:
+    """What the cut model is healed on: the uncut model's own answers, four times, and critiques."""
+    return json.loads((work / OWN_ANSWERS).read_text()) * 4 + critique_texts(critiques)
+
+
 def heal(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, texts: list[str], minutes: float) -> list[float]:
     """Next-token training on packed texts until the time is up; one text in fifty is held out. Returns held-out losses."""
     rng = random.Random(SEED)
     rng.shuffle(texts)
     held_out, train = texts[: len(texts) // 50], texts[len(texts) // 50 :]
-    packed = {name: _pack(tokenizer, part) for name, part in (("held out", held_out), ("train", train))}
+    packed = {name: pack(tokenizer, part) for name, part in (("held out", held_out), ("train", train))}
     logger.info("heal: %d training sequences of %d tokens", len(packed["train"]), SEQUENCE_LENGTH)
     optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=0.01, betas=(0.9, 0.95))
     generator = torch.Generator().manual_seed(SEED)
@@ -173,7 +179,8 @@ def _held_out_loss(model: LlamaForCausalLM, rows: torch.Tensor) -> float:
         return model(input_ids=rows[:64], labels=rows[:64]).loss.item()
 
 
-def _pack(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> torch.Tensor:
+def pack(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> torch.Tensor:
+    """The texts' tokens one after the other, as [N, SEQUENCE_LENGTH]."""
     ids = [token for row in tokenizer(texts, add_special_tokens=False)["input_ids"] for token in row]
     usable = len(ids) // SEQUENCE_LENGTH * SEQUENCE_LENGTH
     return torch.tensor(ids[:usable]).view(-1, SEQUENCE_LENGTH)
@@ -190,12 +197,11 @@ def main() -> None:
     model, tokenizer = uncut(arguments.work)
     small_tokenizer, kept = cut_tokenizer(tokenizer)
     small = cut_model(model, kept, len(small_tokenizer), small_tokenizer.pad_token_id)
-    answers = arguments.work / "own_answers.json"
+    answers = arguments.work / OWN_ANSWERS
     if not answers.exists():  # sampling takes as long as the healing
         answers.write_text(json.dumps(own_answers(model, tokenizer, arguments.rounds)))
-    texts = json.loads(answers.read_text()) * 4 + critique_texts(arguments.critiques)
     del model
-    losses = heal(small, small_tokenizer, texts, arguments.minutes)
+    losses = heal(small, small_tokenizer, healing_texts(arguments.work, arguments.critiques), arguments.minutes)
     target = arguments.work / "language"
     small.save_pretrained(target)
     small_tokenizer.save_pretrained(target)

@@ -2,25 +2,28 @@
 
     python recipes/nano/train.py --data DATA --work build/nano unaligned       # tower and language model joined; for `align.yaml`
     python recipes/nano/train.py --data DATA --work build/nano warm            # alignment module and upper tower, on quality
-    python recipes/nano/train.py --data DATA --work build/nano rate --fold 0   # and the language model; 0 to 4: validation models
-    python recipes/nano/train.py --data DATA --work build/nano rate            # the checkpoint, all OASIS photos
+    python recipes/nano/train.py --data DATA --work build/nano both --fold 0   # the same, on both questions
+    python recipes/nano/train.py --data DATA --work build/nano rate --fold 0   # the language model; 0 to 4: validation models
+    python recipes/nano/train.py --data DATA --work build/nano both            # as before, now with all OASIS photos:
+    python recipes/nano/train.py --data DATA --work build/nano rate            # the checkpoint
 
 The aesthetic question is learned from OASIS photos, whose beauty people rated, and from BIQ2021 photos with a pseudo-label:
-the beauty that kernel ridge regression on the public tower's features predicts (fitted on the OASIS photos of the training
-folds), moved up or down with the photo's rated quality. Photographers' aesthetics holds both, and neither source has both.
+the beauty that kernel ridge regression on the public tower's features predicts, fitted on the OASIS photos of the training
+folds. The language model then learns what the heads of the stage before read: of BIQ2021 photos their beauty, moved up or down
+with their quality. Photographers' aesthetics holds both, and neither source has both.
 """
 
 import argparse
 import json
 import logging
 import random
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from datasets import Dataset
+from safetensors.torch import load_file
 from transformers import AutoTokenizer, LlamaForCausalLM
 from transformers.trainer_utils import set_seed
 
@@ -39,6 +42,7 @@ from aesthetic_mllm.trainers.rating_collator import RatingCollator
 from aesthetic_mllm.trainers.rating_config import RatingConfig
 from aesthetic_mllm.trainers.rating_trainer import RatingTrainer
 from aesthetic_mllm.trainers.recipes import measure_pool
+from coded_lessons import CODES, TAUGHT, question_name
 from data import RatedPhoto, beauty_fold, quality_validation, read_beauty, read_quality
 from features import CANVAS, FeatureCache, UpperTower, views_of
 from ridge import QUALITY_ALPHA, kernel_ridge_predict, ridge_predict
@@ -51,15 +55,20 @@ SEED = 0
 DECIMAL_SHARE = 0.05  # of the samples that ask for a number as text, the paper's form of answer
 QUALITY_GROUP, BEAUTY_GROUP, MADE_GROUP, BEAUTY_QUALITY_GROUP = range(4)
 WARM_STEPS = 400  # 1.4 rounds through the photos, upper tower and alignment module, without the language model
-# Of the tuned tower in the one that is kept, the rest is the public one. Ridge regression reads beauty from the public tower at
+# Of the tuned tower in the one that goes on, the rest is the public one. Ridge regression reads beauty from the public tower at
 # SRCC 0.80, from the tuned one at 0.756, from blends with 0.3 and 0.5 of it at 0.795 and 0.787.
-TOWER_SHARE = 0.3
+TOWER_SHARE = 0.5
 SETTLE_STEPS = 250  # of the alignment module on the blended tower
+BOTH_STEPS = 300
+RATE_STEPS = 140  # with the language model
+RATE_BATCH_SIZE = 16  # many steps from few photos
+QUALITY_PART = 0.5  # of the movement that quality gives to the aesthetic score of BIQ2021 photos, beside beauty's spread
 GROUP_DROPOUT = 0.2
 # How often each OASIS photo, and how many BIQ2021 photos of either question. Both questions are asked of both sources: else the
 # language model tells the sources apart, and gives one answer to both questions.
-WARM_AMOUNTS = {"beauty": 4, "beauty_quality": 1, "made": 5_000, "quality": 2_000}  # without the language model
-AMOUNTS = {"beauty": 5, "beauty_quality": 2, "made": 3_000, "quality": 5_000}  # with it
+# Of these rows those are drawn that the steps need: without the language model, and with it.
+WARM_AMOUNTS = {"beauty": 4, "beauty_quality": 1, "made": 6_000, "quality": 6_000}
+AMOUNTS = {"beauty": 1, "beauty_quality": 1, "made": 1_200, "quality": 1_200}
 UNALIGNED, ALIGNED = "unaligned", "align/aligned"
 WARM_FILE = "warm_start.safetensors"
 POOL_FOLDERS = ("biq2021", "photos_unlabeled")
@@ -69,8 +78,8 @@ VALIDATION_FILE = "validation_photos.txt"  # names that the pool of unlabelled p
 
 def fresh_model(work: Path) -> tuple[AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor]:
     """Tower, healed language model and an untrained alignment module in one."""
-    tokenizer = AutoTokenizer.from_pretrained(work / "language")
-    language = LlamaForCausalLM.from_pretrained(work / "language", dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(work / TAUGHT)
+    language = LlamaForCausalLM.from_pretrained(work / TAUGHT, dtype=torch.float32)
     tower = convert_vision(fetch(VISION, work), CANVAS)
     processor = AestheticMLLMProcessor(AestheticMLLMImageProcessor(canvas_size=CANVAS), tokenizer)
     config = AestheticMLLMConfig(
@@ -137,17 +146,16 @@ def predicted_quality(beauty: list[RatedPhoto], quality: list[RatedPhoto], cache
     ]
 
 
-def pseudo_labels(
-    quality: list[RatedPhoto], predicted: list[RatedPhoto], beauty: list[RatedPhoto], cache: FeatureCache
-) -> list[RatedPhoto]:
-    """The quality photos with an aesthetic score: predicted beauty, moved by how far quality is from OASIS's usual.
+def with_quality(rows: list[dict[str, Any]], warm_start: WarmStart, usual: float) -> list[dict[str, Any]]:
+    """Rows of BIQ2021 photos with an aesthetic score: the beauty that the heads read, moved by the quality that they read.
 
-    Both parts weigh the same: quality is given the spread that predicted beauty has over these photos.
+    A photo of usual quality is moved by nothing; over these photos the movement has [`QUALITY_PART`] of beauty's spread.
     """
-    rated, expected = (np.array([photo.mean for photo in photos]) for photos in (quality, predicted))
-    usual = ridge_predict(cache.pooled_of(quality), rated, cache.pooled_of(beauty), QUALITY_ALPHA).mean()
-    scores = expected + expected.std() * (rated - usual) / rated.std()
-    return [replace(photo, mean=float(score)) for photo, score in zip(predicted, np.clip(scores, 1, 10), strict=True)]
+    read = warm_start.reread(rows)
+    beauty = np.array([row["mean"] for row in read])
+    quality = np.array([row["mean"] for row in warm_start.reread([row | {"question": "quality"} for row in rows])])
+    scores = beauty + QUALITY_PART * beauty.std() * (quality - usual) / quality.std()
+    return [row | {"mean": float(score)} for row, score in zip(read, np.clip(scores, 1, 10), strict=True)]
 
 
 def train(
@@ -163,7 +171,7 @@ def train(
     arguments = RatingConfig(
         output_dir=str(output),
         num_train_epochs=1,
-        per_device_train_batch_size=16,  # many steps from few photos
+        per_device_train_batch_size=RATE_BATCH_SIZE,
         learning_rate=4e-4,
         lr_scheduler_type="cosine",
         warmup_steps=0.1,  # a share of all steps
@@ -201,7 +209,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path("build/nano"))
     parser.add_argument("--fold", type=int, help="leave this fold of OASIS out")
-    parser.add_argument("stage", choices=("unaligned", "warm", "rate"))
+    parser.add_argument("stage", choices=("unaligned", "warm", "both", "rate"))
     parser.add_argument("--start", default=ALIGNED, help=f"checkpoint below WORK to start from, such as {UNALIGNED}")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -230,7 +238,10 @@ def main() -> None:
     processor = AestheticMLLMProcessor.from_pretrained(arguments.work / arguments.start)
     tower = model.model.vision_tower
     model.model.vision_tower = UpperTower(tower)
-    warm_start = WarmStart(model, cache.pixels, scale, components)
+    codes = load_file(arguments.work / CODES)
+    warm_start = WarmStart(
+        model, cache.pixels, scale, components, {question: codes[question_name(question)] for question in scale.questions}
+    )
     if arguments.stage == "warm":
         public = {name: weight.clone() for name, weight in model.model.vision_tower.state_dict().items()}
         warm_start.train(rounds(quality, WARM_STEPS, rng), learning_rate=5e-4, tower_learning_rate=2e-4)
@@ -240,12 +251,10 @@ def main() -> None:
         warm_start.save(arguments.work / WARM_FILE)
         return
 
-    warm_start.load(arguments.work / WARM_FILE)
     folds = beauty_fold(beauty)
     asked = [photo for photo in beauty if folds[photo.name] == arguments.fold]
     beauty = [photo for photo in beauty if folds[photo.name] != arguments.fold]
     predicted = predicted_beauty(quality, beauty, cache)
-    pseudo = pseudo_labels(quality, predicted, beauty, cache)
     beauty_quality = predicted_quality(beauty, quality, cache)
 
     def both_questions(made: list[RatedPhoto], amounts: dict[str, int]) -> list[dict[str, Any]]:
@@ -255,17 +264,27 @@ def main() -> None:
         rows += rows_of(rng.sample(quality, amounts["quality"]), "quality", QUALITY_GROUP, rng)
         return rng.sample(rows, len(rows))
 
-    # beauty alone here, so that the tokens come to hold both parts of the pseudo-label
-    warm_start.train(both_questions(predicted, WARM_AMOUNTS), learning_rate=3e-4)
-    if asked:
-        logger.info(
-            "fold %d, SRCC of each group: %s", arguments.fold, warm_start.correlations(rows_of(asked, "aesthetic", 0, None))
-        )
-    target = arguments.work / ("final" if arguments.fold is None else f"fold{arguments.fold}")
-    rows = both_questions(pseudo, AMOUNTS)
-    # the heads know beauty and quality, but not the pseudo-label that is made of both
+    name = "final" if arguments.fold is None else f"fold{arguments.fold}"
+    both_file = arguments.work / f"both_{name}.safetensors"
+    if arguments.stage == "both":
+        warm_start.load(arguments.work / WARM_FILE)
+        # beauty alone here, so that the tokens come to hold both parts of the pseudo-label
+        rows = both_questions(predicted, WARM_AMOUNTS)[: BOTH_STEPS * BATCH_SIZE]
+        warm_start.train(rows, learning_rate=5e-4, tower_learning_rate=1e-4)
+        warm_start.round_tower()
+        for question, photos in (("quality", held_out), ("aesthetic", asked)):
+            if photos:
+                logger.info("%s, SRCC of each group: %s", question, warm_start.correlations(rows_of(photos, question, 0, None)))
+        warm_start.save(both_file)
+        return
+
+    warm_start.load(both_file)
+    rows = both_questions(predicted, AMOUNTS)[: RATE_STEPS * RATE_BATCH_SIZE]
     made = [row for row in rows if row["group"] == MADE_GROUP]
-    rows = warm_start.reread([row for row in rows if row["group"] != MADE_GROUP]) + made
+    rows = warm_start.reread([row for row in rows if row["group"] != MADE_GROUP])
+    usual = float(np.mean([row["mean"] for row in rows if row["group"] == BEAUTY_QUALITY_GROUP]))
+    rows += with_quality(made, warm_start, usual)
+    target = arguments.work / name
     train(model, processor, rng.sample(rows, len(rows)), cache, target)
     model.model.vision_tower = tower  # its upper stages have learned
     save(model, processor, target)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from scipy.stats import spearmanr
 from torch import nn
@@ -23,6 +24,7 @@ from aesthetic_mllm.processing.rating_scale import RatingScale
 from aesthetic_mllm.trainers.losses.rank_fidelity import RankFidelityLoss
 from aesthetic_mllm.trainers.precision import has_bfloat16
 from aesthetic_mllm.trainers.rating_config import RatingConfig
+from coded_lessons import rating_value
 from features import CANVAS
 
 logger = logging.getLogger("nano.warm_start")
@@ -62,6 +64,7 @@ class WarmStart:
         model: its tower is an [`UpperTower`]; alignment module and, where `train` is told to, tower are trained in place.
         read_pixels: gives the `pixel_values` and `image_sizes` of rows, as the tower takes them.
         components: what the tower saw in the photos to learn from, by name.
+        codes: [D] by question: the direction in which the language model was taught to read its rating (`coded_lessons.py`).
     """
 
     def __init__(
@@ -70,12 +73,15 @@ class WarmStart:
         read_pixels: Callable[[list[dict[str, Any]]], dict[str, torch.Tensor]],
         scale: RatingScale,
         components: dict[str, np.ndarray],
+        codes: dict[str, torch.Tensor],
     ):
         self.projector = model.model.multi_modal_projector
         self.layers = model.model.feature_layers
         self.tower = model.model.vision_tower
         self.read_pixels, self.scale, self.components = read_pixels, scale, components
         self.scores = torch.tensor(scale.level_scores)
+        # a direction's length is its unit
+        self.codes = {question: code / code.square().sum() for question, code in codes.items()}
         self.heads = GroupHeads(model.config.text_config.hidden_size, list(scale.questions), len(scale.level_scores))
         self.ranking = RankFidelityLoss(RatingConfig.rank_label_std)
         self.describe = nn.Linear(len(TOKEN_GROUPS) * model.config.text_config.hidden_size, COMPONENTS)
@@ -102,14 +108,21 @@ class WarmStart:
         return self.projector(groups, inputs["image_sizes"], (CANVAS, CANVAS))
 
     def loss(self, rows: list[dict[str, Any]]) -> torch.Tensor:
-        """Of the ratings, and of the components of those photos that are seen whole."""
+        """Of the ratings, of their codes, and of the components of those photos that are seen whole."""
         with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
             tokens = self.tokens(rows)
             logits = self.heads(tokens, [row["question"] for row in rows])
             described = self.describe(torch.cat([values.mean(1) for values in tokens.values()], dim=1)).float()
         seen = [index for index, row in enumerate(rows) if row["view"] == 0 and row["image"] in self.components]
         wanted = torch.tensor(np.stack([self.components[rows[index]["image"]] for index in seen]))
-        return self.rating_loss(logits, rows) + (described[seen] - wanted).square().mean()
+        return self.rating_loss(logits, rows) + self.code_loss(tokens, rows) + (described[seen] - wanted).square().mean()
+
+    def code_loss(self, tokens: dict[str, torch.Tensor], rows: list[dict[str, Any]]) -> torch.Tensor:
+        """How far the mean token is from saying the rating in the language model's code."""
+        mean = torch.cat(list(tokens.values()), dim=1).mean(1).float()  # [B, D]
+        read = (mean * torch.stack([self.codes[row["question"]] for row in rows])).sum(1)
+        wanted = torch.tensor([rating_value(self.scale, row["mean"]) for row in rows])
+        return F.huber_loss(read, wanted)
 
     def rating_loss(self, logits: dict[str, torch.Tensor], rows: list[dict[str, Any]]) -> torch.Tensor:
         """Soft level and rank loss: of all groups together, and half as much of each by itself on average."""
@@ -155,7 +168,14 @@ class WarmStart:
     def blend_tower(self, other: dict[str, torch.Tensor], share: float) -> None:
         """Moves the tower's weights to `share` of its own and the rest of another's (WiSE-FT, arXiv:2109.01903)."""
         for name, weight in self.tower.state_dict().items():
-            weight.copy_(torch.lerp(other[name], weight, share).bfloat16())  # as it will be stored
+            weight.copy_(torch.lerp(other[name], weight, share))
+        self.round_tower()
+
+    @torch.no_grad()
+    def round_tower(self) -> None:
+        """To bf16, as it will be stored."""
+        for weight in self.tower.state_dict().values():
+            weight.copy_(weight.bfloat16())
 
     @torch.inference_mode()
     def reread(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -64,6 +64,15 @@ def test_feature_maps_have_the_stated_strides_and_channels(tower: EfficientNetLi
     assert [tuple(features.shape) for features in maps] == expected
 
 
+def test_stages_that_nobody_reads_need_not_run(tower: EfficientNetLiteBackbone) -> None:
+    """With a deepest stage, the maps up to it are the same, and no others are there."""
+    photo = torch.randn(2, 3, 64, 64)
+    with torch.inference_mode():
+        whole, part = tower(photo).feature_maps, tower(photo, deepest=2).feature_maps
+    assert len(part) == 3 < len(whole)
+    assert all(torch.equal(one, other) for one, other in zip(part, whole, strict=False))
+
+
 def test_default_configuration_is_lite2() -> None:
     """Strides 2 to 32, 21 blocks, and as many weights as EfficientNet-Lite2 has without its last convolution and classifier."""
     config = EfficientNetLiteConfig()

@@ -75,6 +75,7 @@ def _align(options: argparse.Namespace) -> int:
         lessons = recipes.open_lessons(recipe, config)
         set_seed(config.seed)  # a new alignment module is random
         model, processor = tiny_model(config.seed) if options.tiny else recipes.load_model(recipe)
+        lessons = recipes.see_lessons(recipe, config, lessons, model, processor)
     except (recipes.RecipeError, PhotoPoolError, PhraseBankError, TeacherError) as error:
         raise _UsageError(error) from error
 

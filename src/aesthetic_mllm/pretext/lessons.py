@@ -8,7 +8,7 @@ import hashlib
 import math
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from PIL import Image
@@ -38,6 +38,7 @@ class Lesson:
         label: what the cue says, whatever its wording.
         bin: of a measured attribute, 0 to 4, else `None`.
         signed_strength: of an edit, its amount over the strong amount, else `None`.
+        verdict: of an edit, whether it made the photo "better", "worse" or neither ("equal"), else `None`.
     """
 
     level: Literal["low", "middle", "high"]
@@ -49,6 +50,7 @@ class Lesson:
     label: str
     bin: int | None = None
     signed_strength: float | None = None
+    verdict: str | None = None
 
 
 def _as_it_is(cue: Cue) -> Cue:
@@ -113,7 +115,7 @@ class LessonMaker:
         cue = self.reword(self.bank.altered(edit.name, direction, edit.strength_word(amount), verdict, rng, self.held_out))
         return Lesson(
             edit.level, "altered", edit.name, (before, after), cue.question, cue.text, cue.label,
-            signed_strength=amount / edit.strong,
+            signed_strength=amount / edit.strong, verdict=verdict,
         )  # fmt: skip
 
     def any_altered(self, image: Image.Image, level: str, rng: random.Random) -> Lesson:
@@ -125,6 +127,18 @@ class LessonMaker:
             if before.size != after.size or before.tobytes() != after.tobytes():
                 return lesson
         return self.measured(image, rng.choice(self.attributes[level]), rng)  # a photo of one colour all over
+
+    def worded_anew(self, lesson: Lesson, rng: random.Random) -> Lesson:
+        """The same lesson in other words."""
+        if lesson.kind == "measured":
+            cue = self.bank.measured(lesson.subject, int(lesson.bin or 0), rng, self.held_out)
+        elif lesson.kind == "altered":
+            _, direction, strength = lesson.label.split(":")
+            cue = self.bank.altered(lesson.subject, direction, strength, str(lesson.verdict), rng, self.held_out)
+        else:
+            cue = self.bank.content(lesson.label.removeprefix("content:"), rng, self.held_out)
+        cue = self.reword(cue)
+        return replace(lesson, question=cue.question, cue=cue.text)
 
     def content(self, image: Image.Image, label: str, rng: random.Random) -> Lesson:
         """What is to be seen."""

@@ -57,6 +57,7 @@ class AlignmentModel(nn.Module):
             "contrastive_loss": args.contrastive_loss_weight,
             "pseudo_label_loss": args.pseudo_label_loss_weight,
         }
+        self.canvas = (processor.image_processor.canvas_size, processor.image_processor.canvas_size)
         size = model.config.text_config.hidden_size
         self.heads = nn.ModuleDict(
             {
@@ -105,7 +106,6 @@ class AlignmentModel(nn.Module):
         labels: torch.Tensor,
         cue_ids: torch.Tensor,
         cue_mask: torch.Tensor,
-        pixel_values: torch.Tensor,
         image_sizes: torch.Tensor,
         image_rows: torch.Tensor,
         groups: torch.Tensor,
@@ -114,10 +114,12 @@ class AlignmentModel(nn.Module):
         bins: torch.Tensor,
         strengths: torch.Tensor,
         cue_labels: torch.Tensor,
+        pixel_values: torch.Tensor | None = None,
+        feature_maps: Mapping[str, torch.Tensor] | None = None,
     ) -> AlignmentOutput:
-        """The losses of a batch of [`LessonCollator`], whose shapes are given there."""
+        """The losses of a batch of [`LessonCollator`], whose shapes are given there; with either pixels or feature maps."""
         shown = groups[image_rows]  # [N], the group that each photo shows
-        tokens = self._tokens(pixel_values, image_sizes, shown)
+        tokens = self._tokens(pixel_values, feature_maps, image_sizes, shown)
         rows = torch.arange(len(groups), device=image_rows.device)
         first = torch.searchsorted(image_rows, rows)
         last = torch.searchsorted(image_rows, rows, right=True) - 1
@@ -134,19 +136,31 @@ class AlignmentModel(nn.Module):
         states = self.model.model.language_model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
         return (states * mask[..., None]).sum(1).float() / mask.sum(1, keepdim=True)
 
-    def _tokens(self, pixel_values: torch.Tensor, image_sizes: torch.Tensor, shown: torch.Tensor) -> dict[str, torch.Tensor]:
+    def _tokens(
+        self,
+        pixel_values: torch.Tensor | None,
+        feature_maps: Mapping[str, torch.Tensor] | None,
+        image_sizes: torch.Tensor,
+        shown: torch.Tensor,
+    ) -> dict[str, torch.Tensor]:
         """For each group that is shown its [N, T, D] tokens, zeros for the photos that show another."""
         inner = self.model.model
-        present = [group for number, group in enumerate(LESSON_GROUPS) if bool((shown == number).any())]
-        layers = sorted({inner.feature_layers[group] for group in present})
-        with torch.no_grad():
-            maps = tower_feature_maps(inner.vision_tower, pixel_values.to(inner.vision_tower.dtype), image_sizes, layers)
-        by_layer = dict(zip(layers, maps, strict=True))
         tokens = {}
-        for group in present:
-            photos = (shown == LESSON_GROUPS.index(group)).nonzero().squeeze(1)
-            features = by_layer[inner.feature_layers[group]][photos]
-            own = inner.multi_modal_projector({group: features}, image_sizes[photos], tuple(pixel_values.shape[-2:]))[group]
+        for number, group in enumerate(LESSON_GROUPS):
+            photos = (shown == number).nonzero().squeeze(1)
+            if not len(photos):
+                continue
+            if feature_maps is None:
+                with torch.no_grad():  # no deeper than the group reads
+                    (features,) = tower_feature_maps(
+                        inner.vision_tower,
+                        pixel_values[photos].to(inner.vision_tower.dtype),
+                        image_sizes[photos],
+                        [inner.feature_layers[group]],
+                    )
+            else:
+                features = feature_maps[group].to(inner.vision_tower.dtype)
+            own = inner.multi_modal_projector({group: features}, image_sizes[photos], self.canvas)[group]
             tokens[group] = own.new_zeros(len(shown), *own.shape[1:]).index_copy(0, photos, own)
         return tokens
 

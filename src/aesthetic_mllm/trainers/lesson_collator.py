@@ -1,6 +1,7 @@
 """Batches of lessons for [`AlignmentTrainer`], and the one form in which a lesson is asked."""
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from ..editing.measurements import MEASUREMENTS
 from ..pretext.lesson_dataset import Sample
 from ..pretext.lessons import LEVELS
 from ..pretext.phrase_bank import PhraseBank
+from .lesson_cache import SeenSample
 
 # A lesson of generic image-text pairs is answered from the thematic tokens.
 LESSON_GROUPS = (*LEVELS, "thematic")
@@ -76,33 +78,32 @@ class LessonCollator:
         Returns:
             `input_ids`, `attention_mask`, `labels` [B, L] (-100: all but the cue and the end of the turn); `cue_ids` and
             `cue_mask` [B, C], the cue by itself; `pixel_values` [N, 3, H, W], `image_sizes` [N, 2] and `image_rows` [N], the
-            row of each photo; per row [B] `groups` (a number into [`LESSON_GROUPS`]), `kinds` (into [`KINDS`]), `subjects`
-            (into the vocabulary; -1: none), `bins` (-1: not measured), `strengths` (0: not altered) and `cue_labels` (equal:
-            the same meaning); and `unreadable`, the keys of photos that could not be read.
+            row of each photo (of samples from a [`LessonCache`] instead of the pixels `feature_maps`, by group the [n, h, w, C]
+            maps of those photos that show it); per row [B] `groups` (a number into [`LESSON_GROUPS`]), `kinds` (into
+            [`KINDS`]), `subjects` (into the vocabulary; -1: none), `bins` (-1: not measured), `strengths` (0: not altered) and
+            `cue_labels` (equal: the same meaning); and `unreadable`, the keys of photos that could not be read.
         """
         lessons = [sample.lesson for sample in samples]
+        counts = [2 if lesson.kind == "altered" else 1 for lesson in lessons]  # photos
         tokenizer = self.processor.tokenizer
         cues = [tokenizer.encode(lesson.cue, add_special_tokens=False) for lesson in lessons]
         answers = [[*cue, tokenizer.eos_token_id] for cue in cues]
         prompts = [
-            tokenizer.encode(
-                lesson_prompt(self.processor, lesson.question, (lesson.level,), len(lesson.images)), add_special_tokens=False
-            )
-            for lesson in lessons
+            tokenizer.encode(lesson_prompt(self.processor, lesson.question, (lesson.level,), count), add_special_tokens=False)
+            for lesson, count in zip(lessons, counts, strict=True)
         ]
         pad = tokenizer.pad_token_id
         input_ids, attention_mask = pad_left([prompt + answer for prompt, answer in zip(prompts, answers, strict=True)], pad)
         labels, _ = pad_left([[-100] * len(prompt) + answer for prompt, answer in zip(prompts, answers, strict=True)], -100)
         cue_ids, cue_mask = pad_left(cues, pad)
-        images = [image for lesson in lessons for image in lesson.images]
         return {
             "input_ids": input_ids,
             "attention_mask": attention_mask,
             "labels": labels,
             "cue_ids": cue_ids,
             "cue_mask": cue_mask,
-            **self.processor.image_processor(images, return_tensors="pt"),
-            "image_rows": torch.tensor([row for row, lesson in enumerate(lessons) for _ in lesson.images]),
+            **self._photos(samples),
+            "image_rows": torch.tensor([row for row, count in enumerate(counts) for _ in range(count)]),
             "groups": torch.tensor([LESSON_GROUPS.index(lesson.level) for lesson in lessons]),
             "kinds": torch.tensor([KINDS.index(lesson.kind) for lesson in lessons]),
             "subjects": torch.tensor([self._number(lesson) for lesson in lessons]),
@@ -110,6 +111,18 @@ class LessonCollator:
             "strengths": torch.tensor([lesson.signed_strength or 0.0 for lesson in lessons]),
             "cue_labels": torch.tensor([_label_number(lesson.label) for lesson in lessons]),
             "unreadable": [key for sample in samples for key in sample.unreadable],
+        }
+
+    def _photos(self, samples: Sequence[Sample]) -> dict[str, Any]:
+        if not isinstance(samples[0], SeenSample):
+            images = [image for sample in samples for image in sample.lesson.images]
+            return dict(self.processor.image_processor(images, return_tensors="pt"))
+        maps: dict[str, list[torch.Tensor]] = defaultdict(list)
+        for sample in samples:
+            maps[sample.lesson.level].append(sample.feature_maps)
+        return {
+            "feature_maps": {group: torch.cat(parts) for group, parts in maps.items()},
+            "image_sizes": torch.cat([sample.image_sizes for sample in samples]),
         }
 
     def _number(self, lesson: Any) -> int:

@@ -8,7 +8,7 @@ import itertools
 import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from ..pretext.teachers import load_contents
 from ..processing.image_loading import ImageError
 from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
 from .alignment_config import AlignmentConfig
+from .lesson_cache import LessonCache, LessonCacheError
 from .recipe_checks import RecipeError, checked_value, key_types, kind_of, override_values
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ TINY_VALUES: Mapping[str, Any] = {
     "dataloader_persistent_workers": False,
     "logging_steps": 1,
     "statistics_photos": 8,
+    "feature_cache": None,  # what a tiny tower sees is not to be mixed with the real one's
 }
 # Keys that say how to go on with a run, not what it is.
 RESUMING_KEYS = ("resume", "resume_from_checkpoint")
@@ -62,6 +64,9 @@ class AlignmentRecipe:
         pairs, pairs_images: image-text pairs in the layout of LLaVA-558K, and the folder of their images.
         bank: YAML file of a phrase bank; default the package's own.
         reworded: cache of a [`CueRewriter`], such as `examples/reword_cues.py` fills; default the bank's own wordings.
+        feature_cache: folder for what the frozen tower sees in the lessons' photos, filled before training; then every epoch
+            goes through the same lessons, worded anew, and costs neither photos nor tower. Default: other lessons in every epoch.
+        cached_epochs: how many epochs of different lessons it holds, at least 1; one training epoch goes through them all.
         resume: go on from the last checkpoint in `output_dir`.
 
     Raises:
@@ -80,6 +85,8 @@ class AlignmentRecipe:
     pairs_images: str | None = None
     bank: str | None = None
     reworded: str | None = None
+    feature_cache: str | None = None
+    cached_epochs: int = 1
     resume: bool = False
 
     def __post_init__(self) -> None:
@@ -87,6 +94,8 @@ class AlignmentRecipe:
             raise RecipeError("data: an empty list; name folders of photos, parquet files or shards (.tar).")
         if self.statistics_photos < 1:
             raise RecipeError(f"statistics_photos: {self.statistics_photos}; give 1 or more, a few hundred are enough.")
+        if self.cached_epochs < 1:
+            raise RecipeError(f"cached_epochs: {self.cached_epochs}; give 1 or more.")
         if self.model and (self.vision or self.text):
             raise RecipeError("model: cannot be given together with vision and text; take out the one or the other.")
         if not self.model and not (self.vision and self.text):
@@ -110,7 +119,7 @@ class Lessons:
         unreadable: keys of photos that could not be read so far.
     """
 
-    dataset: LessonDataset | LessonStream
+    dataset: LessonDataset | LessonStream | LessonCache
     bank: PhraseBank
     contents: tuple[str, ...]
     statistics: PoolStatistics
@@ -252,6 +261,26 @@ def load_model(recipe: AlignmentRecipe) -> tuple[Any, AestheticMLLMProcessor]:
     except (OSError, ValueError) as error:
         raise RecipeError(f"{name}: cannot be loaded; give a checkpoint's folder or its Hub id. {error}") from error
     return model, processor
+
+
+def see_lessons(
+    recipe: AlignmentRecipe, config: AlignmentConfig, lessons: Lessons, model: Any, processor: AestheticMLLMProcessor
+) -> Lessons:
+    """The lessons with what the model's tower sees in them, where the recipe names a `feature_cache`; else as they are.
+
+    Raises:
+        RecipeError: the folder holds other lessons, or the lessons are streamed.
+    """
+    if recipe.feature_cache is None:
+        return lessons
+    if not isinstance(lessons.dataset, LessonDataset):
+        raise RecipeError("feature_cache: streamed shards cannot be gone through twice; unpack them or take the key out.")
+    try:
+        cache = LessonCache(recipe.feature_cache, lessons.dataset, model, processor.image_processor, recipe.cached_epochs)
+    except (LessonCacheError, OSError, json.JSONDecodeError) as error:
+        raise RecipeError(f"feature_cache: {error}") from error
+    unreadable = cache.fill(config.dataloader_num_workers)
+    return replace(lessons, dataset=cache, unreadable=lessons.unreadable | unreadable)
 
 
 def checkpoint_to_resume(recipe: AlignmentRecipe, config: AlignmentConfig) -> str | None:
