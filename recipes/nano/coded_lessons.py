@@ -45,7 +45,11 @@ TEXT_EVERY = 8  # so often a batch of plain text, that language is not forgotten
 # One unit of a value, as a share of a word embedding's mean length. Attributes reach from -2 to 2, as strong edits do.
 UNIT = 0.5
 EDIT_UNITS = 2.0
-SPREAD = 0.5  # of what a photo is besides what is asked about, in units
+# Of what a photo is besides what is asked about, in units; it grows from the first to the second over most of the steps. What
+# a single code says is learned soon, by what two codes differ only after that.
+SPREAD = (0.1, 0.5)
+GROWTH_SHARE = 0.6
+PHRASE_WEIGHT = 5.0  # of the words that tell a lesson's answer; which of their many frames they stand in is chance
 TOKEN_NOISE = 0.3  # of each token beside the others of its photo, in units, over all directions together
 
 
@@ -68,12 +72,14 @@ class CodedRow:
         prompt: with placeholders.
         codes: [P, D], one for each placeholder.
         answer: what is to be said; empty for a rating.
+        phrase: the part of it that tells the answer.
         levels: for a rating, the distribution over the level words that come next.
     """
 
     prompt: str
     codes: torch.Tensor
     answer: str = ""
+    phrase: str = ""
     levels: Sequence[float] | None = None
 
 
@@ -139,6 +145,7 @@ class CodedLessons:
         self.processor = book.processor
         self.vocabulary = LessonVocabulary(bank)
         self.rng = random.Random(seed)
+        self.spread = SPREAD[-1]
 
     def row(self, held_out: bool = False) -> CodedRow:
         """A lesson, or a rating in [`RATING_SHARE`] of the cases."""
@@ -156,7 +163,8 @@ class CodedLessons:
         """How much of an attribute the code has."""
         bin = self.rng.randrange(BINS)
         values = self._photo(level) | {attribute: bin - (BINS - 1) / 2 + self.rng.uniform(-0.4, 0.4)}
-        return self._lesson(level, [self.book.code(values)], self.bank.measured(attribute, bin, self.rng, held_out))
+        cue = self.bank.measured(attribute, bin, self.rng, held_out)
+        return self._lesson(level, [self.book.code(values)], cue, self.bank.attributes[attribute]["bins"][bin])
 
     def altered(self, level: str, name: str, held_out: bool = False) -> CodedRow:
         """In what a second code differs from the first."""
@@ -170,13 +178,14 @@ class CodedLessons:
         before = self._photo(level)
         after = {thing: value + self.rng.gauss(0, 0.1) for thing, value in before.items()}
         after[f"{name}!"] = before[f"{name}!"] + EDIT_UNITS * amount / edit.strong
-        return self._lesson(level, [self.book.code(before), self.book.code(after)], cue)
+        return self._lesson(level, [self.book.code(before), self.book.code(after)], cue, self.bank.edits[name][direction])
 
     def content(self, held_out: bool = False) -> CodedRow:
         """What is to be seen, from the embedding of its words."""
         label = self.rng.choice(self.contents)
         seen = F.normalize(self.book.words([label]), dim=0) * (3 * self.book.unit)
-        return self._lesson("high", [self.book.code(self._photo("high")) + seen], self.bank.content(label, self.rng, held_out))
+        cue = self.bank.content(label, self.rng, held_out)
+        return self._lesson("high", [self.book.code(self._photo("high")) + seen], cue, [label])
 
     def rating(self, question: str | None = None, mean: float | None = None) -> CodedRow:
         """A rating from all groups of tokens; quality and beauty go together as little or as much as they like."""
@@ -199,24 +208,22 @@ class CodedLessons:
         things = [question_name(key) for key in self.processor.rating_scale.questions]
         if group in LEVELS:
             things += [*self.vocabulary.attributes[group], *(f"{name}!" for name in self.vocabulary.edits[group])]
-        return {name: self.rng.gauss(0, SPREAD) for name in things}
+        return {name: self.rng.gauss(0, self.spread) for name in things}
 
-    def _lesson(self, level: str, codes: Sequence[torch.Tensor], cue: Cue) -> CodedRow:
+    def _lesson(self, level: str, codes: Sequence[torch.Tensor], cue: Cue, phrases: Sequence[str]) -> CodedRow:
+        said = max((phrase for phrase in phrases if phrase.lower() in cue.text.lower()), key=len)
         prompt = lesson_prompt(self.processor, cue.question, (level,), len(codes))
         count = self.processor.num_group_tokens[level]
-        return CodedRow(prompt, torch.cat([self.book.tokens(code, count) for code in codes]), cue.text)
+        return CodedRow(prompt, torch.cat([self.book.tokens(code, count) for code in codes]), cue.text, said)
 
 
 def coded_loss(
     model: LlamaForCausalLM, processor: AestheticMLLMProcessor, rows: Sequence[CodedRow]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean next-token loss of the lessons' answers, and soft cross-entropy of the ratings' levels; 0 where there are none."""
+    """Weighted next-token loss of the lessons' answers, and soft cross-entropy of the ratings' levels; 0 without any."""
     tokenizer: PreTrainedTokenizerBase = processor.tokenizer
     prompts = [tokenizer.encode(row.prompt, add_special_tokens=False) for row in rows]
-    answers = [
-        [*tokenizer.encode(row.answer, add_special_tokens=False), tokenizer.eos_token_id] if row.levels is None else []
-        for row in rows
-    ]
+    answers, weights = zip(*(_weighted_answer(tokenizer, row) for row in rows), strict=True)
     ids, mask = pad_left([prompt + answer for prompt, answer in zip(prompts, answers, strict=True)], tokenizer.pad_token_id)
     labels, _ = pad_left([[-100] * len(prompt) + answer for prompt, answer in zip(prompts, answers, strict=True)], -100)
     embeddings = model.get_input_embeddings()(ids)
@@ -228,13 +235,26 @@ def coded_loss(
     logits = logits.float()
     lesson_loss = rating_loss = logits.sum() * 0
     if any(answers):
-        lesson_loss = F.cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1 - kept :].flatten())
+        losses = F.cross_entropy(logits[:, :-1].transpose(1, 2), labels[:, 1 - kept :], reduction="none")
+        weight, _ = pad_left([[0.0] * (kept - 1 - len(row)) + row for row in weights], 0.0)
+        lesson_loss = (losses * weight).sum() / weight.sum()
     rated = [index for index, row in enumerate(rows) if row.levels is not None]
     if rated:
         levels = logits[rated, -1].log_softmax(-1)[:, processor.level_ids]
         wanted = torch.tensor([rows[index].levels for index in rated])
         rating_loss = -(wanted * levels).sum(1).mean()
     return lesson_loss, rating_loss
+
+
+def _weighted_answer(tokenizer: PreTrainedTokenizerBase, row: CodedRow) -> tuple[list[int], list[float]]:
+    """Tokens of the answer and the end of the turn, and what each weighs; none of a rating."""
+    if row.levels is not None:
+        return [], []
+    encoded = tokenizer(row.answer, add_special_tokens=False, return_offsets_mapping=True)
+    first = row.answer.lower().index(row.phrase.lower())
+    last = first + len(row.phrase)
+    weights = [PHRASE_WEIGHT if start < last and end > first else 1.0 for start, end in encoded["offset_mapping"]]
+    return [*encoded["input_ids"], tokenizer.eos_token_id], [*weights, 1.0]
 
 
 def teach(model: LlamaForCausalLM, lessons: CodedLessons, texts: torch.Tensor, steps: int, save: Path | None = None) -> None:
@@ -249,6 +269,7 @@ def teach(model: LlamaForCausalLM, lessons: CodedLessons, texts: torch.Tensor, s
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps, pct_start=0.05)
     start = time.monotonic()
     for step in range(steps):
+        lessons.spread = SPREAD[0] + (SPREAD[1] - SPREAD[0]) * min(1.0, step / (GROWTH_SHARE * steps))
         if step % TEXT_EVERY == TEXT_EVERY - 1:
             rows = texts[torch.randint(len(texts), (12,))]
             loss = model(input_ids=rows, labels=rows).loss
@@ -270,7 +291,7 @@ def teach(model: LlamaForCausalLM, lessons: CodedLessons, texts: torch.Tensor, s
 
 
 @torch.inference_mode()
-def losses_by_kind(model: LlamaForCausalLM, lessons: CodedLessons, count: int = 8) -> dict[str, float]:
+def losses_by_kind(model: LlamaForCausalLM, lessons: CodedLessons, count: int = 24) -> dict[str, float]:
     """Loss of a few lessons of each kind, in the wordings of training."""
     low = lessons.vocabulary
     kinds = {
