@@ -2,10 +2,10 @@
 
     python recipes/nano/coded_lessons.py --work build/nano        # after language.py, before alignment
 
-In a coded photo every visual token is a sum of directions in the space of word embeddings, one direction for each thing that
-can be told of a photo: from the words for the least to the words for the most of an attribute, from "darker" to "brighter",
-from "bad" to "excellent". The language model learns to say what a code means, and by what two codes differ, before it has seen
-any photo. It is frozen after that, and the alignment module has only to learn the codes. No photo and no rating is used.
+In a coded photo the visual tokens are embeddings of words, or lie between them: "rather dark" on its way to "medium", some of
+"brighter" for what an edit did, a part of the way from "bad" to "excellent" in all of them. The language model learns to say what
+such tokens mean, and by what two photos differ, before it has seen any photo. It is frozen after that, and the alignment module
+has only to learn the codes. No photo and no rating is used.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -42,7 +43,7 @@ TAUGHT = "taught_language"
 CODES = "codes.safetensors"  # directions by name; a question's is named as in `question_name`
 RATING_SHARE = 0.25  # of the rows; the others are lessons
 TEXT_EVERY = 8  # so often a batch of plain text, that language is not forgotten
-# One unit of a value, as a share of a word embedding's mean length. Attributes reach from -2 to 2, as strong edits do.
+# One unit of a direction, as a share of a word embedding's mean length. A strong edit has two.
 UNIT = 0.5
 EDIT_UNITS = 2.0
 # Of what a photo is besides what is asked about, in units; it grows from the first to the second over most of the steps. What
@@ -84,50 +85,76 @@ class CodedRow:
 
 
 class Codebook:
-    """A direction for each thing that can be told of a photo, and a place for each content.
+    """What visual tokens say in words: bins of attributes, edits, ratings, and what is to be seen.
 
-    The directions are differences of word embeddings, made orthogonal by the least change (Löwdin's symmetric way), so that no
-    attribute is mistaken for another.
+    An attribute has its own token of a level's, which holds the embedding of its bin's words, or lies between those of two bins.
+    An edit is a direction in that space, from its opposite's words to its own; so is a rating, from "bad" to "excellent". The
+    directions are made orthogonal by the least change (Löwdin's symmetric way), so that none is mistaken for another.
 
     Args:
         embedding: [V, D] the language model's input embeddings.
-        processor: whose tokenizer and rating scale are used.
+        processor: whose tokenizer, rating scale and numbers of tokens are used.
         bank: whose attributes and edits can be told.
     """
 
     def __init__(self, embedding: torch.Tensor, processor: AestheticMLLMProcessor, bank: PhraseBank):
         self.embedding, self.processor = embedding.detach().clone(), processor
-        usual = self.embedding.mean(0)
+        self.length = self.embedding.norm(dim=1).mean()
+        self.unit = UNIT * self.length
+        self.counts = processor.num_group_tokens
+        self.vocabulary = LessonVocabulary(bank)
+        self.bins = {
+            name: torch.stack([self.words(bin[:-1]) for bin in words["bins"]]) for name, words in bank.attributes.items()
+        }  # [BINS, D]
         wanted = {}
-        for name, words in bank.attributes.items():
-            wanted[name] = self.words(words["bins"][-1][:-1]) - self.words(words["bins"][0][:-1])
         for name, directions in bank.edits.items():
-            less = self.words(directions["less"][:-1]) if "less" in directions else usual
-            wanted[f"{name}!"] = self.words(directions["more"][:-1]) - less
+            less = self.words(directions["less"][:-1]) if "less" in directions else 0
+            wanted[name] = self.words(directions["more"][:-1]) - less
         scale = processor.rating_scale
         for key, question in scale.questions.items():
-            named = self.words([question.stem])
-            wanted[question_name(key)] = named + self.words(scale.level_words[-1:]) - self.words(scale.level_words[:1])
-        self.numbers = {name: number for number, name in enumerate(wanted)}
-        rows = F.normalize(torch.stack(list(wanted.values())), dim=1)
-        left, _, right = torch.linalg.svd(rows, full_matrices=False)
-        self.unit = UNIT * self.embedding.norm(dim=1).mean()
-        self.directions = left @ right * self.unit  # [things, D]
+            wanted[question_name(key)] = (
+                self.words([question.stem]) + self.words(scale.level_words[-1:]) - self.words(scale.level_words[:1])
+            )
+        left, _, right = torch.linalg.svd(F.normalize(torch.stack(list(wanted.values())), dim=1), full_matrices=False)
+        self.directions = dict(zip(wanted, (left @ right * self.unit).unbind(), strict=True))  # [D] each
 
     def words(self, texts: Sequence[str]) -> torch.Tensor:
-        """Mean embedding of the texts' words: [D]."""
-        ids = [token for text in texts for token in self.processor.tokenizer.encode(f" {text.strip()}", add_special_tokens=False)]
-        return self.embedding[ids].mean(0)
+        """Mean embedding of the texts' words, as long as a word's embedding is: [D]."""
+        ids = [token for text in texts for token in self._encode(text)]
+        return F.normalize(self.embedding[ids].mean(0), dim=0) * self.length
 
-    def code(self, values: Mapping[str, float]) -> torch.Tensor:
-        """The sum of directions that says all these values: [D]."""
-        numbers = [self.numbers[name] for name in values]
-        return torch.tensor(list(values.values())) @ self.directions[numbers]
+    def tokens(
+        self,
+        group: str,
+        attributes: Mapping[str, float],
+        edits: Mapping[str, float],
+        ratings: Mapping[str, float],
+        content: str = "",
+    ) -> torch.Tensor:
+        """A photo's visual tokens of one group: [N, D].
 
-    def tokens(self, code: torch.Tensor, count: int) -> torch.Tensor:
-        """A photo's visual tokens, each the code and some noise: [count, D]."""
-        noise = torch.randn(count, len(code)) * (TOKEN_NOISE * self.unit / len(code) ** 0.5)
-        return code + noise
+        Args:
+            attributes: of the group's level, values from -2 (lowest bin) to 2.
+            edits: of the group's level, in units; a strong one has 2.
+            ratings: by question, from -2 to 2.
+            content: what the photo shows; its words' embeddings take the tokens that attributes leave.
+        """
+        count = self.counts[group]
+        noise = torch.randn(count, self.embedding.shape[1])
+        tokens = noise * (TOKEN_NOISE * self.unit / self.embedding.shape[1] ** 0.5)
+        for number, (name, value) in enumerate(attributes.items()):
+            place = min(max(value + (BINS - 1) / 2, 0.0), BINS - 1.0)
+            below = min(int(place), BINS - 2)
+            tokens[number % count] += torch.lerp(self.bins[name][below], self.bins[name][below + 1], place - below)
+        for number, (name, value) in enumerate(edits.items()):
+            tokens[number % count] += value * self.directions[name]
+        if content:
+            seen = self.embedding[self._encode(content)][: count - len(attributes)]
+            tokens[len(attributes) : len(attributes) + len(seen)] += seen
+        return tokens + sum(value * self.directions[question_name(key)] for key, value in ratings.items())
+
+    def _encode(self, text: str) -> list[int]:
+        return self.processor.tokenizer.encode(f" {text.strip()}", add_special_tokens=False)
 
 
 class CodedLessons:
@@ -143,7 +170,6 @@ class CodedLessons:
     def __init__(self, book: Codebook, bank: PhraseBank, contents: Sequence[str], seed: int = SEED):
         self.book, self.bank, self.contents = book, bank, contents
         self.processor = book.processor
-        self.vocabulary = LessonVocabulary(bank)
         self.rng = random.Random(seed)
         self.spread = SPREAD[-1]
 
@@ -152,22 +178,23 @@ class CodedLessons:
         if self.rng.random() < RATING_SHARE:
             return self.rating()
         level = self.rng.choice(LEVELS)
-        edits = self.vocabulary.edits[level]
+        edits = self.book.vocabulary.edits[level]
         if edits and self.rng.random() < 0.6:
             return self.altered(level, self.rng.choice(edits), held_out)
         if level == "high" and self.rng.random() < 0.5:
             return self.content(held_out)
-        return self.measured(level, self.rng.choice(self.vocabulary.attributes[level]), held_out)
+        return self.measured(level, self.rng.choice(self.book.vocabulary.attributes[level]), held_out)
 
     def measured(self, level: str, attribute: str, held_out: bool = False) -> CodedRow:
-        """How much of an attribute the code has."""
+        """How much of an attribute the photo has."""
         bin = self.rng.randrange(BINS)
-        values = self._photo(level) | {attribute: bin - (BINS - 1) / 2 + self.rng.uniform(-0.4, 0.4)}
+        photo = self._photo(level)
+        photo["attributes"][attribute] = bin - (BINS - 1) / 2 + self.rng.uniform(-0.4, 0.4)
         cue = self.bank.measured(attribute, bin, self.rng, held_out)
-        return self._lesson(level, [self.book.code(values)], cue, self.bank.attributes[attribute]["bins"][bin])
+        return self._lesson(level, [photo], cue, self.bank.attributes[attribute]["bins"][bin])
 
     def altered(self, level: str, name: str, held_out: bool = False) -> CodedRow:
-        """In what a second code differs from the first."""
+        """In what a second photo differs from the first."""
         edit = EDITS[name]
         amount = draw_amount(edit, self.rng)
         verdict = edit.verdict(amount)
@@ -176,16 +203,17 @@ class CodedLessons:
         direction = "more" if amount >= 0 or edit.less is None else "less"
         cue = self.bank.altered(name, direction, edit.strength_word(amount), verdict, self.rng, held_out)
         before = self._photo(level)
-        after = {thing: value + self.rng.gauss(0, 0.1) for thing, value in before.items()}
-        after[f"{name}!"] = before[f"{name}!"] + EDIT_UNITS * amount / edit.strong
-        return self._lesson(level, [self.book.code(before), self.book.code(after)], cue, self.bank.edits[name][direction])
+        after = {
+            part: {thing: value + self.rng.gauss(0, 0.1) for thing, value in values.items()} for part, values in before.items()
+        }
+        after["edits"][name] = before["edits"][name] + EDIT_UNITS * amount / edit.strong
+        return self._lesson(level, [before, after], cue, self.bank.edits[name][direction])
 
     def content(self, held_out: bool = False) -> CodedRow:
-        """What is to be seen, from the embedding of its words."""
+        """What is to be seen."""
         label = self.rng.choice(self.contents)
-        seen = F.normalize(self.book.words([label]), dim=0) * (3 * self.book.unit)
         cue = self.bank.content(label, self.rng, held_out)
-        return self._lesson("high", [self.book.code(self._photo("high")) + seen], cue, [label])
+        return self._lesson("high", [self._photo("high") | {"content": label}], cue, [label])
 
     def rating(self, question: str | None = None, mean: float | None = None) -> CodedRow:
         """A rating from all groups of tokens; quality and beauty go together as little or as much as they like."""
@@ -193,28 +221,27 @@ class CodedLessons:
         question = question or self.rng.choice(list(scale.questions))
         low, high = scale.score_range
         mean = self.rng.uniform(low + 0.5, high - 0.5) if mean is None else mean
-        values = {question_name(key): self.rng.uniform(-2, 2) for key in scale.questions}
-        values[question_name(question)] = rating_value(scale, mean)
-        codes = []
+        values = {key: self.rng.uniform(-2, 2) for key in scale.questions} | {question: rating_value(scale, mean)}
+        tokens = []
         for group in TOKEN_GROUPS:
-            # groups need not agree
-            own = self._photo(group) | {name: value + self.rng.gauss(0, 0.2) for name, value in values.items()}
-            codes.append(self.book.tokens(self.book.code(own), self.processor.num_group_tokens[group]))
+            own = {key: value + self.rng.gauss(0, 0.2) for key, value in values.items()}  # groups need not agree
+            tokens.append(self.book.tokens(group, **(self._photo(group) | {"ratings": own})))
         prompt = self.processor.rating_prompt(question).replace(self.processor.image_token, self.processor.image_placeholders())
-        return CodedRow(prompt, torch.cat(codes), levels=scale.level_distribution(mean, 1.0))
+        return CodedRow(prompt, torch.cat(tokens), levels=scale.level_distribution(mean, 1.0))
 
-    def _photo(self, group: str) -> dict[str, float]:
-        """What a photo is in all the things that a group's tokens may tell."""
-        things = [question_name(key) for key in self.processor.rating_scale.questions]
-        if group in LEVELS:
-            things += [*self.vocabulary.attributes[group], *(f"{name}!" for name in self.vocabulary.edits[group])]
-        return {name: self.rng.gauss(0, self.spread) for name in things}
+    def _photo(self, group: str) -> dict[str, Any]:
+        """A random photo, as arguments of [`Codebook.tokens`]."""
+        vocabulary = self.book.vocabulary
+        return {
+            "attributes": {name: self.rng.uniform(-2.4, 2.4) for name in vocabulary.attributes.get(group, ())},
+            "edits": {name: self.rng.gauss(0, self.spread) for name in vocabulary.edits.get(group, ())},
+            "ratings": {key: self.rng.gauss(0, self.spread) for key in self.processor.rating_scale.questions},
+        }
 
-    def _lesson(self, level: str, codes: Sequence[torch.Tensor], cue: Cue, phrases: Sequence[str]) -> CodedRow:
+    def _lesson(self, level: str, photos: Sequence[Mapping[str, Any]], cue: Cue, phrases: Sequence[str]) -> CodedRow:
         said = max((phrase for phrase in phrases if phrase.lower() in cue.text.lower()), key=len)
-        prompt = lesson_prompt(self.processor, cue.question, (level,), len(codes))
-        count = self.processor.num_group_tokens[level]
-        return CodedRow(prompt, torch.cat([self.book.tokens(code, count) for code in codes]), cue.text, said)
+        prompt = lesson_prompt(self.processor, cue.question, (level,), len(photos))
+        return CodedRow(prompt, torch.cat([self.book.tokens(level, **photo) for photo in photos]), cue.text, said)
 
 
 def coded_loss(
@@ -293,10 +320,10 @@ def teach(model: LlamaForCausalLM, lessons: CodedLessons, texts: torch.Tensor, s
 @torch.inference_mode()
 def losses_by_kind(model: LlamaForCausalLM, lessons: CodedLessons, count: int = 24) -> dict[str, float]:
     """Loss of a few lessons of each kind, in the wordings of training."""
-    low = lessons.vocabulary
+    taught = lessons.book.vocabulary
     kinds = {
-        "measured": lambda: lessons.measured("low", lessons.rng.choice(low.attributes["low"])),
-        "altered": lambda: lessons.altered("low", lessons.rng.choice(low.edits["low"])),
+        "measured": lambda: lessons.measured("low", lessons.rng.choice(taught.attributes["low"])),
+        "altered": lambda: lessons.altered("low", lessons.rng.choice(taught.edits["low"])),
         "content": lessons.content,
     }
     return {
@@ -318,7 +345,7 @@ def main() -> None:
     bank = PhraseBank()
     contents = sorted(set(plain_labels(class_names(fetch(CLASS_NAMES, arguments.work)))))
     lessons = CodedLessons(Codebook(model.get_input_embeddings().weight, processor, bank), bank, contents)
-    save_file(dict(zip(lessons.book.numbers, lessons.book.directions.unbind(), strict=True)), arguments.work / CODES)
+    save_file({name: code.clone() for name, code in lessons.book.directions.items()}, arguments.work / CODES)
     texts = pack(tokenizer, healing_texts(arguments.work, arguments.critiques))
     target = arguments.work / TAUGHT
     tokenizer.save_pretrained(target)

@@ -31,25 +31,38 @@ def lessons(recipe: object) -> object:
     return recipe.CodedLessons(recipe.Codebook(embedding, processor, BANK), BANK, ["a cat", "a dog"])
 
 
-def test_a_code_tells_each_value_and_no_other(lessons: object) -> None:
-    """Directions are orthogonal and one unit long, so that projecting a code on them gives the values back."""
+def test_a_direction_tells_its_value_and_no_other(lessons: object) -> None:
+    """Directions are orthogonal and one unit long, so that a change of a photo's tokens gives back what was changed."""
     book = lessons.book
-    values = {"brightness": 1.5, "exposure!": -2.0, "quality?": 0.5}
-    read = book.directions @ book.code(values) / book.unit**2
-    expected = [values.get(name, 0.0) for name in book.numbers]
-    torch.testing.assert_close(read, torch.tensor(expected), atol=1e-4, rtol=0)
+    torch.manual_seed(0)
+    before = book.tokens("low", {}, {"exposure": 0.5}, {})
+    torch.manual_seed(0)
+    change = (book.tokens("low", {}, {"exposure": -1.5}, {"quality": 0.5}) - before) / book.unit**2
+    for name, direction in book.directions.items():
+        read = change @ direction
+        # an edit changes one token, a rating all of them
+        expected = {"exposure": -2.0, "quality?": 0.5 * len(change)}.get(name, 0.0)
+        assert float(read.sum()) == pytest.approx(expected, abs=1e-3), name
+
+
+def test_a_bins_token_lies_nearest_to_its_words(lessons: object) -> None:
+    book = lessons.book
+    for number, name in enumerate(book.vocabulary.attributes["low"]):
+        for bin in range(5):
+            values = dict.fromkeys(book.vocabulary.attributes["low"], 0.0) | {name: bin - 2.0}
+            token = book.tokens("low", values, {}, {})[number]
+            assert int(torch.cdist(token[None], book.bins[name]).argmin()) == bin
 
 
 def test_pairs_differ_in_what_the_answer_says(lessons: object) -> None:
-    """The second code has more of the edit where the answer says so, less where it says the opposite."""
+    """The second photo has more of the edit where the answer says so, less where it says the opposite."""
     book = lessons.book
-    number = book.numbers["exposure!"]
     count = lessons.processor.num_group_tokens["low"]
+    lessons.spread = 0.0
     for _ in range(20):
         row = lessons.altered("low", "exposure")
-        before, after = row.codes[:count].mean(0), row.codes[count:].mean(0)
-        change = float((after - before) @ book.directions[number])
-        assert (change > 0) == (row.phrase in BANK.edits["exposure"]["more"])
+        change = row.codes[count:].sum(0) - row.codes[:count].sum(0)
+        assert (float(change @ book.directions["exposure"]) > 0) == (row.phrase in BANK.edits["exposure"]["more"])
         assert row.phrase in row.answer
 
 
