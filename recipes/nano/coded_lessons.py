@@ -42,6 +42,9 @@ BATCH_SIZE = 28
 TAUGHT = "taught_language"
 CODES = "codes.safetensors"  # directions by name; a question's is named as in `question_name`
 RATING_SHARE = 0.25  # of the rows; the others are lessons
+LIST_SHARE = 0.5  # of the lessons: such as name everything at once
+DESCRIBE, COMPARE = "Describe this photo.", "What are the differences?"
+DIFFERENCES = 3
 TEXT_EVERY = 8  # so often a batch of plain text, that language is not forgotten
 # One unit of a direction, as a share of a word embedding's mean length. A strong edit has two.
 UNIT = 0.5
@@ -73,14 +76,14 @@ class CodedRow:
         prompt: with placeholders.
         codes: [P, D], one for each placeholder.
         answer: what is to be said; empty for a rating.
-        phrase: the part of it that tells the answer.
+        phrases: the parts of it that tell the answer.
         levels: for a rating, the distribution over the level words that come next.
     """
 
     prompt: str
     codes: torch.Tensor
     answer: str = ""
-    phrase: str = ""
+    phrases: Sequence[str] = ()
     levels: Sequence[float] | None = None
 
 
@@ -179,11 +182,38 @@ class CodedLessons:
             return self.rating()
         level = self.rng.choice(LEVELS)
         edits = self.book.vocabulary.edits[level]
+        if self.rng.random() < LIST_SHARE:
+            return self.differences(level) if edits and self.rng.random() < 0.5 else self.description(level)
         if edits and self.rng.random() < 0.6:
             return self.altered(level, self.rng.choice(edits), held_out)
         if level == "high" and self.rng.random() < 0.5:
             return self.content(held_out)
         return self.measured(level, self.rng.choice(self.book.vocabulary.attributes[level]), held_out)
+
+    def description(self, level: str) -> CodedRow:
+        """All attributes of a photo: many answers in one row, so that reading is learned sooner."""
+        photo = self._photo(level)
+        parts, said = [], []
+        for name, value in self.rng.sample(list(photo["attributes"].items()), len(photo["attributes"])):
+            words = self.bank.attributes[name]
+            bin = min(max(round(value + (BINS - 1) / 2), 0), BINS - 1)
+            said.append(self.rng.choice(words["bins"][bin][:-1]))
+            parts.append(f"{self.rng.choice(words['names'][:-1])}: {said[-1]}")
+        return self._row(level, [photo], DESCRIBE, "; ".join(parts) + ".", said)
+
+    def differences(self, level: str) -> CodedRow:
+        """All that several edits at once did to a photo."""
+        before = self._photo(level)
+        after = self._photo_after(before)
+        names = self.rng.sample(list(before["edits"]), DIFFERENCES)
+        said = []
+        for name in names:
+            directions = self.bank.edits[name]
+            direction = self.rng.choice(list(directions))
+            sign = 1 if direction == "more" else -1
+            after["edits"][name] = before["edits"][name] + sign * self.rng.uniform(0.5, 1.2) * EDIT_UNITS
+            said.append(self.rng.choice(directions[direction][:-1]))
+        return self._row(level, [before, after], COMPARE, "The second photo is " + "; ".join(said) + ".", said)
 
     def measured(self, level: str, attribute: str, held_out: bool = False) -> CodedRow:
         """How much of an attribute the photo has."""
@@ -203,9 +233,7 @@ class CodedLessons:
         direction = "more" if amount >= 0 or edit.less is None else "less"
         cue = self.bank.altered(name, direction, edit.strength_word(amount), verdict, self.rng, held_out)
         before = self._photo(level)
-        after = {
-            part: {thing: value + self.rng.gauss(0, 0.1) for thing, value in values.items()} for part, values in before.items()
-        }
+        after = self._photo_after(before)
         after["edits"][name] = before["edits"][name] + EDIT_UNITS * amount / edit.strong
         return self._lesson(level, [before, after], cue, self.bank.edits[name][direction])
 
@@ -238,10 +266,21 @@ class CodedLessons:
             "ratings": {key: self.rng.gauss(0, self.spread) for key in self.processor.rating_scale.questions},
         }
 
+    def _photo_after(self, before: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
+        """The same photo, as nearly as it is seen twice."""
+        return {
+            part: {thing: value + self.rng.gauss(0, 0.1) for thing, value in values.items()} for part, values in before.items()
+        }
+
     def _lesson(self, level: str, photos: Sequence[Mapping[str, Any]], cue: Cue, phrases: Sequence[str]) -> CodedRow:
         said = max((phrase for phrase in phrases if phrase.lower() in cue.text.lower()), key=len)
-        prompt = lesson_prompt(self.processor, cue.question, (level,), len(photos))
-        return CodedRow(prompt, torch.cat([self.book.tokens(level, **photo) for photo in photos]), cue.text, said)
+        return self._row(level, photos, cue.question, cue.text, [said])
+
+    def _row(
+        self, level: str, photos: Sequence[Mapping[str, Any]], question: str, answer: str, phrases: Sequence[str]
+    ) -> CodedRow:
+        prompt = lesson_prompt(self.processor, question, (level,), len(photos))
+        return CodedRow(prompt, torch.cat([self.book.tokens(level, **photo) for photo in photos]), answer, phrases)
 
 
 def coded_loss(
@@ -278,9 +317,14 @@ def _weighted_answer(tokenizer: PreTrainedTokenizerBase, row: CodedRow) -> tuple
     if row.levels is not None:
         return [], []
     encoded = tokenizer(row.answer, add_special_tokens=False, return_offsets_mapping=True)
-    first = row.answer.lower().index(row.phrase.lower())
-    last = first + len(row.phrase)
-    weights = [PHRASE_WEIGHT if start < last and end > first else 1.0 for start, end in encoded["offset_mapping"]]
+    spans, at = [], 0
+    for phrase in row.phrases:  # in their order
+        at = row.answer.lower().index(phrase.lower(), at)
+        spans.append((at, at + len(phrase)))
+    weights = [
+        PHRASE_WEIGHT if any(start < last and end > first for first, last in spans) else 1.0
+        for start, end in encoded["offset_mapping"]
+    ]
     return [*encoded["input_ids"], tokenizer.eos_token_id], [*weights, 1.0]
 
 
@@ -325,6 +369,8 @@ def losses_by_kind(model: LlamaForCausalLM, lessons: CodedLessons, count: int = 
         "measured": lambda: lessons.measured("low", lessons.rng.choice(taught.attributes["low"])),
         "altered": lambda: lessons.altered("low", lessons.rng.choice(taught.edits["low"])),
         "content": lessons.content,
+        "description": lambda: lessons.description("low"),
+        "differences": lambda: lessons.differences("low"),
     }
     return {
         name: round(coded_loss(model, lessons.processor, [make() for _ in range(count)])[0].item(), 3)

@@ -63,8 +63,9 @@ class WarmStart:
     Args:
         model: its tower is an [`UpperTower`]; alignment module and, where `train` is told to, tower are trained in place.
         read_pixels: gives the `pixel_values` and `image_sizes` of rows, as the tower takes them.
-        components: what the tower saw in the photos to learn from, by name.
-        codes: [D] by question: the direction in which the language model was taught to read its rating (`coded_lessons.py`).
+        components: what the tower saw in the photos to learn from, by name; `None`: it is not learned.
+        codes: [D] by question: the direction in which the language model was taught to read its rating (`coded_lessons.py`);
+            `None`: it is not learned.
     """
 
     def __init__(
@@ -72,16 +73,16 @@ class WarmStart:
         model: AestheticMLLMForConditionalGeneration,
         read_pixels: Callable[[list[dict[str, Any]]], dict[str, torch.Tensor]],
         scale: RatingScale,
-        components: dict[str, np.ndarray],
-        codes: dict[str, torch.Tensor],
+        components: dict[str, np.ndarray] | None = None,
+        codes: dict[str, torch.Tensor] | None = None,
     ):
         self.projector = model.model.multi_modal_projector
         self.layers = model.model.feature_layers
         self.tower = model.model.vision_tower
-        self.read_pixels, self.scale, self.components = read_pixels, scale, components
+        self.read_pixels, self.scale, self.components = read_pixels, scale, components or {}
         self.scores = torch.tensor(scale.level_scores)
         # a direction's length is its unit
-        self.codes = {question: code / code.square().sum() for question, code in codes.items()}
+        self.codes = {question: code / code.square().sum() for question, code in (codes or {}).items()}
         self.heads = GroupHeads(model.config.text_config.hidden_size, list(scale.questions), len(scale.level_scores))
         self.ranking = RankFidelityLoss(RatingConfig.rank_label_std)
         self.describe = nn.Linear(len(TOKEN_GROUPS) * model.config.text_config.hidden_size, COMPONENTS)
@@ -113,9 +114,14 @@ class WarmStart:
             tokens = self.tokens(rows)
             logits = self.heads(tokens, [row["question"] for row in rows])
             described = self.describe(torch.cat([values.mean(1) for values in tokens.values()], dim=1)).float()
+        loss = self.rating_loss(logits, rows)
+        if self.codes:
+            loss = loss + self.code_loss(tokens, rows)
+        if not self.components:
+            return loss
         seen = [index for index, row in enumerate(rows) if row["view"] == 0 and row["image"] in self.components]
         wanted = torch.tensor(np.stack([self.components[rows[index]["image"]] for index in seen]))
-        return self.rating_loss(logits, rows) + self.code_loss(tokens, rows) + (described[seen] - wanted).square().mean()
+        return loss + (described[seen] - wanted).square().mean()
 
     def code_loss(self, tokens: dict[str, torch.Tensor], rows: list[dict[str, Any]]) -> torch.Tensor:
         """How far the mean token is from saying the rating in the language model's code."""

@@ -62,8 +62,8 @@ def test_pairs_differ_in_what_the_answer_says(lessons: object) -> None:
     for _ in range(20):
         row = lessons.altered("low", "exposure")
         change = row.codes[count:].sum(0) - row.codes[:count].sum(0)
-        assert (float(change @ book.directions["exposure"]) > 0) == (row.phrase in BANK.edits["exposure"]["more"])
-        assert row.phrase in row.answer
+        assert (float(change @ book.directions["exposure"]) > 0) == (row.phrases[0] in BANK.edits["exposure"]["more"])
+        assert row.phrases[0] in row.answer
 
 
 def test_all_kinds_can_be_learned_from(recipe: object, lessons: object) -> None:
