@@ -68,8 +68,8 @@ class UpperTower(nn.Module):
         self.config, self.dtype = tower.config, torch.float32
         self.stages = tower.stages[LOWER_STAGES:]
 
-    def forward(self, pixel_values: torch.Tensor, image_sizes: torch.Tensor) -> BackboneOutput:
-        """[B, PLANES, CANVAS, CANVAS] -> feature maps [B, C, h, w], `None` for stages that nobody reads."""
+    def forward(self, pixel_values: torch.Tensor, image_sizes: torch.Tensor, deepest: int | None = None) -> BackboneOutput:
+        """[B, PLANES, CANVAS, CANVAS] -> feature maps [B, C, h, w], `None` for stages that nobody reads; all stages are run."""
         flat = pixel_values.flatten(1)[:, :SIZE]
         maps: list[torch.Tensor | None] = [None] * LOWER_STAGES
         for layer, shape, part in zip(LAYERS, SHAPES, flat.split([int(np.prod(shape)) for shape in SHAPES], dim=1), strict=True):

@@ -60,15 +60,15 @@ WARM_STEPS = 400  # 1.4 rounds through the photos, upper tower and alignment mod
 TOWER_SHARE = 0.5
 SETTLE_STEPS = 250  # of the alignment module on the blended tower
 BOTH_STEPS = 300
-RATE_STEPS = 140  # with the language model
+RATE_STEPS = 170  # with the language model
 RATE_BATCH_SIZE = 16  # many steps from few photos
-QUALITY_PART = 0.5  # of the movement that quality gives to the aesthetic score of BIQ2021 photos, beside beauty's spread
+QUALITY_PART = 0.25  # of the movement that quality gives to the aesthetic score of BIQ2021 photos, beside beauty's spread
 GROUP_DROPOUT = 0.2
 # How often each OASIS photo, and how many BIQ2021 photos of either question. Both questions are asked of both sources: else the
 # language model tells the sources apart, and gives one answer to both questions.
 # Of these rows those are drawn that the steps need: without the language model, and with it.
 WARM_AMOUNTS = {"beauty": 4, "beauty_quality": 1, "made": 6_000, "quality": 6_000}
-AMOUNTS = {"beauty": 1, "beauty_quality": 1, "made": 1_200, "quality": 1_200}
+AMOUNTS = {"beauty": 2, "beauty_quality": 1, "made": 900, "quality": 900}
 UNALIGNED, ALIGNED = "unaligned", "align/aligned"
 WARM_FILE = "warm_start.safetensors"
 POOL_FOLDERS = ("biq2021", "photos_unlabeled")
