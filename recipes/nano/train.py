@@ -4,10 +4,8 @@
     python recipes/nano/train.py --data DATA --work build/nano warm            # alignment module and upper tower, on quality
     python recipes/nano/train.py --data DATA --work build/nano both --fold 0   # the same, on both questions
     python recipes/nano/train.py --data DATA --work build/nano rate --fold 0   # the language model; 0 to 4: validation models
-    python recipes/nano/train.py --data DATA --work build/nano last --fold 0   # some more of it, half of it on OASIS
     python recipes/nano/train.py --data DATA --work build/nano both            # as before, now with all OASIS photos:
-    python recipes/nano/train.py --data DATA --work build/nano rate
-    python recipes/nano/train.py --data DATA --work build/nano last            # the checkpoint
+    python recipes/nano/train.py --data DATA --work build/nano rate            # the checkpoint
 
 The aesthetic question is learned from OASIS photos, whose beauty people rated, and from BIQ2021 photos with a pseudo-label:
 the beauty that kernel ridge regression on the public tower's features predicts, fitted on the OASIS photos of the training
@@ -63,9 +61,6 @@ TOWER_SHARE = 0.5
 SETTLE_STEPS = 250  # of the alignment module on the blended tower
 BOTH_STEPS = 300
 RATE_STEPS = 170  # with the language model
-RATE_LEARNING_RATE = 4e-4
-LAST_STEPS = 60
-LAST_LEARNING_RATE = 2e-4
 RATE_BATCH_SIZE = 16  # many steps from few photos
 QUALITY_PART = 0.25  # of the movement that quality gives to the aesthetic score of BIQ2021 photos, beside beauty's spread
 GROUP_DROPOUT = 0.2
@@ -74,7 +69,6 @@ GROUP_DROPOUT = 0.2
 # Of these rows those are drawn that the steps need: without the language model, and with it.
 WARM_AMOUNTS = {"beauty": 4, "beauty_quality": 1, "made": 6_000, "quality": 6_000}
 AMOUNTS = {"beauty": 2, "beauty_quality": 1, "made": 900, "quality": 900}
-LAST_AMOUNTS = {"beauty": 2, "beauty_quality": 1, "made": 240, "quality": 600}
 UNALIGNED, ALIGNED = "unaligned", "align/aligned"
 WARM_FILE = "warm_start.safetensors"
 POOL_FOLDERS = ("biq2021", "photos_unlabeled")
@@ -170,7 +164,6 @@ def train(
     rows: list[dict[str, Any]],
     cache: FeatureCache,
     output: Path,
-    learning_rate: float,
 ) -> None:
     """Trains the language model, in place; tower and alignment module stay as they are."""
     model.model.multi_modal_projector.requires_grad_(False)
@@ -179,7 +172,7 @@ def train(
         output_dir=str(output),
         num_train_epochs=1,
         per_device_train_batch_size=RATE_BATCH_SIZE,
-        learning_rate=learning_rate,
+        learning_rate=4e-4,
         lr_scheduler_type="cosine",
         warmup_steps=0.1,  # a share of all steps
         weight_decay=0.01,
@@ -216,7 +209,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path("build/nano"))
     parser.add_argument("--fold", type=int, help="leave this fold of OASIS out")
-    parser.add_argument("stage", choices=("unaligned", "warm", "both", "rate", "last"))
+    parser.add_argument("stage", choices=("unaligned", "warm", "both", "rate"))
     parser.add_argument("--start", default=ALIGNED, help=f"checkpoint below WORK to start from, such as {UNALIGNED}")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -242,9 +235,8 @@ def main() -> None:
     cache = FeatureCache(arguments.work, everything)
     components = dict(zip((photo.name for photo in quality), principal_components(cache.pooled_of(quality)), strict=True))
     name = "final" if arguments.fold is None else f"fold{arguments.fold}"
-    start = arguments.work / (name if arguments.stage == "last" else arguments.start)
-    model = AestheticMLLMForConditionalGeneration.from_pretrained(start, dtype=torch.float32)
-    processor = AestheticMLLMProcessor.from_pretrained(start)
+    model = AestheticMLLMForConditionalGeneration.from_pretrained(arguments.work / arguments.start, dtype=torch.float32)
+    processor = AestheticMLLMProcessor.from_pretrained(arguments.work / arguments.start)
     tower = model.model.vision_tower
     model.model.vision_tower = UpperTower(tower)
     codes = load_file(arguments.work / CODES)
@@ -287,17 +279,13 @@ def main() -> None:
         return
 
     warm_start.load(both_file)
-    if arguments.stage == "rate":
-        amounts, steps, learning_rate = AMOUNTS, RATE_STEPS, RATE_LEARNING_RATE
-    else:
-        amounts, steps, learning_rate = LAST_AMOUNTS, LAST_STEPS, LAST_LEARNING_RATE
-    rows = both_questions(predicted, amounts)[: steps * RATE_BATCH_SIZE]
+    rows = both_questions(predicted, AMOUNTS)[: RATE_STEPS * RATE_BATCH_SIZE]
     made = [row for row in rows if row["group"] == MADE_GROUP]
     rows = warm_start.reread([row for row in rows if row["group"] != MADE_GROUP])
     usual = float(np.mean([row["mean"] for row in rows if row["group"] == BEAUTY_QUALITY_GROUP]))
     rows += with_quality(made, warm_start, usual)
     target = arguments.work / name
-    train(model, processor, rng.sample(rows, len(rows)), cache, target, learning_rate)
+    train(model, processor, rng.sample(rows, len(rows)), cache, target)
     model.model.vision_tower = tower  # its upper stages have learned
     save(model, processor, target)
 

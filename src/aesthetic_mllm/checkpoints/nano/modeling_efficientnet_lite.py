@@ -88,7 +88,13 @@ class EfficientNetLiteBackbone(PreTrainedModel):
             if module.bias is not None:
                 init.zeros_(module.bias)
 
-    def forward(self, pixel_values: torch.Tensor, image_sizes: torch.Tensor | None = None, **kwargs: object) -> BackboneOutput:
+    def forward(
+        self,
+        pixel_values: torch.Tensor,
+        image_sizes: torch.Tensor | None = None,
+        deepest: int | None = None,
+        **kwargs: object,
+    ) -> BackboneOutput:
         """Features of a batch of letterboxed photos.
 
         Args:
@@ -96,6 +102,7 @@ class EfficientNetLiteBackbone(PreTrainedModel):
             image_sizes: [B, 2], height and width in pixels of each photo's rectangle at the canvas's top left.
                 `None`: the photo fills the canvas. Cells outside the rectangle are zeroed before every spatial
                 convolution, so a larger canvas gives the same features. They hold arbitrary values in the output.
+            deepest: number of the last stage to run; `None`: all of them.
 
         Returns:
             `BackboneOutput` whose `feature_maps` hold one [B, C_s, H/stride_s, W/stride_s] tensor a stage.
@@ -104,7 +111,7 @@ class EfficientNetLiteBackbone(PreTrainedModel):
         x = F.relu6(self.stem(pixel_values.contiguous(memory_format=torch.channels_last)))
         stride, masks = 2, {}
         feature_maps = []
-        for stage in self.stages:
+        for stage in self.stages if deepest is None else self.stages[: deepest + 1]:
             for block in stage:
                 if stride not in masks:
                     masks[stride] = photo_mask(image_sizes, height // stride, width // stride, stride, x)

@@ -108,7 +108,8 @@ def tower_feature_maps(
     """
     config = tower.config
     if config.model_type == EfficientNetLiteConfig.model_type:
-        maps = tower(pixel_values, image_sizes=image_sizes).feature_maps
+        deepest = max(layers) if min(layers) >= 0 else None
+        maps = tower(pixel_values, image_sizes=image_sizes, deepest=deepest).feature_maps
         return [maps[layer].permute(0, 2, 3, 1) for layer in layers]
     if is_pyramid(config):
         maps = tower(pixel_values, **kwargs).feature_maps
