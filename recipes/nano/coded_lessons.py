@@ -176,7 +176,7 @@ class CodedLessons:
         self.rng = random.Random(seed)
         self.spread = SPREAD[-1]
 
-    def row(self, held_out: bool = False) -> CodedRow:
+    def row(self) -> CodedRow:
         """A lesson, or a rating in [`RATING_SHARE`] of the cases."""
         if self.rng.random() < RATING_SHARE:
             return self.rating()
@@ -185,10 +185,10 @@ class CodedLessons:
         if self.rng.random() < LIST_SHARE:
             return self.differences(level) if edits and self.rng.random() < 0.5 else self.description(level)
         if edits and self.rng.random() < 0.6:
-            return self.altered(level, self.rng.choice(edits), held_out)
+            return self.altered(level, self.rng.choice(edits))
         if level == "high" and self.rng.random() < 0.5:
-            return self.content(held_out)
-        return self.measured(level, self.rng.choice(self.book.vocabulary.attributes[level]), held_out)
+            return self.content()
+        return self.measured(level, self.rng.choice(self.book.vocabulary.attributes[level]))
 
     def description(self, level: str) -> CodedRow:
         """All attributes of a photo: many answers in one row, so that reading is learned sooner."""
@@ -215,15 +215,15 @@ class CodedLessons:
             said.append(self.rng.choice(directions[direction][:-1]))
         return self._row(level, [before, after], COMPARE, "The second photo is " + "; ".join(said) + ".", said)
 
-    def measured(self, level: str, attribute: str, held_out: bool = False) -> CodedRow:
+    def measured(self, level: str, attribute: str) -> CodedRow:
         """How much of an attribute the photo has."""
         bin = self.rng.randrange(BINS)
         photo = self._photo(level)
         photo["attributes"][attribute] = bin - (BINS - 1) / 2 + self.rng.uniform(-0.4, 0.4)
-        cue = self.bank.measured(attribute, bin, self.rng, held_out)
+        cue = self.bank.measured(attribute, bin, self.rng)
         return self._lesson(level, [photo], cue, self.bank.attributes[attribute]["bins"][bin])
 
-    def altered(self, level: str, name: str, held_out: bool = False) -> CodedRow:
+    def altered(self, level: str, name: str) -> CodedRow:
         """In what a second photo differs from the first."""
         edit = EDITS[name]
         amount = draw_amount(edit, self.rng)
@@ -231,16 +231,16 @@ class CodedLessons:
         if edit.less is not None and self.rng.random() < 0.5:
             amount, verdict = -amount, OPPOSITE[verdict]
         direction = "more" if amount >= 0 or edit.less is None else "less"
-        cue = self.bank.altered(name, direction, edit.strength_word(amount), verdict, self.rng, held_out)
+        cue = self.bank.altered(name, direction, edit.strength_word(amount), verdict, self.rng)
         before = self._photo(level)
         after = self._photo_after(before)
         after["edits"][name] = before["edits"][name] + EDIT_UNITS * amount / edit.strong
         return self._lesson(level, [before, after], cue, self.bank.edits[name][direction])
 
-    def content(self, held_out: bool = False) -> CodedRow:
+    def content(self) -> CodedRow:
         """What is to be seen."""
         label = self.rng.choice(self.contents)
-        cue = self.bank.content(label, self.rng, held_out)
+        cue = self.bank.content(label, self.rng)
         return self._lesson("high", [self._photo("high") | {"content": label}], cue, [label])
 
     def rating(self, question: str | None = None, mean: float | None = None) -> CodedRow:

@@ -72,6 +72,21 @@ def test_a_tiny_run_leaves_a_checkpoint_and_an_account(
     assert resumed[:3] == history[:3]
 
 
+def test_a_run_with_a_cache_names_what_it_could_not_read(run: Run, recipe: Path, tmp_path: Path) -> None:
+    """The tower sees the lessons once; a second run finds them there, another recipe's lessons are refused."""
+    cache = tmp_path / "cache"
+    code, _, err = run(recipe, f"feature_cache={cache}", "--tiny")
+    assert code == 0, err
+    assert (tmp_path / "out" / "unreadable.txt").read_text() == "pool/0broken.png\n"
+    times = {path.name: path.stat().st_mtime_ns for path in cache.iterdir()}
+    assert len(times) > 1
+    code, _, err = run(recipe, f"feature_cache={cache}", "--tiny")
+    assert code == 0, err
+    assert {path.name: path.stat().st_mtime_ns for path in cache.iterdir()} == times
+    code, _, err = run(recipe, f"feature_cache={cache}", "seed=9", "--tiny")
+    assert code == 2 and "feature_cache" in err and "seed" in err
+
+
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.parent.name)
 def test_every_recipe_runs(run: Run, path: Path, pool: Path, tmp_path: Path) -> None:
     overrides = [f"data={pool}", f"output_dir={tmp_path / 'out'}", "use_cpu=true", "bf16=false", "disable_tqdm=true", *ABSENT]

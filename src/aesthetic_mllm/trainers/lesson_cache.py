@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from accelerate import PartialState
+from accelerate.utils import gather_object
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch.utils.data import DataLoader
@@ -112,7 +113,7 @@ class LessonCache(TorchDataset):
             num_workers: make lessons beside the tower, in each process.
 
         Returns:
-            Keys of photos that this process could not read.
+            Keys of photos that could not be read, in any process.
         """
         state = PartialState()
         missing = [index for index in range(len(self)) if not (self.folder / f"{index}.safetensors").exists()]
@@ -137,7 +138,7 @@ class LessonCache(TorchDataset):
                     "Lessons seen by the tower: %d of %d, %.0f s", done * LESSONS_AT_ONCE, len(own), time.monotonic() - start
                 )
         state.wait_for_everyone()
-        return unreadable
+        return set(gather_object(sorted(unreadable)))
 
     def _drawn(self, indices: list[int], num_workers: int) -> Iterator[tuple[list[int], list[Sample]]]:
         """The lessons themselves, some at a time; an epoch's come together, since workers know one epoch."""
