@@ -24,7 +24,7 @@ from ..pretext.lessons import Lesson, LessonMaker
 
 logger = logging.getLogger(__name__)
 
-MANIFEST = "lessons.json"
+MANIFEST, UNREADABLE = "lessons.json", "unreadable.json"
 LESSONS_AT_ONCE = 16
 
 
@@ -113,7 +113,7 @@ class LessonCache(TorchDataset):
             num_workers: make lessons beside the tower, in each process.
 
         Returns:
-            Keys of photos that could not be read, in any process.
+            Keys of photos that could not be read, now or when the cache was filled before.
         """
         state = PartialState()
         missing = [index for index in range(len(self)) if not (self.folder / f"{index}.safetensors").exists()]
@@ -137,8 +137,13 @@ class LessonCache(TorchDataset):
                 logger.info(
                     "Lessons seen by the tower: %d of %d, %.0f s", done * LESSONS_AT_ONCE, len(own), time.monotonic() - start
                 )
+        found = set(gather_object(sorted(unreadable)))
+        path = self.folder / UNREADABLE  # for later runs, which do not open the photos
+        known = set(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else set()
         state.wait_for_everyone()
-        return set(gather_object(sorted(unreadable)))
+        if state.is_main_process and found - known:
+            path.write_text(json.dumps(sorted(found | known)), encoding="utf-8")
+        return found | known
 
     def _drawn(self, indices: list[int], num_workers: int) -> Iterator[tuple[list[int], list[Sample]]]:
         """The lessons themselves, some at a time; an epoch's come together, since workers know one epoch."""
