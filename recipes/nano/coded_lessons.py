@@ -54,6 +54,8 @@ EDIT_UNITS = 2.0
 SPREAD = (0.1, 0.5)
 GROWTH_SHARE = 0.6
 PHRASE_WEIGHT = 5.0  # of the words that tell a lesson's answer; which of their many frames they stand in is chance
+SEEN_TWICE = 0.1  # by how much edits and ratings differ between two views of what is the same, in units
+ATTRIBUTES_MOVE = 0.5  # by how many bins an edit moves attributes: what makes a photo brighter also makes it less contrasty
 TOKEN_NOISE = 0.3  # of each token beside the others of its photo, in units, over all directions together
 
 
@@ -123,7 +125,7 @@ class Codebook:
 
     def words(self, texts: Sequence[str]) -> torch.Tensor:
         """Mean embedding of the texts' words, as long as a word's embedding is: [D]."""
-        ids = [token for text in texts for token in self._encode(text)]
+        ids = [token for text in texts for token in self.encode(text)]
         return F.normalize(self.embedding[ids].mean(0), dim=0) * self.length
 
     def tokens(
@@ -152,11 +154,11 @@ class Codebook:
         for number, (name, value) in enumerate(edits.items()):
             tokens[number % count] += value * self.directions[name]
         if content:
-            seen = self.embedding[self._encode(content)][: count - len(attributes)]
+            seen = self.embedding[self.encode(content)][: count - len(attributes)]
             tokens[len(attributes) : len(attributes) + len(seen)] += seen
         return tokens + sum(value * self.directions[question_name(key)] for key, value in ratings.items())
 
-    def _encode(self, text: str) -> list[int]:
+    def encode(self, text: str) -> list[int]:
         return self.processor.tokenizer.encode(f" {text.strip()}", add_special_tokens=False)
 
 
@@ -267,9 +269,11 @@ class CodedLessons:
         }
 
     def _photo_after(self, before: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
-        """The same photo, as nearly as it is seen twice."""
+        """The same photo after some edit: attributes may have moved with it, the rest is nearly the same."""
+        moved = {"attributes": ATTRIBUTES_MOVE}
         return {
-            part: {thing: value + self.rng.gauss(0, 0.1) for thing, value in values.items()} for part, values in before.items()
+            part: {thing: value + self.rng.gauss(0, moved.get(part, SEEN_TWICE)) for thing, value in values.items()}
+            for part, values in before.items()
         }
 
     def _lesson(self, level: str, photos: Sequence[Mapping[str, Any]], cue: Cue, phrases: Sequence[str]) -> CodedRow:

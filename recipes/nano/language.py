@@ -25,9 +25,12 @@ from weights import LANGUAGE, fetch
 logger = logging.getLogger("nano.language")
 
 NUM_MERGES = 8_000  # at least 5,161, or " excellent" falls apart
-# The first five and the last three of thirty: the head reads what the last ones write. Without any training the held-out loss
-# is 11.6; with the first eight 19.9, with eight evenly spread 12.5, with the first four and the last four 12.6.
-LAYERS = (0, 1, 2, 3, 4, 27, 28, 29)
+# The first four, three from the middle, and the last. The middle ones are those that copy: on random tokens said twice, heads of
+# 16 look at the token before (0.91 of their attention), and heads of 17 and 18 at what followed the last time (0.83, 0.92). A
+# language model that is to repeat what visual tokens say needs them. After 25 steps on texts and such tokens half and half, the
+# second time costs 3.4 a token; with the first five and the last three, which have none of them, 9.2.
+LAYERS = (0, 1, 2, 3, 16, 17, 18, 29)
+COPY_SHARE = 0.25  # of the rows: random tokens said twice, so that the layers find each other again
 LEARNING_RATE = 1e-3
 PLACEHOLDERS = {"low": "<low>", "middle": "<middle>", "high": "<high>", "thematic": "<image>"}
 SEQUENCE_LENGTH = 128
@@ -157,7 +160,9 @@ def heal(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, texts: lis
         rate = LEARNING_RATE * min(1.0, (step + 1) / 20) * (1 - elapsed / (minutes * 60))
         for group in optimizer.param_groups:
             group["lr"] = rate
-        rows = packed["train"][torch.randint(len(packed["train"]), (batch,), generator=generator)]
+        copied = round(COPY_SHARE * batch)
+        rows = packed["train"][torch.randint(len(packed["train"]), (batch - copied,), generator=generator)]
+        rows = torch.cat([rows, repeated(copied, len(tokenizer), generator)])
         with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
             loss = model(input_ids=rows, labels=rows).loss
         loss.backward()
@@ -171,6 +176,12 @@ def heal(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, texts: lis
     losses.append(_held_out_loss(model, packed["held out"]))
     logger.info("heal: %d steps, held out %.3f", step, losses[-1])
     return losses
+
+
+def repeated(rows: int, vocab_size: int, generator: torch.Generator) -> torch.Tensor:
+    """Random tokens said twice: [rows, SEQUENCE_LENGTH]."""
+    once = torch.randint(vocab_size, (rows, SEQUENCE_LENGTH // 2), generator=generator)
+    return torch.cat([once, once], dim=1)
 
 
 @torch.inference_mode()
