@@ -37,10 +37,9 @@ from aesthetic_mllm import (
 from aesthetic_mllm.pretext.photo_pool import open_pool
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
 from aesthetic_mllm.processing.rating_scale import RatingScale
-from aesthetic_mllm.trainers.precision import has_bfloat16
-from aesthetic_mllm.trainers.rating_collator import RatingCollator
-from aesthetic_mllm.trainers.rating_config import RatingConfig
-from aesthetic_mllm.trainers.rating_trainer import RatingTrainer
+from aesthetic_mllm.trainers.aesthetic_sft_collator import AestheticSFTCollator
+from aesthetic_mllm.trainers.aesthetic_sft_config import AestheticSFTConfig
+from aesthetic_mllm.trainers.aesthetic_sft_trainer import AestheticSFTTrainer
 from aesthetic_mllm.trainers.recipes import measure_pool
 from coded_lessons import CODES, TAUGHT, question_name
 from data import RatedPhoto, beauty_fold, quality_validation, read_beauty, read_quality
@@ -52,7 +51,8 @@ from weights import VISION, convert_vision, fetch
 logger = logging.getLogger("nano.train")
 
 SEED = 0
-DECIMAL_SHARE = 0.05  # of the samples that ask for a number as text, the paper's form of answer
+DECIMAL_SHARE = 0.05  # of the samples that ask for a number as text
+TEXT_WEIGHT = 0.1  # of the words around a rating, which are always the same
 QUALITY_GROUP, BEAUTY_GROUP, MADE_GROUP, BEAUTY_QUALITY_GROUP = range(4)
 WARM_STEPS = 400  # 1.4 rounds through the photos, upper tower and alignment module, without the language model
 # Of the tuned tower in the one that goes on, the rest is the public one. Ridge regression reads beauty from the public tower at
@@ -113,6 +113,15 @@ def rows_of(photos: list[RatedPhoto], question: str, group: int, rng: random.Ran
     ]
 
 
+def sft_row(row: dict[str, Any], scale: RatingScale) -> dict[str, Any]:
+    """As the collator takes it: a rating, or a number as text, the paper's form of answer."""
+    words = {"prompt": "", "answer": ""}
+    if row["decimal"]:
+        prompt = scale.question(row["question"]).decimal_prompt
+        words = {"question": "", "prompt": prompt, "answer": scale.write_decimal(row["mean"])}
+    return row | {"images": [row["image"]]} | words
+
+
 def rounds(photos: list[RatedPhoto], steps: int, rng: random.Random) -> list[dict[str, Any]]:
     """Rows of the quality question for so many steps: each round goes through all photos in another order."""
     rows: list[dict[str, Any]] = []
@@ -166,9 +175,8 @@ def train(
     output: Path,
 ) -> None:
     """Trains the language model, in place; tower and alignment module stay as they are."""
-    model.model.multi_modal_projector.requires_grad_(False)
-    collator = RatingCollator(processor, load_pixels=cache.pixels, group_dropout=GROUP_DROPOUT, seed=SEED)
-    arguments = RatingConfig(
+    collator = AestheticSFTCollator(processor, load_pixels=cache.pixels, group_dropout=GROUP_DROPOUT, seed=SEED)
+    arguments = AestheticSFTConfig(
         output_dir=str(output),
         num_train_epochs=1,
         per_device_train_batch_size=RATE_BATCH_SIZE,
@@ -176,19 +184,18 @@ def train(
         lr_scheduler_type="cosine",
         warmup_steps=0.1,  # a share of all steps
         weight_decay=0.01,
-        bf16=has_bfloat16(),
-        use_cpu=not torch.cuda.is_available(),
+        text_loss_weight=TEXT_WEIGHT,
+        freeze_alignment=True,
         logging_steps=20,
         save_strategy="no",
-        report_to="none",
         seed=SEED,
         disable_tqdm=True,
     )
-    trainer = RatingTrainer(
+    trainer = AestheticSFTTrainer(
         model,
         arguments,
         processing_class=processor,
-        train_dataset=Dataset.from_list(rows),
+        train_dataset=Dataset.from_list([sft_row(row, processor.rating_scale) for row in rows]),
         data_collator=collator,
     )
     trainer.train()

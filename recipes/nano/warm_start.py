@@ -21,9 +21,9 @@ from torch import nn
 from aesthetic_mllm import AestheticMLLMForConditionalGeneration
 from aesthetic_mllm.modeling.configuration_aesthetic_mllm import TOKEN_GROUPS
 from aesthetic_mllm.processing.rating_scale import RatingScale
+from aesthetic_mllm.trainers.aesthetic_sft_config import AestheticSFTConfig
 from aesthetic_mllm.trainers.losses.rank_fidelity import RankFidelityLoss
 from aesthetic_mllm.trainers.precision import has_bfloat16
-from aesthetic_mllm.trainers.rating_config import RatingConfig
 from coded_lessons import rating_value
 from features import CANVAS
 
@@ -84,7 +84,7 @@ class WarmStart:
         # a direction's length is its unit
         self.codes = {question: code / code.square().sum() for question, code in (codes or {}).items()}
         self.heads = GroupHeads(model.config.text_config.hidden_size, list(scale.questions), len(scale.level_scores))
-        self.ranking = RankFidelityLoss(RatingConfig.rank_label_std)
+        self.ranking = RankFidelityLoss(AestheticSFTConfig.rank_label_std)
         self.describe = nn.Linear(len(TOKEN_GROUPS) * model.config.text_config.hidden_size, COMPONENTS)
         self.parts = {"tower": self.tower, "projector": self.projector, "heads": self.heads, "describe": self.describe}
 

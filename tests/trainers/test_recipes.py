@@ -10,6 +10,7 @@ import yaml
 from aesthetic_mllm.pretext.photo_pool import PhotoPoolError
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
 from aesthetic_mllm.pretext.pool_statistics import PoolStatistics
+from aesthetic_mllm.trainers.recipe_checks import save_recipe
 from aesthetic_mllm.trainers.recipes import (
     TINY_VALUES,
     RecipeError,
@@ -18,7 +19,6 @@ from aesthetic_mllm.trainers.recipes import (
     open_lessons,
     read_recipe,
     recipe_values,
-    save_recipe,
 )
 from synthetic_photos import scene_photo
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from transformers import TrainingArguments
 
-from .precision import has_bfloat16
+from .precision import has_bfloat16, has_no_accelerator
 
 
 @dataclass
@@ -28,8 +28,9 @@ class AlignmentConfig(TrainingArguments):
 
     NOTE: these defaults differ from `TrainingArguments`: `learning_rate` 5e-4 (was 5e-5; the module starts at random),
     `lr_scheduler_type` cosine and `warmup_steps` 0.05 (of all), `weight_decay` 0.01, `bf16` where the machine has instructions
-    for it, `remove_unused_columns` False (batches hold tensors of the trainer's own), `dataloader_drop_last` True (lessons of a
-    smaller last batch would weigh more, and differently with more processes), `prediction_loss_only` True,
+    for it, `use_cpu` where there is nothing else, `remove_unused_columns` False (batches hold tensors of the trainer's own),
+    `dataloader_drop_last` True (lessons of a smaller last batch would weigh more, and differently with more processes),
+    `prediction_loss_only` True,
     `ddp_find_unused_parameters` True (a batch need not have lessons of every level), `accelerator_config` without dispatching
     (batches hold pairs, which cannot be cut by row), `report_to` none.
     """
@@ -39,6 +40,7 @@ class AlignmentConfig(TrainingArguments):
     warmup_steps: float = 0.05
     weight_decay: float = 0.01
     bf16: bool = field(default_factory=has_bfloat16)
+    use_cpu: bool = field(default_factory=has_no_accelerator)
     remove_unused_columns: bool | None = False
     dataloader_drop_last: bool = True
     prediction_loss_only: bool = True

@@ -12,3 +12,8 @@ def has_bfloat16() -> bool:
     if torch.cuda.is_available():
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
+def has_no_accelerator() -> bool:
+    """Whether there is a CPU alone; transformers trains in bf16 on one only where it is told to use it."""
+    return not torch.accelerator.is_available()

@@ -5,13 +5,65 @@ import difflib
 import types
 import typing
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import yaml
+from trl import TrlParser
+
+# Keys that say how to go on with a run, not what it is.
+RESUMING_KEYS = ("resume", "resume_from_checkpoint")
 
 
 class RecipeError(ValueError):
     """A recipe with a wrong key, a wrong value, or without something it needs."""
+
+
+def read_values(
+    path: str | Path, overrides: Sequence[str], dataclass_types: Sequence[type], trial: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """All keys that a YAML file and `key=value` overrides give, checked.
+
+    Args:
+        dataclass_types: whose fields the keys are.
+        trial: values of a trial run, between the file's and the overrides'.
+
+    Raises:
+        RecipeError: no such file, no mapping in it, a wrong key (the nearest right one is named), a wrong value, or neither
+            `data` nor `output_dir`.
+    """
+    hints = key_types(dataclass_types)
+    try:
+        found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise RecipeError(f"{path}: not a readable YAML file ({error}).") from error
+    if not isinstance(found, dict):
+        raise RecipeError(f"{path}: holds {kind_of(found)}, not a mapping of keys to values such as `model: my-model`.")
+    values = {key: checked_value(key, value, hints, f"{path}: ") for key, value in found.items()}
+    values |= {key: value for key, value in (trial or {}).items() if key in hints}
+    values |= override_values(overrides, hints)
+    for key in ("data", "output_dir"):
+        if values.get(key) is None:
+            raise RecipeError(f"{path}: no {key!r}; add it to the recipe, or {key}=... to the command line.")
+    return values
+
+
+def build_values(values: Mapping[str, Any], dataclass_types: Sequence[type]) -> tuple[Any, ...]:
+    """Checked values as dataclasses; `RecipeError` where they do not go together."""
+    try:
+        return TrlParser(tuple(dataclass_types)).parse_dict(dict(values))
+    except RecipeError:
+        raise
+    except (ValueError, TypeError, ImportError) as error:
+        # TrainingArguments says which value is wrong and what it may be, but not whose it is
+        key = next((key for key, value in values.items() if str(error).startswith(f"{value} ")), None)
+        raise RecipeError(f"{key or 'The training settings do not go together'}: {error}") from error
+
+
+def save_recipe(path: str | Path, values: Mapping[str, Any]) -> None:
+    """As YAML that `read_values` reads, without [`RESUMING_KEYS`], so that it starts the same run anew."""
+    kept = {key: value for key, value in values.items() if key not in RESUMING_KEYS}
+    Path(path).write_text(yaml.safe_dump(kept, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
 def override_values(overrides: Sequence[str], hints: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,8 +14,9 @@ from typing import Any
 
 import torch
 import yaml
+from transformers import BitsAndBytesConfig, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
-from trl import TrlParser
+from transformers.utils import is_bitsandbytes_available
 
 from ..modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGeneration
 from ..pretext.cue_rewriting import CueRewriter, CueRewritingError
@@ -29,7 +30,7 @@ from ..processing.image_loading import ImageError
 from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
 from .alignment_config import AlignmentConfig
 from .lesson_cache import LessonCache, LessonCacheError
-from .recipe_checks import RecipeError, checked_value, key_types, kind_of, override_values
+from .recipe_checks import RecipeError, build_values, read_values
 
 logger = logging.getLogger(__name__)
 
@@ -45,8 +46,6 @@ TINY_VALUES: Mapping[str, Any] = {
     "statistics_photos": 8,
     "feature_cache": None,  # what a tiny tower sees is not to be mixed with the real one's
 }
-# Keys that say how to go on with a run, not what it is.
-RESUMING_KEYS = ("resume", "resume_from_checkpoint")
 
 
 @dataclass
@@ -137,44 +136,17 @@ def read_recipe(path: str | Path, overrides: Sequence[str] = ()) -> tuple[Alignm
 
 def recipe_values(path: str | Path, overrides: Sequence[str] = (), tiny: bool = False) -> dict[str, Any]:
     """All keys that recipe, overrides and, for a trial run, [`TINY_VALUES`] give, checked; raises as `read_recipe` does."""
-    hints = key_types((AlignmentRecipe, AlignmentConfig))
-    try:
-        found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RecipeError(f"{path}: not a readable YAML file ({error}).") from error
-    if not isinstance(found, dict):
-        raise RecipeError(f"{path}: holds {kind_of(found)}, not a mapping of keys to values such as `model: my-model`.")
-    values = {key: checked_value(key, value, hints, f"{path}: ") for key, value in found.items()}
-    if tiny:
-        values |= TINY_VALUES
-    values |= override_values(overrides, hints)
-    for key in ("data", "output_dir"):
-        if values.get(key) is None:
-            raise RecipeError(f"{path}: no {key!r}; add it to the recipe, or {key}=... to the command line.")
-    return values
+    return read_values(path, overrides, (AlignmentRecipe, AlignmentConfig), TINY_VALUES if tiny else None)
 
 
 def build_recipe(values: Mapping[str, Any]) -> tuple[AlignmentRecipe, AlignmentConfig]:
     """Checked values as dataclasses; `RecipeError` where they do not go together."""
-    try:
-        recipe, config = TrlParser((AlignmentRecipe, AlignmentConfig)).parse_dict(dict(values))
-    except RecipeError:
-        raise
-    except (ValueError, TypeError, ImportError) as error:
-        # TrainingArguments says which value is wrong and what it may be, but not whose it is
-        key = next((key for key, value in values.items() if str(error).startswith(f"{value} ")), None)
-        raise RecipeError(f"{key or 'The training settings do not go together'}: {error}") from error
+    recipe, config = build_values(values, (AlignmentRecipe, AlignmentConfig))
     if config.dataloader_persistent_workers:
         raise RecipeError("dataloader_persistent_workers: true; such workers repeat the first epoch's lessons, take it out.")
     if config.eval_strategy != "no":
         raise RecipeError(f"eval_strategy: {config.eval_strategy.value}; alignment has no photos to evaluate on, take it out.")
     return recipe, config
-
-
-def save_recipe(path: str | Path, values: Mapping[str, Any]) -> None:
-    """As YAML that [`read_recipe`] reads, without [`RESUMING_KEYS`], so that it starts the same run anew."""
-    kept = {key: value for key, value in values.items() if key not in RESUMING_KEYS}
-    Path(path).write_text(yaml.safe_dump(kept, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
 def open_lessons(recipe: AlignmentRecipe, config: AlignmentConfig) -> Lessons:
@@ -242,25 +214,48 @@ def measure_pool(pool: Any, bank: PhraseBank, photos: int, unreadable: set[str] 
     return PoolStatistics.of(itertools.chain([first], found), bank.attributes)
 
 
-def load_model(recipe: AlignmentRecipe) -> tuple[Any, AestheticMLLMProcessor]:
-    """The recipe's model in float32 and its processor.
+def load_model(recipe: Any, load_in_4bit: bool = False) -> tuple[Any, AestheticMLLMProcessor]:
+    """A recipe's model in float32 and its processor: its `model`, or its `vision` and `text` joined, or its `llava` grown.
+
+    Args:
+        load_in_4bit: hold the language model of a `model` in 4 bits, for QLoRA.
 
     Raises:
-        RecipeError: it cannot be loaded.
+        RecipeError: it cannot be loaded, or this machine has nothing that computes in 4 bits.
     """
-    name = f"model: {recipe.model}" if recipe.model else f"vision: {recipe.vision}, text: {recipe.text}"
+    if load_in_4bit and (not torch.cuda.is_available() or not is_bitsandbytes_available()):
+        raise RecipeError("load_in_4bit: true needs a CUDA GPU and the package bitsandbytes; take it out for plain LoRA.")
+    if load_in_4bit and not recipe.model:
+        raise RecipeError("load_in_4bit: only a checkpoint can be loaded so; save the joined model first, and name it as model.")
+    keys = {key: str(getattr(recipe, key)) for key in ("model", "vision", "text", "llava") if getattr(recipe, key, None)}
     try:
-        if recipe.model:
-            processor = AestheticMLLMProcessor.from_pretrained(recipe.model)
-            model = AestheticMLLMForConditionalGeneration.from_pretrained(recipe.model, dtype=torch.float32)
-        else:
-            processor = AestheticMLLMProcessor.from_vision_text_pretrained(str(recipe.vision), str(recipe.text))
-            model = AestheticMLLMForConditionalGeneration.from_vision_text_pretrained(
-                str(recipe.vision), str(recipe.text), processor
+        if "model" in keys:
+            processor = AestheticMLLMProcessor.from_pretrained(keys["model"])
+            quantization = _four_bits() if load_in_4bit else None
+            model = AestheticMLLMForConditionalGeneration.from_pretrained(
+                keys["model"], dtype=torch.float32, quantization_config=quantization
             )
+        elif "llava" in keys:
+            processor = AestheticMLLMProcessor.from_llava_pretrained(keys["llava"])
+            model = AestheticMLLMForConditionalGeneration.from_llava_pretrained(keys["llava"], processor)
+        else:
+            processor = AestheticMLLMProcessor.from_vision_text_pretrained(keys["vision"], keys["text"])
+            model = AestheticMLLMForConditionalGeneration.from_vision_text_pretrained(keys["vision"], keys["text"], processor)
     except (OSError, ValueError) as error:
-        raise RecipeError(f"{name}: cannot be loaded; give a checkpoint's folder or its Hub id. {error}") from error
+        told = ", ".join(f"{key}: {name}" for key, name in keys.items())
+        raise RecipeError(f"{told}: cannot be loaded; give a checkpoint's folder or its Hub id. {error}") from error
     return model, processor
+
+
+def _four_bits() -> BitsAndBytesConfig:
+    """As QLoRA (arXiv:2305.14314) holds weights; tower, alignment module and head stay as they are."""
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+        llm_int8_skip_modules=["vision_tower", "multi_modal_projector", "lm_head"],
+    )
 
 
 def see_lessons(
@@ -283,7 +278,7 @@ def see_lessons(
     return replace(lessons, dataset=cache, unreadable=lessons.unreadable | unreadable)
 
 
-def checkpoint_to_resume(recipe: AlignmentRecipe, config: AlignmentConfig) -> str | None:
+def checkpoint_to_resume(recipe: Any, config: TrainingArguments) -> str | None:
     """The folder to go on from, or `None` for a new run.
 
     Raises:

@@ -1,10 +1,10 @@
 """Contrastive alignment of visual tokens with the language model's embeddings of textual cues."""
 
 import torch
-import torch.distributed as distributed
 import torch.nn.functional as F
 from torch import nn
-from torch.distributed.nn.functional import all_gather
+
+from .across_processes import gather_rows
 
 
 class CueWhitening(nn.Module):
@@ -70,9 +70,7 @@ class CueContrastiveLoss(nn.Module):
 
     def forward(self, photos: torch.Tensor, cues: torch.Tensor, labels: torch.Tensor, groups: torch.Tensor) -> torch.Tensor:
         photos, cues = F.normalize(photos.float(), dim=-1), F.normalize(cues.float(), dim=-1)
-        if distributed.is_available() and distributed.is_initialized():
-            photos, cues = torch.cat(all_gather(photos)), torch.cat(all_gather(cues))
-            labels, groups = torch.cat(all_gather(labels)), torch.cat(all_gather(groups))
+        photos, cues, labels, groups = map(gather_rows, (photos, cues, labels, groups))
         similarity = photos @ cues.T / self.temperature  # [B, B]
         similarity = similarity.masked_fill(groups[:, None] != groups[None], float("-inf"))
         own = similarity.masked_fill(labels[:, None] != labels[None], float("-inf"))

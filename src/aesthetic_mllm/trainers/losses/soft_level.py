@@ -21,7 +21,7 @@ class SoftLevelLoss(nn.Module):
         targets: [B, levels], rows sum to 1.
 
     Returns:
-        The mean over the batch, a scalar.
+        Per sample: [B].
     """
 
     def __init__(self, level_ids: list[int]):
@@ -30,4 +30,4 @@ class SoftLevelLoss(nn.Module):
 
     def forward(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         log_probabilities = logits.float().log_softmax(-1)[:, self.level_ids]  # [B, levels]
-        return -(targets * log_probabilities).sum(-1).mean()
+        return -(targets * log_probabilities).sum(-1)

@@ -1,4 +1,4 @@
-"""Batches of rated photos for [`RatingTrainer`]."""
+"""Batches of ratings and of words about photos for [`AestheticSFTTrainer`]."""
 
 import itertools
 import random
@@ -7,20 +7,27 @@ from typing import Any
 
 import torch
 
+from ..pretext.photo_pool import photo_source
 from ..processing.image_loading import load_image
 from .augmentation import random_aspect_crop
 
+NOT_RANKED = -1
 
-class RatingCollator:
-    """Turns rated photos into model inputs, labels and soft targets.
 
-    A row holds `image` (path, bytes or `PIL.Image.Image`), `question` (a key of the rating scale), `mean` and `std` (in the
-    scale's range; `std` may be `None`), `group` (an integer; only photos of one group are ranked against each other) and,
-    optionally, `decimal` (ask for the number as text instead of a level word).
+class AestheticSFTCollator:
+    """Turns rows into model inputs, labels and soft targets.
+
+    A row asks for a rating, for words, or for a number as text:
+
+    - rating: `images` (one photo), `question` (a key of the rating scale), `mean` and `std` (in the scale's range; `std` may be
+      `None`), `group` (an integer from 0; only photos of one group are ranked against each other);
+    - words: `images` (any number, all shown before the prompt), `prompt`, `answer`, and no `question`.
+
+    A photo is a path, bytes, a `PIL.Image.Image`, or a dictionary of `path` and `bytes`, as data sets store it.
 
     Args:
         processor: the checkpoint's [`AestheticMLLMProcessor`].
-        augment: crop photos to random shapes.
+        augment: crop the photos of ratings to random shapes. Words may tell of what is at the edge, so theirs are left whole.
         load_pixels: rows -> `pixel_values` and `image_sizes`; default reads the photos. A recipe that caches the tower's
             features passes its own.
         group_dropout: share of batches, 0 to 1, whose photos come with only some groups of visual tokens, any subset being as
@@ -44,7 +51,7 @@ class RatingCollator:
         self.whole = tuple(groups)
         self.subsets = [subset for size in range(1, len(groups)) for subset in itertools.combinations(groups, size)]
         self.rng = random.Random(seed)
-        self.tokens: dict[tuple[str, str, tuple[str, ...]], list[int]] = {}
+        self.tokens: dict[tuple[str, int, tuple[str, ...]], list[int]] = {}
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
         """Batch with `input_ids`, `attention_mask`, `labels` [B, L] (-100: prompt, padding and the rated word), the photos,
@@ -67,25 +74,27 @@ class RatingCollator:
             batch["attention_mask"][index, start:] = 1
             batch["labels"][index, start:] = torch.tensor(labels)
             positions.append(-1 if position is None else start + position)
+        rated = [position >= 0 for position in positions]
+        # words have no rating: a value that nobody reads
+        means = [row["mean"] if asked else scale.score_range[0] for row, asked in zip(rows, rated, strict=True)]
+        stds = [row.get("std") if asked else None for row, asked in zip(rows, rated, strict=True)]
         return batch | {
-            "level_targets": torch.tensor([scale.level_distribution(row["mean"], row.get("std")) for row in rows]),
+            "level_targets": torch.tensor([scale.level_distribution(mean, std) for mean, std in zip(means, stds, strict=True)]),
             "level_positions": torch.tensor(positions),
-            "mean_targets": torch.tensor([row["mean"] for row in rows]),
-            "rank_groups": torch.tensor(
-                [-1 if position < 0 else row["group"] for position, row in zip(positions, rows, strict=True)]
-            ),
+            "mean_targets": torch.tensor(means),
+            "rank_groups": torch.tensor([row["group"] if asked else NOT_RANKED for row, asked in zip(rows, rated, strict=True)]),
             **self.load_pixels(rows),
         }
 
     def _sample(self, row: Mapping[str, Any], groups: tuple[str, ...]) -> tuple[list[int], list[int], int | None]:
         """Token ids, labels, and the position that predicts the level word; photos come with these groups of tokens."""
         scale = self.processor.rating_scale
-        asked = scale.question(row["question"])
-        if row.get("decimal"):
-            prompt = self._encode("decimal", row["question"], asked.decimal_prompt, groups)
-            answer = self._plain(scale.write_decimal(row["mean"]) + self._end)
+        if not row.get("question"):
+            prompt = self._prompt(row["prompt"], len(row["images"]), groups)
+            answer = self._plain(row["answer"] + self._end)
             return prompt + answer, [-100] * len(prompt) + answer, None
-        prompt = self._encode("prompt", row["question"], asked.prompt, groups)
+        asked = scale.question(row["question"])
+        prompt = self._prompt(asked.prompt, len(row["images"]), groups)
         stem = self._plain(asked.stem)
         level = max(range(len(scale.level_scores)), key=lambda i: -abs(scale.level_scores[i] - row["mean"]))
         end = self._plain("." + self._end)
@@ -97,11 +106,11 @@ class RatingCollator:
     def _end(self) -> str:
         return self.processor.tokenizer.eos_token
 
-    def _encode(self, part: str, question: str, text: str, groups: tuple[str, ...]) -> list[int]:
-        """Token ids of a prompt with its photo's placeholders."""
-        key = (part, question, groups)
+    def _prompt(self, text: str, photos: int, groups: tuple[str, ...]) -> list[int]:
+        """Token ids of a prompt with its photos' placeholders."""
+        key = (text, photos, groups)
         if key not in self.tokens:
-            placeholders = self.processor.image_placeholders(groups)
+            placeholders = self.processor.image_placeholders(groups) * photos
             prompt = self.processor.assistant_prompt(text)
             self.tokens[key] = self._plain(prompt.replace(self.processor.image_token, placeholders))
         return self.tokens[key]
@@ -110,7 +119,9 @@ class RatingCollator:
         return self.processor.tokenizer.encode(text, add_special_tokens=False)
 
     def _load_pixels(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
-        photos = [load_image(row["image"]) for row in rows]
-        if self.augment:
-            photos = [random_aspect_crop(photo, self.rng) for photo in photos]
+        photos = []
+        for row in rows:
+            for image in row["images"]:
+                photo = load_image(photo_source(image))
+                photos.append(random_aspect_crop(photo, self.rng) if self.augment and row.get("question") else photo)
         return dict(self.processor.image_processor(photos, return_tensors="pt"))

@@ -8,9 +8,9 @@ from datasets import Dataset
 from PIL import Image
 
 from aesthetic_mllm import AestheticMLLMProcessor
-from aesthetic_mllm.trainers.rating_collator import RatingCollator
-from aesthetic_mllm.trainers.rating_config import RatingConfig
-from aesthetic_mllm.trainers.rating_trainer import RatingTrainer
+from aesthetic_mllm.trainers.aesthetic_sft_collator import AestheticSFTCollator
+from aesthetic_mllm.trainers.aesthetic_sft_config import AestheticSFTConfig
+from aesthetic_mllm.trainers.aesthetic_sft_trainer import AestheticSFTTrainer
 from photo_files import scene
 from tiny_models import tiny_model
 
@@ -24,12 +24,11 @@ def rows(tmp_path: Path) -> list[dict]:
         scene(60 + 10 * index, 70).point(lambda value, i=index: value * 0.3 if i % 2 else 150 + value * 0.4).save(path)
         rows.append(
             {
-                "image": str(path),
+                "images": [str(path)],
                 "question": "quality",
                 "mean": 2.0 if index % 2 else 9.0,
                 "std": None,
                 "group": 0,
-                "decimal": False,
             }
         )
     return rows
@@ -37,7 +36,7 @@ def rows(tmp_path: Path) -> list[dict]:
 
 def test_labels_are_the_answer_without_the_rated_word(processor: AestheticMLLMProcessor, rows: list[dict]) -> None:
     """Next-token loss falls on stem, full stop and end of turn; never on prompt, placeholders, padding or the level word."""
-    batch = RatingCollator(processor, augment=False)([rows[0], rows[1] | {"question": "aesthetic"}])
+    batch = AestheticSFTCollator(processor, augment=False)([rows[0], rows[1] | {"question": "aesthetic"}])
     stems = ["The technical quality of this photo is", "The aesthetic quality of this photo is"]
     for ids, labels, position, stem in zip(batch["input_ids"], batch["labels"], batch["level_positions"], stems, strict=True):
         counted = labels != -100
@@ -51,19 +50,23 @@ def test_labels_are_the_answer_without_the_rated_word(processor: AestheticMLLMPr
 def test_training_asks_what_rating_asks(processor: AestheticMLLMProcessor, rows: list[dict]) -> None:
     """Up to the rating position a training row is, token by token and pixel by pixel, what the model is asked with later."""
     for question in processor.rating_scale.questions:
-        batch = RatingCollator(processor, augment=False)([rows[3] | {"question": question}])
-        asked = processor.rating_inputs(rows[3]["image"], question)
+        batch = AestheticSFTCollator(processor, augment=False)([rows[3] | {"question": question}])
+        asked = processor.rating_inputs(rows[3]["images"][0], question)
         assert torch.equal(batch["input_ids"][:, : batch["level_positions"] + 1], asked["input_ids"])
         assert torch.equal(batch["pixel_values"], asked["pixel_values"])
         assert torch.equal(batch["image_sizes"], asked["image_sizes"])
 
 
-def test_decimal_answers_are_text(processor: AestheticMLLMProcessor, rows: list[dict]) -> None:
-    """A row that asks for a number learns the number's text and has no rating position."""
-    batch = RatingCollator(processor, augment=False)([rows[0] | {"decimal": True, "mean": 6.54}])
+def test_words_are_learned_as_they_are_and_not_rated(processor: AestheticMLLMProcessor, rows: list[dict]) -> None:
+    """A row without a question learns its answer and the end of the turn, has no rating position, and shows all its photos."""
+    pair = {"images": [rows[0]["images"][0], rows[1]["images"][0]], "prompt": "Which is better?", "answer": "The first."}
+    batch = AestheticSFTCollator(processor)([pair, rows[2]])
     counted = batch["labels"][0] != -100
-    assert processor.tokenizer.decode(batch["input_ids"][0][counted]) == "6.5.<|im_end|>"
-    assert batch["level_positions"].tolist() == [-1] == batch["rank_groups"].tolist()
+    assert processor.tokenizer.decode(batch["input_ids"][0][counted]) == "The first.<|im_end|>"
+    assert batch["level_positions"][0] == -1 == batch["rank_groups"][0] and batch["level_positions"][1] > 0
+    assert len(batch["pixel_values"]) == 3
+    for group, token in processor.group_token_ids.items():
+        assert (batch["input_ids"][0] == token).sum() == 2 * processor.num_group_tokens[group]
 
 
 def test_group_dropout_keeps_every_subset_of_groups_at_times(processor: AestheticMLLMProcessor, rows: list[dict]) -> None:
@@ -74,27 +77,27 @@ def test_group_dropout_keeps_every_subset_of_groups_at_times(processor: Aestheti
         assert present[0] == present[1]
         return frozenset(present[0])
 
-    collator = RatingCollator(processor, augment=False, group_dropout=1.0)
+    collator = AestheticSFTCollator(processor, augment=False, group_dropout=1.0)
     seen = {groups_of(collator(rows[:2])) for _ in range(200)}
     assert len(seen) == 14 and all(0 < len(groups) < 4 for groups in seen)
-    assert len(groups_of(RatingCollator(processor, augment=False)(rows[:2]))) == 4
+    assert len(groups_of(AestheticSFTCollator(processor, augment=False)(rows[:2]))) == 4
 
 
 def test_augmented_shapes_do_not_tell_the_source(processor: AestheticMLLMProcessor, rows: list[dict], tmp_path: Path) -> None:
     """Photos of one shape come to the canvas in many shapes, wide and tall; without augmentation in their own."""
     Image.new("RGB", (300, 300), "red").save(tmp_path / "square.png")
-    row = rows[0] | {"image": str(tmp_path / "square.png")}
-    sizes = RatingCollator(processor)([row] * 30)["image_sizes"]
+    row = rows[0] | {"images": [str(tmp_path / "square.png")]}
+    sizes = AestheticSFTCollator(processor)([row] * 30)["image_sizes"]
     assert len({tuple(size) for size in sizes.tolist()}) > 15
     assert (sizes[:, 0] < sizes[:, 1]).any() and (sizes[:, 0] > sizes[:, 1]).any()
-    assert RatingCollator(processor, augment=False)([row])["image_sizes"].tolist() == [[64, 64]]
+    assert AestheticSFTCollator(processor, augment=False)([row])["image_sizes"].tolist() == [[64, 64]]
 
 
 def test_training_learns_to_rate(processor: AestheticMLLMProcessor, rows: list[dict], tmp_path: Path) -> None:
     """A few steps tell good from bad photos; every loss is logged and falls; the tower stays as it was."""
     model = tiny_model("efficientnet_lite", "llama", processor)
     tower = {name: weight.clone() for name, weight in model.model.vision_tower.state_dict().items()}
-    arguments = RatingConfig(
+    arguments = AestheticSFTConfig(
         output_dir=str(tmp_path / "out"),
         max_steps=40,
         per_device_train_batch_size=8,
@@ -107,12 +110,12 @@ def test_training_learns_to_rate(processor: AestheticMLLMProcessor, rows: list[d
         bf16=False,
         disable_tqdm=True,
     )
-    trainer = RatingTrainer(
+    trainer = AestheticSFTTrainer(
         model,
         arguments,
         processing_class=processor,
         train_dataset=Dataset.from_list(rows),
-        data_collator=RatingCollator(processor, augment=False),
+        data_collator=AestheticSFTCollator(processor, augment=False),
     )
     trainer.train()
     logs = [log for log in trainer.state.log_history if "level_loss" in log]
@@ -121,7 +124,7 @@ def test_training_learns_to_rate(processor: AestheticMLLMProcessor, rows: list[d
     for name, weight in model.model.vision_tower.state_dict().items():
         assert torch.equal(weight, tower[name]), name
     model.eval()
-    inputs = processor.rating_inputs([row["image"] for row in rows], "quality")
+    inputs = processor.rating_inputs([row["images"][0] for row in rows], "quality")
     with torch.inference_mode():
         means = [r.mean for r in processor.rating_scale.read_level_logits(model.level_logits(processor.level_ids, **inputs))]
     assert min(means[::2]) > max(means[1::2]) + 1

@@ -1,0 +1,61 @@
+"""`aesthetic-mllm train align`: unlabelled photos to an aligned checkpoint."""
+
+import argparse
+import logging
+from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+ALIGNED = "aligned"  # folder of the finished checkpoint below output_dir
+RECIPE, STATISTICS, UNREADABLE = "recipe.yaml", "statistics.json", "unreadable.txt"
+DESCRIPTION = (
+    f"The finished checkpoint is output_dir/{ALIGNED}. Beside it are written {RECIPE}, the recipe with all overrides, "
+    f"{STATISTICS}, the pool's cut points, and {UNREADABLE}, the photos that could not be read."
+)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Trains; raises what `train.py` reports as a usage error."""
+    from transformers.trainer_utils import set_seed
+
+    from ..trainers import recipes
+    from ..trainers.alignment_trainer import AlignmentTrainer
+    from ..trainers.recipe_checks import save_recipe
+    from ..trainers.tiny import tiny_model
+
+    overrides = [*options.overrides, *(["resume=true"] if options.resume else [])]
+    values = recipes.recipe_values(options.config, overrides, tiny=options.tiny)
+    recipe, config = recipes.build_recipe(values)
+    checkpoint = recipes.checkpoint_to_resume(recipe, config)
+    lessons = recipes.open_lessons(recipe, config)
+    set_seed(config.seed)  # a new alignment module is random
+    model, processor = tiny_model(config.seed) if options.tiny else recipes.load_model(recipe)
+    lessons = recipes.see_lessons(recipe, config, lessons, model, processor)
+
+    set_seed(config.seed)  # so are the heads, which are lost with the trainer
+    trainer = AlignmentTrainer(
+        model,
+        config,
+        processing_class=processor,
+        train_dataset=lessons.dataset,
+        bank=lessons.bank,
+        contents=lessons.contents,
+    )
+    output = Path(str(config.output_dir))
+    if trainer.is_world_process_zero():
+        output.mkdir(parents=True, exist_ok=True)
+        save_recipe(output / RECIPE, values)
+        lessons.statistics.save(output / STATISTICS)
+    trainer.train(resume_from_checkpoint=checkpoint)
+    trainer.save_state()
+    trainer.save_aligned(output / ALIGNED)
+    if trainer.is_world_process_zero():
+        _report(sorted(trainer.unreadable | lessons.unreadable), output)
+    return 0
+
+
+def _report(unreadable: list[str], output: Path) -> None:
+    (output / UNREADABLE).write_text("".join(f"{key}\n" for key in unreadable), encoding="utf-8")
+    if unreadable:
+        logger.warning("%d photos could not be read, see %s: %s", len(unreadable), output / UNREADABLE, ", ".join(unreadable))
+    print(f"{output / ALIGNED}")

@@ -1,0 +1,34 @@
+"""`aesthetic-mllm train dpo`: pairs of a better and a worse answer to a tuned checkpoint, by TRL's DPOTrainer."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+RECIPE, TUNED = "recipe.yaml", "tuned"
+DESCRIPTION = (
+    f"The finished checkpoint, adapters merged, is output_dir/{TUNED}; beside it is {RECIPE}, the recipe with all overrides."
+)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Trains; raises what `train.py` reports as a usage error."""
+    from trl import DPOTrainer
+
+    from ..trainers.preference_recipes import open_preferences, read_dpo_recipe
+    from ..trainers.tuning import run_tuning, save_tuned, start_tuning
+
+    overrides = [*options.overrides, *(["resume=true"] if options.resume else [])]
+    recipe, config, values = read_dpo_recipe(options.config, overrides, options.tiny)
+    model, processor = start_tuning(recipe, config, options.tiny)
+    trainer: Any = DPOTrainer(
+        model,
+        args=config,
+        train_dataset=open_preferences(recipe, config.seed),
+        processing_class=processor,
+        peft_config=recipe.peft_config(),
+    )
+    output = Path(str(config.output_dir))
+    run_tuning(trainer, recipe, values, output / RECIPE)
+    save_tuned(trainer, output / TUNED)
+    print(output / TUNED)
+    return 0

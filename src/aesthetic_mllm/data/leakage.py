@@ -1,0 +1,113 @@
+"""Whether a photo that is tested on is also trained on: the same file, or one that looks the same."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import imagehash
+from datasets import Dataset, Image
+
+from ..pretext.photo_pool import photo_source
+from ..processing.image_loading import ImageError, load_image
+
+logger = logging.getLogger(__name__)
+
+HASH_SIZE = 8  # an 8 x 8 perceptual hash, 64 bits
+BITS = HASH_SIZE**2
+# Bits in which the hashes of one photo may differ after scaling and re-encoding; chance pairs differ in 32.
+MAX_DISTANCE = 4
+
+
+@dataclass(frozen=True)
+class Leak:
+    """A training photo that is also tested on.
+
+    Args:
+        train, test: the photos' names.
+        row: index of the training photo in its data set.
+        distance: bits in which their perceptual hashes differ; `None` where it is the same file.
+    """
+
+    train: str
+    test: str
+    row: int
+    distance: int | None
+
+
+def find_leaks(train: Iterable[Dataset], test: Iterable[Dataset], max_distance: int = MAX_DISTANCE) -> list[list[Leak]]:
+    """The leaks of each training set from all test sets together, each training photo at most once.
+
+    Photos are read one at a time. Those that cannot be read are compared by file alone.
+
+    Args:
+        train, test: with a column `image`.
+        max_distance: bits in which perceptual hashes may differ, 0 to 15.
+    """
+    if not 0 <= max_distance < BITS // 4:
+        raise ValueError(f"max_distance must be from 0 to {BITS // 4 - 1}, got {max_distance}.")
+    files: dict[str, str] = {}
+    bands: list[dict[int, list[tuple[int, str]]]] = [defaultdict(list) for _ in range(max_distance + 1)]
+    for dataset in test:
+        for image in _images(dataset):
+            name = _name(image)
+            files[_file(image)] = name
+            value = perceptual_hash(image)
+            if value is not None:
+                for band, key in enumerate(_band_keys(value, len(bands))):
+                    bands[band][key].append((value, name))
+    return [list(_leaks(dataset, files, bands, max_distance)) for dataset in train]
+
+
+def without_leaks(dataset: Dataset, leaks: Iterable[Leak]) -> Dataset:
+    """The data set without the rows that leak."""
+    leaking = {leak.row for leak in leaks}
+    return dataset.select([row for row in range(len(dataset)) if row not in leaking]) if leaking else dataset
+
+
+def perceptual_hash(image: Any) -> int | None:
+    """64 bits that scaling and re-encoding hardly change (pHash: signs of low DCT frequencies); `None` for no photo."""
+    try:
+        photo = load_image(photo_source(image))
+    except ImageError:
+        return None
+    return int(str(imagehash.phash(photo, hash_size=HASH_SIZE)), 16)
+
+
+def _leaks(
+    dataset: Dataset, files: dict[str, str], bands: list[dict[int, list[tuple[int, str]]]], max_distance: int
+) -> Iterator[Leak]:
+    for row, image in enumerate(_images(dataset)):
+        if _file(image) in files:
+            yield Leak(_name(image), files[_file(image)], row, None)
+            continue
+        value = perceptual_hash(image)
+        if value is None:
+            continue
+        # of max_distance + 1 bands one must be equal
+        keys = _band_keys(value, len(bands))
+        near = {other for band, key in enumerate(keys) for other in bands[band].get(key, ())}
+        distance, name = min((((value ^ other).bit_count(), name) for other, name in near), default=(BITS, ""))
+        if distance <= max_distance:
+            yield Leak(_name(image), name, row, distance)
+
+
+def _band_keys(value: int, count: int) -> list[int]:
+    width = -(-BITS // count)
+    return [(value >> (band * width)) & ((1 << width) - 1) for band in range(count)]
+
+
+def _images(dataset: Dataset) -> Iterator[dict[str, Any]]:
+    yield from dataset.select_columns("image").cast_column("image", Image(decode=False))["image"]
+
+
+def _file(image: dict[str, Any]) -> str:
+    path = image.get("path")
+    return str(Path(path).resolve()) if path and not image.get("bytes") else f"bytes:{hash(image.get('bytes'))}"
+
+
+def _name(image: dict[str, Any]) -> str:
+    path = image.get("path")
+    return Path(path).name if path else "a photo without a name"

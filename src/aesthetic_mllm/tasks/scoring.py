@@ -1,0 +1,24 @@
+"""Scoring: a rating question of the checkpoint, answered by a level word or by a number."""
+
+from dataclasses import dataclass
+
+from ..processing.rating_scale import RatingScale
+
+
+@dataclass(frozen=True)
+class Words:
+    """A question and its answer in words."""
+
+    prompt: str
+    answer: str
+
+
+def decimal_words(scale: RatingScale, question: str, mean: float) -> Words:
+    """The paper's form of rating: a number as text.
+
+    Args:
+        scale: the checkpoint's, which owns question and form of the number.
+        question: a key of the scale's.
+        mean: in the scale's range.
+    """
+    return Words(scale.question(question).decimal_prompt, scale.write_decimal(mean))

@@ -1,0 +1,63 @@
+"""Configuration of [`AestheticSFTTrainer`]."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from trl import SFTConfig
+
+from .precision import has_bfloat16, has_no_accelerator
+
+
+@dataclass
+class AestheticSFTConfig(SFTConfig):
+    r"""Configuration of [`AestheticSFTTrainer`].
+
+    > Parameters that control the losses
+
+    Args:
+        text_loss_weight (`float`, defaults to 1.0):
+            Weight of the next-token loss on the answers' words; a rated word is not among them.
+        level_loss_weight (`float`, defaults to 1.0):
+            Weight of the soft level loss at the rating position.
+        hard_levels (`bool`, defaults to `False`):
+            Learn the level word nearest to the mean alone, as Q-Align does, instead of the soft distribution.
+        rank_loss_weight (`float`, defaults to 1.0):
+            Weight of the pairwise fidelity loss within a group; the photos of all processes are compared.
+        rank_label_std (`float`, defaults to 0.45):
+            Uncertainty of a mean label in the rating scale's unit; a twentieth of the range.
+
+    > Parameters that control what learns
+
+    Args:
+        freeze_vision_tower (`bool`, defaults to `True`):
+            Keep the vision tower as it is.
+        freeze_alignment (`bool`, defaults to `False`):
+            Keep the alignment module as it is.
+        alignment_learning_rate (`float`, *optional*):
+            Learning rate of the alignment module; default `learning_rate`, which is the language model's.
+
+    NOTE: these defaults differ from `SFTConfig`: `learning_rate` 5e-5 (was 2e-5), `max_length` None (truncation would cut
+    placeholders), `remove_unused_columns` False and `dataset_kwargs` (the collator reads raw rows), `gradient_checkpointing`
+    False (short prompts), `bf16` where the machine has instructions for it, `use_cpu` where there is nothing else,
+    `metric_for_best_model` srcc (higher is better; what the scorer reaches on the evaluation sets), `report_to` none.
+    """
+
+    learning_rate: float = 5e-5
+    max_length: int | None = None
+    remove_unused_columns: bool | None = False
+    gradient_checkpointing: bool = False
+    dataset_kwargs: dict[str, Any] | None = field(default_factory=lambda: {"skip_prepare_dataset": True})
+    bf16: bool | None = field(default_factory=has_bfloat16)
+    use_cpu: bool = field(default_factory=has_no_accelerator)
+    metric_for_best_model: str | None = "srcc"
+    greater_is_better: bool | None = True
+    report_to: str | list[str] = "none"
+
+    text_loss_weight: float = 1.0
+    level_loss_weight: float = 1.0
+    hard_levels: bool = False
+    rank_loss_weight: float = 1.0
+    rank_label_std: float = 0.45
+    freeze_vision_tower: bool = True
+    freeze_alignment: bool = False
+    alignment_learning_rate: float | None = None

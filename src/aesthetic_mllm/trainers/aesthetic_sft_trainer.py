@@ -1,0 +1,200 @@
+"""Instruct-tuning on ratings and on words about photos: TRL's SFTTrainer with losses at the rating position."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from accelerate.utils import gather_object
+from datasets import Dataset
+from torch import nn
+from trl import SFTTrainer
+
+from ..evaluation.rating_metrics import correlations
+from ..inference.assessor import AestheticAssessor
+from ..pretext.photo_pool import photo_source
+from .aesthetic_sft_collator import AestheticSFTCollator
+from .aesthetic_sft_config import AestheticSFTConfig
+from .losses.across_processes import global_mean
+from .losses.rank_fidelity import RankFidelityLoss
+from .losses.soft_level import SoftLevelLoss
+
+ADAPTED = r".*language_model\..*_proj"  # what LoRA adapts by default: "all-linear" would adapt the tower too
+LEARNED_WHOLE = ["multi_modal_projector"]  # beside the adapters; it is small, and new to the language model
+LOSSES = ("text_loss", "level_loss", "rank_loss")
+
+
+class AestheticSFTTrainer(SFTTrainer):
+    """SFTTrainer whose losses look at the answers alone: their words, the level word's distribution, and the order of photos.
+
+    Prompts are padded on the left, so answers stand at the end of every row, and the language model's head runs over these few
+    positions only; TRL's fused head, which a CPU runs over all of them, is not used. Evaluation is by the scorer of inference,
+    [`AestheticAssessor`]: SRCC and PLCC of each evaluation set, and their means `eval_srcc` and `eval_plcc`.
+
+    With several processes all losses are what one process with the same global batch has.
+
+    Args:
+        model: an [`AestheticMLLMForConditionalGeneration`].
+        args: an [`AestheticSFTConfig`].
+        processing_class: the checkpoint's [`AestheticMLLMProcessor`].
+        train_dataset: rows as of [`AestheticSFTCollator`].
+        eval_dataset: rated rows with one photo each, or several such sets by name.
+        peft_config: LoRA; without `target_modules` the language model's projections are adapted, and the alignment module is
+            learned whole beside them.
+        kwargs: as of `SFTTrainer`; `data_collator` defaults to an [`AestheticSFTCollator`].
+    """
+
+    args: AestheticSFTConfig
+
+    def __init__(
+        self,
+        model: nn.Module,
+        args: AestheticSFTConfig,
+        processing_class: Any,
+        train_dataset: Any = None,
+        eval_dataset: Dataset | Mapping[str, Dataset] | None = None,
+        peft_config: Any = None,
+        data_collator: Any = None,
+        **kwargs: Any,
+    ):
+        if args.freeze_vision_tower:
+            model.model.vision_tower.requires_grad_(False)
+        if args.freeze_alignment:
+            model.model.multi_modal_projector.requires_grad_(False)
+        if peft_config is not None:
+            _adapt_language_model(peft_config, args)
+        super().__init__(
+            model=model,
+            args=args,
+            processing_class=processing_class,
+            train_dataset=train_dataset,
+            eval_dataset=eval_dataset,
+            peft_config=peft_config,
+            data_collator=data_collator or AestheticSFTCollator(processing_class, seed=args.seed),
+            **kwargs,
+        )
+        # losses at the rating position and a head over few positions; see the class's docstring
+        scale = processing_class.rating_scale
+        self.level_scores = torch.tensor(scale.level_scores)
+        self.level_ids = processing_class.level_ids
+        self.level_loss = SoftLevelLoss(self.level_ids)
+        self.rank_loss = RankFidelityLoss(args.rank_label_std)
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """The parent's; AdamW with a learning rate of its own for the alignment module where one is given."""
+        if self.optimizer is not None or self.args.alignment_learning_rate is None:
+            return super().create_optimizer(model)
+        named = [(name, weight) for name, weight in (model or self.model).named_parameters() if weight.requires_grad]
+        aligned = [weight for name, weight in named if "multi_modal_projector" in name]
+        others = [weight for name, weight in named if "multi_modal_projector" not in name]
+        self.optimizer = torch.optim.AdamW(
+            [
+                {"params": aligned, "lr": self.args.alignment_learning_rate},
+                {"params": others, "lr": self.args.learning_rate},
+            ],
+            betas=(self.args.adam_beta1, self.args.adam_beta2),
+            weight_decay=self.args.weight_decay,
+            fused=True,
+        )
+        return self.optimizer
+
+    def compute_loss(
+        self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        inputs = dict(inputs)
+        labels = inputs.pop("labels")
+        targets = {name: inputs.pop(name) for name in ("level_targets", "level_positions", "mean_targets", "rank_groups")}
+        # from the position that predicts the first word of the longest answer
+        first = int((labels != -100).any(0).nonzero()[0]) - 1
+        outputs = model(**inputs, use_cache=False, logits_to_keep=labels.shape[1] - first)
+        logits = outputs.logits.float()  # [B, K, V]
+        told = labels[:, first + 1 :]
+        words = F.cross_entropy(logits[:, :-1].flatten(0, 1), told.flatten(), ignore_index=-100, reduction="sum")
+        level_loss, rank_loss = self.rating_losses(logits, targets.pop("level_positions") - first, **targets)
+        losses = (global_mean(words, (told != -100).sum()), level_loss, rank_loss)
+        weights = (self.args.text_loss_weight, self.args.level_loss_weight, self.args.rank_loss_weight)
+        loss = torch.stack([weight * value for weight, value in zip(weights, losses, strict=True)]).sum()
+        if num_items_in_batch is not None:  # then the trainer leaves gradient accumulation to the loss
+            loss = loss / self.current_gradient_accumulation_steps
+        mode = "train" if self.model.training else "eval"
+        for name, value in zip(LOSSES, losses, strict=True):
+            self._metrics[mode][name].append(self.accelerator.gather(value.detach()).mean().item())
+        return (loss, outputs) if return_outputs else loss
+
+    def rating_losses(
+        self,
+        logits: torch.Tensor,
+        level_positions: torch.Tensor,
+        level_targets: torch.Tensor,
+        mean_targets: torch.Tensor,
+        rank_groups: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Soft level and rank loss of a batch: logits [B, K, V], positions [B] in them (negative: no level word is asked),
+        the rest as in [`AestheticSFTCollator`]."""
+        rated = level_positions >= 0
+        rows = torch.arange(len(logits), device=logits.device)
+        logits = logits[rows, level_positions.clamp(min=0)]  # [B, V]; of words, of any position
+        scores = self.level_scores.to(logits.device)
+        if self.args.hard_levels:
+            nearest = (mean_targets[:, None] - scores).abs().argmin(1)
+            level_targets = F.one_hot(nearest, len(scores)).to(level_targets.dtype)
+        losses = self.level_loss(logits, level_targets)
+        probabilities = logits[:, self.level_ids].softmax(-1)
+        means = probabilities @ scores
+        stds = (probabilities @ scores.square() - means.square()).clamp(min=1e-6).sqrt()
+        level_loss = global_mean((losses * rated).sum(), rated.sum())
+        return level_loss, self.rank_loss(means, stds, mean_targets, rank_groups)
+
+    def evaluate(
+        self,
+        eval_dataset: Any = None,
+        ignore_keys: list[str] | None = None,
+        metric_key_prefix: str = "eval",
+    ) -> dict[str, float]:
+        """Has the scorer of inference rate the evaluation sets, shared among the processes.
+
+        Returns:
+            SRCC and PLCC of each set as `eval_NAME_srcc` and `eval_NAME_plcc`, and the sets' means as `eval_srcc`, `eval_plcc`.
+        """
+        chosen = self.eval_dataset if eval_dataset is None else eval_dataset
+        if chosen is None:
+            raise ValueError("There is no evaluation set; give eval_dataset.")
+        sets = chosen if isinstance(chosen, Mapping) else {"": chosen}
+        was_training = self.model.training
+        self.model.eval()
+        metrics: dict[str, float] = {}
+        found = {name: self._rate(rows) for name, rows in sets.items()}
+        for name, (predicted, wanted) in found.items():
+            part = f"{metric_key_prefix}_{name}_" if name else f"{metric_key_prefix}_"
+            metrics |= {f"{part}{measure}": value for measure, value in correlations(predicted, wanted).items()}
+        for measure in ("srcc", "plcc"):
+            values = [value for key, value in metrics.items() if key.endswith(f"_{measure}")]
+            metrics[f"{metric_key_prefix}_{measure}"] = sum(values) / len(values)
+        self.log(metrics)
+        self.model.train(was_training)
+        if metric_key_prefix == "eval":  # what is tested once says nothing about when to stop
+            self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def _rate(self, rows: Any) -> tuple[list[float], list[float]]:
+        """Predicted and true means of a set, of all processes, by the scorer of inference."""
+        assessor = AestheticAssessor(self.accelerator.unwrap_model(self.model), self.processing_class)
+        index, count = self.accelerator.process_index, self.accelerator.num_processes
+        own = [rows[number] for number in range(index, len(rows), count)]
+        predicted: list[tuple[float, float]] = []
+        for question in dict.fromkeys(row["question"] for row in own):
+            asked = [row for row in own if row["question"] == question]
+            ratings = assessor.score_stream(
+                (photo_source(row["images"][0]) for row in asked), question, batch_size=self.args.per_device_eval_batch_size
+            )
+            predicted += [(rating.mean, row["mean"]) for rating, row in zip(ratings, asked, strict=True)]
+        predicted = gather_object(predicted)
+        return [mean for mean, _ in predicted], [mean for _, mean in predicted]
+
+
+def _adapt_language_model(peft_config: Any, args: AestheticSFTConfig) -> None:
+    """What LoRA adapts, and what is learned whole beside it, where the configuration does not say."""
+    if not peft_config.target_modules:
+        peft_config.target_modules = ADAPTED
+    if peft_config.modules_to_save is None and not args.freeze_alignment:
+        peft_config.modules_to_save = list(LEARNED_WHOLE)
