@@ -1,5 +1,6 @@
 """What every reader of a data set must do, whatever the layout."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,7 @@ def check_source(source: Source, root: Path, counts: dict[str, int]) -> dict[str
     lost = found[split][0].image
     data = lost.read_bytes()
     lost.unlink()
-    with pytest.raises(DataError, match=f"images are missing: .*{lost.name}"):
+    with pytest.raises(DataError, match=f"images are missing: .*{re.escape(lost.name)}"):
         read_source(source, root, split)
     gone = sum(record.image == lost for record in found[split])
     if gone < counts[split]:

@@ -1,18 +1,27 @@
 """The trainer learns what it is told to learn, and only that."""
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from datasets import Dataset
+from peft import LoraConfig, PeftModel
 from PIL import Image
+from transformers import EarlyStoppingCallback, TrainerCallback
 
-from aesthetic_mllm import AestheticMLLMProcessor
+from aesthetic_mllm import AestheticAssessor, AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
+from aesthetic_mllm.evaluation.rating_metrics import correlations
 from aesthetic_mllm.trainers.aesthetic_sft_collator import AestheticSFTCollator
 from aesthetic_mllm.trainers.aesthetic_sft_config import AestheticSFTConfig
 from aesthetic_mllm.trainers.aesthetic_sft_trainer import AestheticSFTTrainer
+from aesthetic_mllm.trainers.tuning import save_tuned
 from photo_files import scene
-from tiny_models import tiny_model
+from tiny_models import tiny_model, tiny_processor
 
 
 @pytest.fixture
@@ -128,3 +137,174 @@ def test_training_learns_to_rate(processor: AestheticMLLMProcessor, rows: list[d
     with torch.inference_mode():
         means = [r.mean for r in processor.rating_scale.read_level_logits(model.level_logits(processor.level_ids, **inputs))]
     assert min(means[::2]) > max(means[1::2]) + 1
+
+
+def trainer_of(
+    rows: list[dict],
+    folder: Path,
+    processor: AestheticMLLMProcessor,
+    model: Any = None,
+    peft_config: Any = None,
+    **arguments: Any,
+) -> AestheticSFTTrainer:
+    """A trainer of a tiny model, in float32 on the CPU, without dropout, whose draws depend on the process."""
+    model = model or tiny_model("efficientnet_lite", "llama", processor)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+        if hasattr(module, "attention_dropout"):
+            module.attention_dropout = 0.0
+    defaults = {
+        "output_dir": str(folder), "max_steps": 4, "per_device_train_batch_size": 4, "learning_rate": 1e-3, "logging_steps": 1,
+        "save_strategy": "no", "use_cpu": True, "bf16": False, "disable_tqdm": True, "seed": 3,
+    }  # fmt: skip
+    return AestheticSFTTrainer(
+        model,
+        AestheticSFTConfig(**(defaults | arguments)),
+        processing_class=processor,
+        train_dataset=Dataset.from_list(rows),
+        eval_dataset={"dark": Dataset.from_list(rows), "again": Dataset.from_list(rows[:4])},
+        peft_config=peft_config,
+        data_collator=AestheticSFTCollator(processor, augment=False),
+    )
+
+
+def test_evaluation_is_what_the_scorer_of_inference_gives(
+    processor: AestheticMLLMProcessor, rows: list[dict], tmp_path: Path
+) -> None:
+    """SRCC and PLCC of each set are those of the assessor's ratings, and the means over sets what the best is chosen by."""
+    trainer = trainer_of(rows, tmp_path, processor)
+    metrics = trainer.evaluate()
+    assessor = AestheticAssessor(trainer.model, processor)
+    for name, part in (("dark", rows), ("again", rows[:4])):
+        means = [rating.mean for rating in assessor.score([row["images"][0] for row in part], "quality")]
+        wanted = correlations(means, [row["mean"] for row in part])
+        assert metrics[f"eval_{name}_srcc"] == pytest.approx(wanted["srcc"]), name
+        assert metrics[f"eval_{name}_plcc"] == pytest.approx(wanted["plcc"], abs=1e-5), name
+    assert metrics["eval_srcc"] == pytest.approx((metrics["eval_dark_srcc"] + metrics["eval_again_srcc"]) / 2)
+    assert not trainer.model.training
+    trainer.model.train()
+    trainer.evaluate()
+    assert trainer.model.training  # it is left as it was
+
+
+def test_the_best_step_is_kept_and_training_stops_without_progress(
+    processor: AestheticMLLMProcessor, rows: list[dict], tmp_path: Path
+) -> None:
+    """With a rate that ruins the model, the weights that are left are those of the best evaluation, and the steps end early."""
+    trainer = trainer_of(
+        rows, tmp_path, processor, max_steps=12, learning_rate=1e-3, eval_strategy="steps", eval_steps=1, save_strategy="steps",
+        save_steps=1, load_best_model_at_end=True, save_total_limit=1,
+    )  # fmt: skip
+    trainer.add_callback(EarlyStoppingCallback(2))
+    trainer.train()
+    found = [log["eval_srcc"] for log in trainer.state.log_history if "eval_srcc" in log]
+    assert trainer.state.best_metric == pytest.approx(max(found)) and len(found) <= found.index(max(found)) + 3
+    assert trainer.evaluate()["eval_srcc"] == pytest.approx(max(found))
+
+
+def test_adapters_learn_save_load_and_merge_to_equal_ratings(
+    processor: AestheticMLLMProcessor, rows: list[dict], tmp_path: Path
+) -> None:
+    """LoRA adapts the language model alone, learns the alignment module whole, and gives the same ratings saved and merged."""
+    model = tiny_model("efficientnet_lite", "llama", processor)
+    model.save_pretrained(tmp_path / "base")
+    trainer = trainer_of(rows, tmp_path, processor, model=model, peft_config=LoraConfig(r=4, task_type="CAUSAL_LM"))
+    learned = {name for name, weight in trainer.model.named_parameters() if weight.requires_grad}
+    assert learned and all("language_model" in name or "multi_modal_projector" in name for name in learned)
+    assert all("lora" in name for name in learned if "language_model" in name)
+    trainer.train()
+    trainer.save_model(str(tmp_path / "adapter"))
+    photos = [row["images"][0] for row in rows]
+    wanted = [rating.mean for rating in AestheticAssessor(trainer.model.eval(), processor).score(photos, "quality")]
+    base = AestheticMLLMForConditionalGeneration.from_pretrained(tmp_path / "base", dtype=torch.float32)
+    unlearned = [rating.mean for rating in AestheticAssessor(base.eval(), processor).score(photos, "quality")]
+    assert unlearned != pytest.approx(wanted, abs=1e-4)
+    loaded = PeftModel.from_pretrained(base, tmp_path / "adapter").eval()
+    save_tuned(trainer, tmp_path / "merged")
+    merged = AestheticAssessor.from_pretrained(str(tmp_path / "merged"), device="cpu")
+    for assessor in (AestheticAssessor(loaded, processor), merged):
+        assert [rating.mean for rating in assessor.score(photos, "quality")] == pytest.approx(wanted, abs=1e-4)
+
+
+def test_hard_levels_learn_the_nearest_word_alone(processor: AestheticMLLMProcessor, rows: list[dict], tmp_path: Path) -> None:
+    """A mean between two levels costs nothing where the nearer word is sure, and something where it is soft."""
+    batch = AestheticSFTCollator(processor, augment=False)([rows[0] | {"mean": 4.0}, rows[1] | {"mean": 4.0}])
+    places = batch["level_positions"] * 0
+    logits = torch.full((2, 1, len(processor.tokenizer)), -50.0)
+    logits[:, 0, processor.level_ids[1]] = 50.0  # 3.25 is nearer to 4 than 5.5
+    losses = {}
+    for hard in (False, True):
+        trainer = trainer_of(rows, tmp_path, processor, hard_levels=hard)
+        losses[hard], _ = trainer.rating_losses(
+            logits, places, batch["level_targets"], batch["mean_targets"], batch["rank_groups"]
+        )
+    assert losses[True] < 1e-4 < 1 < losses[False]
+
+
+def test_a_run_that_was_killed_goes_on_as_if_unbroken(
+    processor: AestheticMLLMProcessor, rows: list[dict], tmp_path: Path
+) -> None:
+    unbroken = trainer_of(rows, tmp_path / "unbroken", processor, max_steps=6)
+    unbroken.train()
+    first = trainer_of(rows, tmp_path / "broken", processor, max_steps=6, save_strategy="steps", save_steps=3)
+    first.add_callback(_Stop(3))
+    first.train()
+    again = trainer_of(rows, tmp_path / "broken", processor, max_steps=6, save_strategy="steps", save_steps=3)
+    again.train(resume_from_checkpoint=True)
+    wanted = [log["loss"] for log in unbroken.state.log_history if "loss" in log]
+    found = [log["loss"] for log in again.state.log_history if "loss" in log]
+    assert found == pytest.approx(wanted, abs=1e-5)
+
+
+class _Stop(TrainerCallback):
+    """Ends a run early, as a kill after a checkpoint does."""
+
+    def __init__(self, step: int):
+        self.step = step
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        control.should_training_stop = state.global_step >= self.step
+
+
+def test_two_processes_lose_what_one_loses(processor: AestheticMLLMProcessor, rows: list[dict], tmp_path: Path) -> None:
+    """Four steps of 4 rows in each of two processes are four steps of 8 rows in one: every loss, and the weights at the end.
+
+    Words and ratings are mixed, so that the processes have unequal numbers of them.
+    """
+    words = {"question": "", "prompt": "What is it?", "mean": None, "group": -1}
+    mixed_rows = [row | {"prompt": "", "answer": ""} for row in rows] + [
+        row | words | {"answer": "A " + "very " * number + "fine scene."} for number, row in enumerate(rows)
+    ]
+    one = run_processes(1, mixed_rows, tmp_path / "one", batch_size=8)
+    two = run_processes(2, mixed_rows, tmp_path / "two", batch_size=4)
+    for name in ("text_loss", "level_loss", "rank_loss"):
+        losses = [[log[name] for log in history["history"] if name in log] for history in (one, two)]
+        assert len(losses[0]) == 4 and losses[1] == pytest.approx(losses[0], abs=2e-4), name
+    assert two["sums"] == pytest.approx(one["sums"], rel=1e-3, abs=1e-3)
+    assert two["metrics"] == pytest.approx(one["metrics"], abs=1e-6)
+
+
+def run_processes(count: int, rows: list[dict], folder: Path, batch_size: int) -> dict[str, Any]:
+    """What the processes of this file's main part report."""
+    folder.mkdir()
+    (folder / "rows.json").write_text(json.dumps(rows))
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={count}", __file__]
+    done = subprocess.run([*command, str(folder), str(batch_size)], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads((folder / "report.json").read_text())
+
+
+if __name__ == "__main__":  # one of the processes of the test above
+    place, size = Path(sys.argv[1]), int(sys.argv[2])
+    data = json.loads((place / "rows.json").read_text())
+    run = trainer_of(data, place, tiny_processor(), per_device_train_batch_size=size)
+    run.eval_dataset = {"dark": Dataset.from_list(data[:8])}
+    run.train()
+    found = run.evaluate()
+    if run.is_world_process_zero():
+        weights = run.accelerator.unwrap_model(run.model).state_dict()
+        sums = {name: value.double().sum().item() for name, value in weights.items()}
+        metrics = {name: found[name] for name in ("eval_srcc", "eval_plcc")}
+        (place / "report.json").write_text(json.dumps({"history": run.state.log_history, "sums": sums, "metrics": metrics}))

@@ -18,7 +18,7 @@ LANGUAGE_WORDS = 12
 # What speaks to a person, mostly by name, tells nothing of the photo.
 _GREETING = re.compile(r"\b(hi|hello|hey|dear|thanks|thank you|congrats|congratulations|welcome)\b", re.IGNORECASE)
 _ADDRESS = re.compile(r"https?://|www\.|@\w+|\b\w+@\w+\.\w+", re.IGNORECASE)
-_SIGNED = re.compile(r"(?:[-~]+\s*|\b(?:cheers|regards|best)[,!. ]+)[A-Z]\w+\s*[.!]?$")
+_SIGNED = re.compile(r"(?:[-~]+\s*|\b(?i:cheers|regards|best)[,!. ]+)[A-Z]\w+\s*[.!]?$")
 
 
 def cleaned(text: str) -> str:

@@ -1,7 +1,7 @@
 """REAL-CUR in its public layout.
 
-`check_source` takes a photo away and expects an error. Here the folders are the only record of the ratings, and nothing tells of a
-photo that was taken away; the other laws are checked one by one.
+`check_source` takes a photo away and expects an error. Here the folders are the only record of the ratings, and nothing tells of
+a photo that was taken away; the other laws are checked one by one.
 """
 
 from pathlib import Path

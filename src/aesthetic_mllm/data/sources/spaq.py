@@ -1,9 +1,9 @@
 """SPAQ: 11,125 photos of 66 smartphones, with mean scores from 0 to 100 of their quality and of five attributes.
 
-The source has no splits: its authors draw them at random. Ours go by the photos' numbers, in blocks, since photos of one scene
-have numbers near each other: 1 to 9500 are for training, 9501 to 10000 for validation, 10001 to 11125 for the test, which are
-the photos that the code of ICAA17K tests on. Layout and columns are as read by IQA-PyTorch. All attributes are the better the
-higher, noisiness too: a high score is of a photo with little noise.
+The source has no splits: its authors draw them at random. Ours go by the photos' numbers, in blocks, so that neighbours, which
+may show one scene, mostly stay together: 1 to 9500 are for training, 9501 to 10000 for validation, 10001 to 11125 for the test,
+which are the photos that the code of ICAA17K tests on. Layout and columns are as read by IQA-PyTorch. All attributes are the
+better the higher; noisiness too, which rises with the quality, so that a high score is of a photo with little noise.
 """
 
 from collections.abc import Iterator
@@ -70,7 +70,7 @@ def likeliest_scenes(root: Path) -> dict[str, str]:
 
 
 def rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Row number (from 1, the header's) and cells of each row of an sheet, which is Excel's or saved as .csv.
+    """Row number (from 1, the header's) and cells of each row of a sheet, which is Excel's or saved as .csv.
 
     Raises:
         DataError: no such file, no sheet in it, columns missing, or no library that reads Excel.

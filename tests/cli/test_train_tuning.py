@@ -1,0 +1,131 @@
+"""`aesthetic-mllm train sft`, `dpo` and `grpo`: every recipe of the project in three tiny steps, and errors by name."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from aesthetic_mllm import AestheticAssessor
+from aesthetic_mllm.cli.main import main
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+# What a run elsewhere than on this machine's CPU would not need.
+PLAIN = ["use_cpu=true", "bf16=false", "disable_tqdm=true", "dataloader_num_workers=0"]
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """Ratings from 1 to 7 of twenty photos that look unlike each other, two of them tested and two validated on."""
+    rows = ["image,mean,split"]
+    for number in range(20):
+        noise = np.random.default_rng(number).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+        Image.fromarray(noise).resize((96, 72), Image.Resampling.BICUBIC).save(tmp_path / f"{number}.png")
+        split = {0: "test", 1: "test", 2: "validation", 3: "validation"}.get(number, "train")
+        rows.append(f"{number}.png,{1 + number % 7},{split}")
+    path = tmp_path / "ratings.csv"
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    def command(kind: str, recipe: Path, *arguments: object) -> tuple[int, str, str]:
+        code = main(["train", kind, "--config", str(recipe), *map(str, arguments)])
+        output = capsys.readouterr()
+        return code, output.out, output.err
+
+    return command
+
+
+def own(table: Path, tasks: str = "[score]") -> str:
+    return f"data=[{{source: own, root: {table}, range: [1, 7], tasks: {tasks}}}]"
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*/sft.yaml")), ids=lambda path: path.parent.name)
+def test_every_sft_recipe_runs(run: Run, path: Path, table: Path, tmp_path: Path) -> None:
+    """A checkpoint that rates, the recipe with its overrides, and a report of held-out photos before and after."""
+    out = tmp_path / "out"
+    code, printed, err = run("sft", path, "--tiny", own(table, "[score, decimal, compare]"), f"output_dir={out}", *PLAIN)
+    assert code == 0, err
+    assert printed.splitlines()[-1] == str(out / "tuned")
+    report = json.loads((out / "report.json").read_text())
+    assert {"test_own_srcc", "test_srcc", "test_plcc"} <= report["before"].keys() & report["after"].keys()
+    assert report["data"][0].startswith("own: ") and "from 16 records" in report["data"][0]
+    assert yaml.safe_load((out / "recipe.yaml").read_text())["output_dir"] == str(out)
+    rating = AestheticAssessor.from_pretrained(str(out / "tuned"), device="cpu").score(table.parent / "0.png")
+    assert 1 <= rating.mean <= 10
+    assert (out / "adapter" / "adapter_model.safetensors").is_file() == ("llava" in path.parts)
+
+
+def test_the_dpo_recipe_runs_on_lessons_and_on_a_table(run: Run, table: Path, tmp_path: Path) -> None:
+    preferences = tmp_path / "preferences.csv"
+    rows = [f"{number}.png,Comment on this photo.,Fine soft light.,A bad photo of nothing." for number in range(4)]
+    preferences.write_text("\n".join(["image,prompt,chosen,rejected", *rows]) + "\n")
+    pool = tmp_path / "pool"
+    pool.mkdir()
+    for number in range(4, 8):
+        (tmp_path / f"{number}.png").rename(pool / f"{number}.png")
+    out = tmp_path / "out"
+    code, printed, err = run(
+        "dpo", RECIPES / "nano/dpo.yaml", "--tiny", f"data=[{pool},{preferences}]", f"output_dir={out}", *PLAIN
+    )
+    assert code == 0, err
+    assert printed.splitlines()[-1] == str(out / "tuned") and (out / "tuned" / "model.safetensors").is_file()
+    history = json.loads((out / "trainer_state.json").read_text())["log_history"]
+    assert any("rewards/margins" in log for log in history)
+
+
+def test_the_grpo_recipe_runs(run: Run, table: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    code, printed, err = run("grpo", RECIPES / "nano/grpo.yaml", "--tiny", own(table), f"output_dir={out}", *PLAIN)
+    assert code == 0, err
+    assert printed.splitlines()[-1] == str(out / "tuned") and (out / "tuned" / "model.safetensors").is_file()
+    history = json.loads((out / "trainer_state.json").read_text())["log_history"]
+    for name in ("ScoreClosenessReward", "RankReward", "FormatReward"):
+        assert any(f"rewards/{name}/mean" in log for log in history), name
+
+
+@pytest.mark.parametrize(
+    ("kind", "overrides", "message"),
+    [
+        ("sft", ["learning_rat=1"], "learning_rat: no such key; did you mean learning_rate?"),
+        ("sft", ["data=[{source: own, root: a.csv, rang: [1, 7]}]"], r"data[0].rang: no such key; did you mean range?"),
+        ("sft", ["data=[{source: own}]"], "data[0]: no root; write for example"),
+        ("sft", ["data=[{source: own, root: a.csv, weight: much}]"], "data[0].weight: 'much' is not what it must be, such as 2"),
+        ("sft", ["data=[{source: avva, root: a}]"], "avva: no such data set; did you mean ava?"),
+        ("sft", ["data=[{source: ava, root: nowhere}]"], "ava: no folder nowhere; expected there: AVA.txt"),
+        ("sft", ["data=[]"], "data: an empty list"),
+        ("sft", ["llava=a", "vision=b", "text=c"], "llava: cannot be given together with vision"),
+        ("sft", ["vision=b"], "vision, text: need each other"),
+        ("sft", ["load_in_4bit=true"], "load_in_4bit: true without lora_r"),
+        ("sft", ["evaluation_photos=1"], "evaluation_photos: 1; a correlation needs 2 or more"),
+        ("sft", ["load_best_model_at_end=false"], "early_stopping: 2 needs load_best_model_at_end: true"),
+        ("dpo", ["data=[]"], "data: an empty list; name tables of preferences"),
+        ("dpo", ["data=[nowhere]"], "nowhere: no such file or folder"),
+        ("grpo", ["rewards={closenes: 1}"], "rewards.closenes: 1; give a number to each of closeness, rank, format, length"),
+        ("grpo", ["num_generation=4"], "num_generation: no such key; did you mean num_generations?"),
+    ],
+)
+def test_a_wrong_recipe_is_told_before_any_model_loads(
+    run: Run, monkeypatch: pytest.MonkeyPatch, kind: str, overrides: list[str], message: str
+) -> None:
+    monkeypatch.chdir(RECIPES)
+    folder = "own_data" if kind == "sft" else "nano"
+    code, _, err = run(kind, RECIPES / folder / f"{kind}.yaml", *PLAIN, *overrides)
+    assert code == 2 and message in err
+
+
+def test_what_leaks_is_left_out_and_told(run: Run, table: Path, tmp_path: Path) -> None:
+    """A training photo that is a scaled copy of a test photo is not trained on, and the report names it."""
+    Image.open(tmp_path / "0.png").resize((48, 36)).save(tmp_path / "copy.png")
+    table.write_text(table.read_text() + "copy.png,3,train\n")
+    out = tmp_path / "out"
+    code, _, err = run("sft", RECIPES / "own_data/sft.yaml", "--tiny", own(table), f"output_dir={out}", *PLAIN)
+    assert code == 0, err
+    told = json.loads((out / "report.json").read_text())["data"]
+    assert "own: 1 training photos left out because they are evaluated on: copy.png is 0.png" in told
