@@ -1,10 +1,10 @@
 """Which losses teach ratings best: soft or hard levels, with and without the rank loss, the same steps, several draws.
 
-    python recipes/nano/loss_ablation.py --data DATA --work build/nano --start align/aligned --output build/nano/loss_ablation.json
+    python recipes/nano/loss_ablation.py --data DATA --work build/nano --output build/nano/loss_ablation.json
 
-Language model and alignment module learn technical quality from BIQ2021 photos by [`AestheticSFTTrainer`]; the tower is frozen, its
-lower stages are cached. SRCC and PLCC on validation photos by the scorer of inference. With `--lora`, adapters of the language
-model instead of all its weights, beside the same steps in full. Runs that are in the output file already are not repeated.
+Language model and alignment module learn technical quality from BIQ2021 photos by [`AestheticSFTTrainer`]; the tower is frozen,
+its lower stages are cached. SRCC and PLCC on validation photos by the scorer of inference. One of the choices adapts the language
+model by LoRA instead of learning all its weights. Runs that are in the output file already are not repeated.
 """
 
 import argparse

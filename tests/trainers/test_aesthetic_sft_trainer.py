@@ -12,6 +12,8 @@ import torch
 from datasets import Dataset
 from peft import LoraConfig, PeftModel
 from PIL import Image
+from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import DTensor
 from transformers import EarlyStoppingCallback, TrainerCallback
 
 from aesthetic_mllm import AestheticAssessor, AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
@@ -19,7 +21,7 @@ from aesthetic_mllm.evaluation.rating_metrics import correlations
 from aesthetic_mllm.trainers.aesthetic_sft_collator import AestheticSFTCollator
 from aesthetic_mllm.trainers.aesthetic_sft_config import AestheticSFTConfig
 from aesthetic_mllm.trainers.aesthetic_sft_trainer import AestheticSFTTrainer
-from aesthetic_mllm.trainers.tuning import save_tuned
+from aesthetic_mllm.trainers.tuning import gathered_state, save_tuned
 from photo_files import scene
 from tiny_models import tiny_model, tiny_processor
 
@@ -285,20 +287,30 @@ def test_two_processes_lose_what_one_loses(processor: AestheticMLLMProcessor, ro
     assert two["metrics"] == pytest.approx(one["metrics"], abs=1e-6)
 
 
-def run_processes(count: int, rows: list[dict], folder: Path, batch_size: int) -> dict[str, Any]:
+def test_a_sharded_model_is_saved_as_one_checkpoint(processor: AestheticMLLMProcessor, rows: list[dict], tmp_path: Path) -> None:
+    """Weights that FSDP2 shards over two processes train, are gathered into one safetensors file, and rate as they did."""
+    report = run_processes(2, rows, tmp_path / "sharded", batch_size=4, task="shard")
+    assert report["sharded"] > 20
+    assert [path.name for path in (tmp_path / "sharded" / "tuned").glob("*.safetensors")] == ["model.safetensors"]
+    loaded = AestheticAssessor.from_pretrained(str(tmp_path / "sharded" / "tuned"), device="cpu")
+    means = [rating.mean for rating in loaded.score([row["images"][0] for row in rows], "quality")]
+    assert means == pytest.approx(report["means"], abs=1e-4)
+    assert report["moved"] > 0
+
+
+def run_processes(count: int, rows: list[dict], folder: Path, batch_size: int, task: str = "train") -> dict[str, Any]:
     """What the processes of this file's main part report."""
     folder.mkdir()
     (folder / "rows.json").write_text(json.dumps(rows))
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={count}", __file__]
-    done = subprocess.run([*command, str(folder), str(batch_size)], capture_output=True, text=True, env=environment)
+    done = subprocess.run([*command, task, str(folder), str(batch_size)], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads((folder / "report.json").read_text())
 
 
-if __name__ == "__main__":  # one of the processes of the test above
-    place, size = Path(sys.argv[1]), int(sys.argv[2])
-    data = json.loads((place / "rows.json").read_text())
+def train_together(place: Path, data: list[dict], size: int) -> None:
+    """One of several processes that train by the trainer; the main one reports losses, weights and correlations."""
     run = trainer_of(data, place, tiny_processor(), per_device_train_batch_size=size)
     run.eval_dataset = {"dark": Dataset.from_list(data[:8])}
     run.train()
@@ -308,3 +320,33 @@ if __name__ == "__main__":  # one of the processes of the test above
         sums = {name: value.double().sum().item() for name, value in weights.items()}
         metrics = {name: found[name] for name in ("eval_srcc", "eval_plcc")}
         (place / "report.json").write_text(json.dumps({"history": run.state.log_history, "sums": sums, "metrics": metrics}))
+
+
+def shard_together(place: Path, data: list[dict], size: int) -> None:
+    """One of several processes that share weights by FSDP2, which accelerate does on GPUs alone, and train a step."""
+    run = trainer_of(data, place, tiny_processor(), per_device_train_batch_size=size)
+    before = {name: weight.double().sum().item() for name, weight in run.model.named_parameters()}
+    for layer in run.model.model.language_model.layers:
+        fully_shard(layer)
+    fully_shard(run.model)
+    batch = run.data_collator(data[size * run.accelerator.process_index :][:size])
+    optimizer = torch.optim.AdamW([weight for weight in run.model.parameters() if weight.requires_grad], lr=1e-3)
+    run.compute_loss(run.model, batch).backward()
+    optimizer.step()
+    state = gathered_state(run.model)
+    sharded = sum(isinstance(weight, DTensor) for weight in run.model.parameters())
+    save_tuned(run, place / "tuned")
+    if run.is_world_process_zero():
+        whole = tiny_model("efficientnet_lite", "llama", tiny_processor())
+        whole.load_state_dict(state)
+        ratings = AestheticAssessor(whole.eval(), tiny_processor()).score([row["images"][0] for row in data], "quality")
+        moved = sum(abs(state[name].double().sum().item() - value) for name, value in before.items())
+        (place / "report.json").write_text(
+            json.dumps({"sharded": sharded, "moved": moved, "means": [rating.mean for rating in ratings]})
+        )
+
+
+if __name__ == "__main__":  # one of the processes of the tests above
+    location = Path(sys.argv[2])
+    work = {"train": train_together, "shard": shard_together}[sys.argv[1]]
+    work(location, json.loads((location / "rows.json").read_text()), int(sys.argv[3]))

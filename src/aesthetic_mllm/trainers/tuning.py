@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from peft import PeftModel
+import torch
+from peft import PeftModel, get_peft_model
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+from torch.distributed.tensor import DTensor
 from transformers import TrainingArguments
 from transformers.trainer_utils import set_seed
 
@@ -45,13 +48,28 @@ def run_tuning(trainer: Any, recipe: Any, values: Mapping[str, Any], saved_recip
 def save_tuned(trainer: Any, folder: str | Path) -> None:
     """Writes model and processor as `from_pretrained` loads them, adapters merged into the weights.
 
-    All processes must call it: a sharded model (FSDP) is gathered; the main one writes.
+    All processes must call it: a sharded model is gathered; the main one writes.
     """
-    state = trainer.accelerator.get_state_dict(trainer.model_wrapped) if trainer.is_fsdp_enabled else None
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    sharded = any(isinstance(weight, DTensor) for weight in model.parameters())
+    state = gathered_state(model) if sharded else None
     if not trainer.is_world_process_zero():
         return
-    model = trainer.accelerator.unwrap_model(trainer.model)
     if isinstance(model, PeftModel):
-        model = model.merge_and_unload()
+        model = _whole(model, state) if state else model
+        model, state = model.merge_and_unload(), None
     model.save_pretrained(folder, state_dict=state)
     trainer.processing_class.save_pretrained(folder)
+
+
+def gathered_state(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """All weights of a model that FSDP2 shards, whole and on the CPU, in the main process; all processes must call it."""
+    return get_model_state_dict(model, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
+
+
+def _whole(sharded: PeftModel, state: Mapping[str, torch.Tensor]) -> PeftModel:
+    """An adapted model with gathered weights, which adapters can be merged in."""
+    base = sharded.get_base_model()
+    whole = get_peft_model(type(base)(base.config), sharded.peft_config["default"])
+    whole.load_state_dict(state)
+    return whole
