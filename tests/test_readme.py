@@ -7,12 +7,17 @@ import shlex
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+import yaml
+from datasets import Dataset
+from PIL import Image
 
 from aesthetic_mllm import ImageError
 from aesthetic_mllm.checkpoints import embedded_checkpoint
 from aesthetic_mllm.cli.main import main
+from aesthetic_mllm.trainers.sft_recipe import check_entry
 from photo_files import jpeg_bytes, scene
 from tiny_checkpoints import save_language_model, save_llava, save_siglip
 
@@ -103,6 +108,40 @@ def test_teaching_from_unlabelled_photos(folder: Path) -> None:
     assert main(shlex.split(draw)[1:]) == 0 and (folder / "lessons.png").stat().st_size > 10_000
     assert main([*shlex.split(train)[1:], "per_device_train_batch_size=2", "--tiny"]) == 0
     assert (folder / "build" / "align" / "aligned" / "model.safetensors").exists()
+
+
+def test_tuning(folder: Path) -> None:
+    """README's commands tune on a table of ratings, of preferences and by rewards; `--tiny` makes them short. The model that
+    comes out rates, and is a reward."""
+    for number in range(20):
+        noise = np.random.default_rng(number).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+        Image.fromarray(noise).resize((96, 72), Image.Resampling.BICUBIC).save(folder / f"{number}.png")
+    (folder / "ratings.csv").write_text("image,mean\n" + "".join(f"{number}.png,{1 + number % 10}\n" for number in range(20)))
+    (folder / "preferences.csv").write_text("image,prompt,chosen,rejected\n" + "0.png,Comment.,Soft light.,Bad light.\n" * 4)
+    shutil.copytree(ROOT / "recipes", folder / "recipes")
+    (sft,), (preferences,) = code("Tune it on your own ratings", "bash"), code("By preferences and rewards", "bash")
+    train, score = sft.splitlines()
+    for command in (train, *preferences.splitlines()):
+        assert main([*shlex.split(command)[1:], "use_cpu=true", "bf16=false", "--tiny"]) == 0, command
+    assert main(shlex.split(score)[1:]) == 0
+    names: dict[str, object] = {}
+    exec(code("By preferences and rewards")[0], names)
+    assert len(names["rewards"]) == 2 and all(0 <= reward <= 1 for reward in names["rewards"])
+
+
+def test_opening_a_public_data_set(folder: Path) -> None:
+    """README's block reads AVA's layout and keeps it as parquet; its recipe's entries are what a recipe takes."""
+    root = folder / "AVA"
+    (root / "aesthetics_image_lists").mkdir(parents=True)
+    (root / "images").mkdir()
+    (root / "aesthetics_image_lists" / "generic_ls_train.jpgl").write_text("1.jpg\n2.jpg\n")
+    (root / "AVA.txt").write_text("1 1 0 1 5 17 38 36 15 6 5 1 1 22 1396\n2 2 0 1 5 17 38 36 15 6 5 1 1 22 1396\n")
+    shutil.copy(folder / "a.jpg", root / "images" / "2.jpg")
+    (block,), (entries,) = code("On public data sets"), code("On public data sets", "yaml")
+    exec(block.replace("/data/AVA", str(root)), {})
+    assert len(Dataset.from_parquet("ava.parquet")) == 1
+    for number, entry in enumerate(yaml.safe_load(entries)["data"]):
+        check_entry(entry, f"data[{number}]")
 
 
 @pytest.mark.parametrize("title", ["Build your own model", "From a LLaVA"])
