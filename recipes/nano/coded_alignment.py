@@ -92,9 +92,6 @@ class CodeLoss(nn.Module):
         What lies in the directions of edits is free. A token that several attributes share holds the sum of their words.
         """
         known = [(number, name) for number, name in enumerate(self.book.vocabulary.attributes[level]) if name in bins]
-        if level in self.directions:
-            own = self.directions[level]
-            tokens = tokens - tokens @ own.T @ own / self.square
         words = torch.zeros_like(tokens)
         for number, name in known:
             words[number % len(tokens)] += self.book.bins[name][bins[name]]
@@ -103,7 +100,11 @@ class CodeLoss(nn.Module):
         for number, name in known:
             # the others' words taken off
             rest = away[number % len(tokens)] + self.book.bins[name][bins[name]]
-            distances = (rest - self.book.bins[name]).square().sum(1) / self.book.length**2  # [BINS]
+            difference = rest - self.book.bins[name]  # [BINS, D]
+            if level in self.directions:
+                own = self.directions[level]
+                difference = difference - difference @ own.T @ own / self.square
+            distances = difference.square().sum(1) / self.book.length**2  # [BINS]
             wanted = torch.tensor(bins[name])
             losses.append(distances[wanted] + F.cross_entropy(-SHARPNESS * distances, wanted))
             found.append((f"{level} measured", int(distances.argmin()) == bins[name]))

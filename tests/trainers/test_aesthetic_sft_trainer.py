@@ -17,10 +17,10 @@ from torch.distributed.tensor import DTensor
 from transformers import EarlyStoppingCallback, TrainerCallback
 
 from aesthetic_mllm import AestheticAssessor, AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
-from aesthetic_mllm.evaluation.rating_metrics import correlations
 from aesthetic_mllm.trainers.aesthetic_sft_collator import AestheticSFTCollator
 from aesthetic_mllm.trainers.aesthetic_sft_config import AestheticSFTConfig
 from aesthetic_mllm.trainers.aesthetic_sft_trainer import AestheticSFTTrainer
+from aesthetic_mllm.trainers.rating_metrics import correlations
 from aesthetic_mllm.trainers.tuning import gathered_state, save_tuned
 from photo_files import scene
 from tiny_models import tiny_model, tiny_processor

@@ -10,7 +10,7 @@ from datasets import Dataset
 from torch import nn
 from trl import SFTTrainer
 
-from ..evaluation.rating_metrics import correlations
+from .rating_metrics import correlations
 from ..inference.assessor import AestheticAssessor
 from ..pretext.photo_pool import photo_source
 from .aesthetic_sft_collator import AestheticSFTCollator

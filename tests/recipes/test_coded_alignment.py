@@ -1,0 +1,89 @@
+"""The loss of codes is least for tokens that are made as the language model was taught to read them."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from aesthetic_mllm.pretext.lessons import Lesson
+from aesthetic_mllm.pretext.phrase_bank import BINS, PhraseBank
+from aesthetic_mllm.trainers.lesson_cache import SeenSample
+from tiny_models import tiny_processor
+
+NANO = Path(__file__).parents[2] / "recipes" / "nano"
+
+
+@pytest.fixture(scope="module")
+def recipe() -> Any:
+    """The recipe's module; its folder is no package."""
+    sys.path.insert(0, str(NANO))
+    try:
+        import coded_alignment
+    finally:
+        sys.path.remove(str(NANO))
+    return coded_alignment
+
+
+@pytest.fixture(scope="module")
+def loss(recipe: Any) -> Any:
+    processor = tiny_processor()
+    embedding = torch.randn(len(processor.tokenizer), 96, generator=torch.Generator().manual_seed(0))
+    return recipe.CodeLoss(recipe.Codebook(embedding, processor, PhraseBank()))
+
+
+def photo(loss: Any, level: str, bins: dict[str, int], edits: dict[str, float], content: str = "") -> torch.Tensor:
+    torch.manual_seed(0)
+    values = {name: bin - (BINS - 1) / 2 for name, bin in bins.items()}
+    return loss.book.tokens(
+        level, {name: values.get(name, 0) for name in loss.book.vocabulary.attributes[level]}, edits, {}, content
+    )
+
+
+def sample(kind: str, level: str, subject: str, **told: Any) -> SeenSample:
+    return SeenSample(Lesson(level, kind, subject, (), "?", ".", told.pop("label", ""), **told))
+
+
+def test_all_attributes_of_a_photo_are_read_at_once(loss: Any) -> None:
+    """True codes are read right, whatever edits lie on them; with one bin wrong the loss rises and the log says so."""
+    bins = {name: number % BINS for number, name in enumerate(loss.book.vocabulary.attributes["low"])}
+    lesson = sample("measured", "low", "brightness", bin=0)
+    right, found = loss(lesson, bins, photo(loss, "low", bins, {"exposure": 1.0})[None])
+    assert len(found) == 8 and all(read for _, read in found)
+    wrong, found = loss(lesson, bins | {"contrast": (bins["contrast"] + 2) % BINS}, photo(loss, "low", bins, {})[None])
+    assert wrong > right and sum(read for _, read in found) == 7
+    one, found = loss(lesson, None, photo(loss, "low", bins, {})[None])  # where only the lesson's own is known
+    assert found == [("low measured", True)] and one < wrong
+
+
+def test_an_edit_is_a_change_along_its_direction(recipe: Any, loss: Any) -> None:
+    """The change that was made costs least; none, the opposite, or another one's costs more and is read wrong."""
+    lesson = sample("altered", "low", "exposure", signed_strength=0.8)
+    before = photo(loss, "low", {}, {})
+    costs = {}
+    for name, edits in {
+        "made": {"exposure": 0.8 * recipe.EDIT_UNITS},
+        "none": {},
+        "opposite": {"exposure": -0.8 * recipe.EDIT_UNITS},
+        "other": {"noise": 0.8 * recipe.EDIT_UNITS},
+    }.items():
+        cost, found = loss(lesson, None, torch.stack([before, photo(loss, "low", {}, edits)]))
+        costs[name] = float(cost)
+        assert found == [("low altered", name == "made")], name
+    assert costs["made"] == min(costs.values()) and costs["opposite"] > costs["none"]
+
+
+def test_a_mirrored_photo_teaches_no_direction(loss: Any) -> None:
+    """Mirroring twice gives the photo back, so a direction would have to be its own opposite."""
+    tokens = torch.stack([photo(loss, "middle", {}, {}), photo(loss, "middle", {}, {"tilt": 2.0})]).requires_grad_()
+    cost, found = loss(sample("altered", "middle", "flip", signed_strength=1.0), None, tokens)
+    cost.backward()
+    assert cost == 0 and found == [] and tokens.grad.abs().sum() == 0
+
+
+def test_contents_stand_in_the_tokens_that_attributes_leave(loss: Any) -> None:
+    lesson = sample("content", "high", "content", label="content:a cat")
+    bins = {name: 2 for name in loss.book.vocabulary.attributes["high"]}
+    cat, dog = (loss(lesson, bins, photo(loss, "high", bins, {}, words)[None])[0] for words in ("a cat", "my dog"))
+    assert cat < dog
