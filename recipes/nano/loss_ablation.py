@@ -38,7 +38,8 @@ LOSSES: dict[str, dict[str, Any]] = {
     "hard levels": {"hard_levels": True, "rank_loss_weight": 0.0},
     "hard levels, rank": {"hard_levels": True, "rank_loss_weight": 1.0},
 }
-ADAPTERS = "soft levels, rank, LoRA"
+WITH_ADAPTERS = ", LoRA"
+ADAPTERS = f"soft levels, rank{WITH_ADAPTERS}"
 LORA_RANK, LORA_ALPHA = 16, 32
 BATCH_SIZE = 16
 LEARNING_RATE, LORA_LEARNING_RATE = 2e-4, 1e-3
@@ -80,7 +81,7 @@ def learned(
             save_strategy="no",
             disable_tqdm=True,
             seed=seed,
-            **LOSSES.get(name, {}),
+            **LOSSES[name.removesuffix(WITH_ADAPTERS)],
         ),
         processing_class=processor,
         train_dataset=Dataset.from_list(rows),

@@ -52,6 +52,7 @@ logger = logging.getLogger("nano.train")
 
 SEED = 0
 DECIMAL_SHARE = 0.05  # of the samples that ask for a number as text
+RANK_WEIGHT = 1.0
 TEXT_WEIGHT = 0.1  # of the words around a rating, which are always the same
 QUALITY_GROUP, BEAUTY_GROUP, MADE_GROUP, BEAUTY_QUALITY_GROUP = range(4)
 WARM_STEPS = 400  # 1.4 rounds through the photos, upper tower and alignment module, without the language model
@@ -185,6 +186,7 @@ def train(
         warmup_steps=0.1,  # a share of all steps
         weight_decay=0.01,
         text_loss_weight=TEXT_WEIGHT,
+        rank_loss_weight=RANK_WEIGHT,
         freeze_alignment=True,
         logging_steps=20,
         save_strategy="no",

@@ -21,8 +21,9 @@ class AestheticSFTConfig(SFTConfig):
             Weight of the soft level loss at the rating position.
         hard_levels (`bool`, defaults to `False`):
             Learn the level word nearest to the mean alone, as Q-Align does, instead of the soft distribution.
-        rank_loss_weight (`float`, defaults to 1.0):
-            Weight of the pairwise fidelity loss within a group; the photos of all processes are compared.
+        rank_loss_weight (`float`, defaults to 0.0):
+            Weight of the pairwise fidelity loss within a group; the photos of all processes are compared. Logged whatever its
+            weight. Beside soft levels it gained nothing in our trials (`recipes/nano/README.md`).
         rank_label_std (`float`, defaults to 0.45):
             Uncertainty of a mean label in the rating scale's unit; a twentieth of the range.
 
@@ -56,7 +57,7 @@ class AestheticSFTConfig(SFTConfig):
     text_loss_weight: float = 1.0
     level_loss_weight: float = 1.0
     hard_levels: bool = False
-    rank_loss_weight: float = 1.0
+    rank_loss_weight: float = 0.0
     rank_label_std: float = 0.45
     freeze_vision_tower: bool = True
     freeze_alignment: bool = False
