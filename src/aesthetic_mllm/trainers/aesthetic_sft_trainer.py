@@ -10,7 +10,6 @@ from datasets import Dataset
 from torch import nn
 from trl import SFTTrainer
 
-from .rating_metrics import correlations
 from ..inference.assessor import AestheticAssessor
 from ..pretext.photo_pool import photo_source
 from .aesthetic_sft_collator import AestheticSFTCollator
@@ -18,6 +17,7 @@ from .aesthetic_sft_config import AestheticSFTConfig
 from .losses.across_processes import global_mean
 from .losses.rank_fidelity import RankFidelityLoss
 from .losses.soft_level import SoftLevelLoss
+from .rating_metrics import correlations
 
 ADAPTED = r".*language_model\..*_proj"  # what LoRA adapts by default: "all-linear" would adapt the tower too
 LEARNED_WHOLE = ["multi_modal_projector"]  # beside the adapters; it is small, and new to the language model

@@ -59,6 +59,7 @@ def read(root: Path, split: str) -> Iterator[Record]:
         texts = [(aspect, _text(where, row, aspect)) for aspect in ASPECTS]
         overall = _score(f"{where} ({title})", "overall", _text(where, row, "overall"))
         reviewer = _text(where, row, "reviewer")
+        votes = [Vote(reviewer, overall)] if overall is not None and reviewer else []
         rated = overall is not None
         yield Record(
             image=_image_path(root, title),
@@ -68,7 +69,7 @@ def read(root: Path, split: str) -> Iterator[Record]:
             mean=overall,
             range_low=LOW if rated else None,
             range_high=HIGH if rated else None,
-            votes=[Vote(reviewer, overall)] if rated and reviewer else [],
+            votes=votes,
             attributes=[AttributeRating(aspect, score, LOW, HIGH) for aspect, score in named if score is not None],
             comments=[Comment(text, aspect) for aspect, text in texts if text],
             category=_text(where, row, "category"),
