@@ -1,21 +1,16 @@
 """Teaches nano's alignment module the codes that its language model was taught to read (`coded_lessons.py`).
 
-    python recipes/nano/coded_alignment.py --data DATA --work build/nano data=[DATA/biq2021,DATA/photos_unlabeled]
+    python recipes/nano/coded_alignment.py --work build/nano data=[DATA/biq2021,DATA/photos_unlabeled]
 
 The lessons are those of `align.yaml`, from the same cache, but no word is generated, and of a photo that is shown as it is all
 attributes of the level are asked at once: each one's token must lie near the words of its bin, the change between two photos
 near the direction of the edit and of no other, what a photo shows near its words. A step costs a fraction of one through the
 language model; the alignment that follows starts from here.
-
-In every step all groups of tokens also tell, each by itself, the principal components of what the frozen tower saw in whole
-photos of BIQ2021, without their ratings. Taught codes alone, the middle and the high Q-Former come to hold little else: ratings
-were then learned worse from them than from untrained ones.
 """
 
 import argparse
 import json
 import logging
-import random
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -30,28 +25,20 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from transformers import LlamaForCausalLM
 
 from aesthetic_mllm.editing.measurements import measure
-from aesthetic_mllm.modeling.configuration_aesthetic_mllm import TOKEN_GROUPS
 from aesthetic_mllm.pretext.lesson_dataset import load_photo
 from aesthetic_mllm.pretext.lessons import LEVELS, LessonMaker
 from aesthetic_mllm.pretext.photo_pool import photo_source
 from aesthetic_mllm.processing.image_loading import ImageError
-from aesthetic_mllm.processing.rating_scale import RatingScale
 from aesthetic_mllm.trainers.lesson_cache import LessonCache, SeenSample
 from aesthetic_mllm.trainers.precision import has_bfloat16
 from aesthetic_mllm.trainers.recipes import load_model, open_lessons, read_recipe, see_lessons
 from coded_lessons import EDIT_UNITS, Codebook
-from data import RatedPhoto, quality_validation, read_beauty, read_quality
-from features import FeatureCache, UpperTower
-from language import SEED
-from warm_start import principal_components
 
 logger = logging.getLogger("nano.coded_alignment")
 
 BATCH_SIZE = 64
 LEARNING_RATE = 1e-3
-EPOCHS = 4
-SEEN_BATCH_SIZE = 32
-SEEN_COMPONENTS = 256  # of what the tower saw in a photo
+EPOCHS = 6
 MEASURED = "measured.json"
 HELD_OUT = 320  # photos, for the log
 SHARPNESS = 4.0  # of the choice between bins, by squared distance in units of a word embedding's squared length
@@ -179,45 +166,12 @@ def _bins(maker: LessonMaker, source: Any) -> dict[str, int]:
     return {name: maker.statistics.bin(name, value) for name, value in values.items()}
 
 
-class WholePhotos:
-    """What the frozen tower saw in whole photos, and its principal components; photos come in random order, round after round."""
-
-    def __init__(self, photos: Sequence[RatedPhoto], cache: FeatureCache, model: Any):
-        self.photos, self.cache = list(photos), cache
-        self.tower, self.layers = UpperTower(model.model.vision_tower).eval(), model.model.feature_layers
-        found = principal_components(cache.pooled_of(self.photos))[:, -SEEN_COMPONENTS:]
-        self.components = {photo.name: torch.from_numpy(row) for photo, row in zip(self.photos, found, strict=True)}
-        self.rng = random.Random(SEED)
-        self.left: list[int] = []
-
-    def batch(self) -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]:
-        """Feature maps [B, h, w, C] by group, sizes [B, 2], components [B, K]."""
-        if len(self.left) < SEEN_BATCH_SIZE:
-            self.left = self.rng.sample(range(len(self.photos)), len(self.photos))
-        chosen = [self.photos[self.left.pop()].name for _ in range(SEEN_BATCH_SIZE)]
-        inputs = self.cache.pixels([{"image": name, "view": 0} for name in chosen])
-        with torch.no_grad():
-            maps = self.tower(inputs["pixel_values"], inputs["image_sizes"]).feature_maps
-        groups = {group: maps[layer].permute(0, 2, 3, 1) for group, layer in self.layers.items()}
-        return groups, inputs["image_sizes"], torch.stack([self.components[name] for name in chosen])
-
-
 class CodedAlignment:
     """The alignment module of a model while it learns codes; the rest of the model is not used."""
 
     def __init__(self, projector: nn.Module, book: Codebook, canvas: int):
         self.projector, self.canvas = projector, (canvas, canvas)
         self.loss = CodeLoss(book)
-        size = book.embedding.shape[1]
-        self.describe = nn.ModuleDict({group: nn.Linear(size, SEEN_COMPONENTS) for group in TOKEN_GROUPS})
-
-    def seen_loss(self, photos: WholePhotos) -> torch.Tensor:
-        """How far the mean token of each group is from telling what the tower saw."""
-        maps, sizes, components = photos.batch()
-        with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
-            tokens = self.projector(maps, sizes, self.canvas)
-            told = [self.describe[group](values.mean(1)).float() for group, values in tokens.items()]
-        return torch.stack([(values - components).square().mean() for values in told]).mean()
 
     def losses(self, batch: Sequence[tuple[SeenSample, Mapping[str, int] | None]]) -> tuple[torch.Tensor, dict[str, list[bool]]]:
         """Mean loss of a batch, and by level and kind which lessons were read right."""
@@ -238,7 +192,7 @@ class CodedAlignment:
                     right.setdefault(name, []).append(read)
         return torch.stack(losses).mean(), right
 
-    def train(self, lessons: MeasuredLessons, whole: WholePhotos, epochs: int) -> None:
+    def train(self, lessons: MeasuredLessons, epochs: int) -> None:
         """Trains the alignment module, in place; lessons of the last [`HELD_OUT`] photos are only looked at."""
         photos = len(lessons.keys)
         numbers: dict[bool, list[int]] = {True: [], False: []}
@@ -246,8 +200,7 @@ class CodedAlignment:
             numbers[number % photos < photos - HELD_OUT].append(number)
         learned, held_out = Subset(lessons, numbers[True]), Subset(lessons, numbers[False])
         loader = DataLoader(learned, BATCH_SIZE, shuffle=True, drop_last=True, num_workers=1, collate_fn=list)
-        weights = [*self.projector.parameters(), *self.describe.parameters()]
-        optimizer = torch.optim.AdamW(weights, LEARNING_RATE, weight_decay=0.01, fused=True)
+        optimizer = torch.optim.AdamW(self.projector.parameters(), LEARNING_RATE, weight_decay=0.01, fused=True)
         steps = epochs * len(loader)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps, pct_start=0.1)
         start, step = time.monotonic(), 0
@@ -256,15 +209,12 @@ class CodedAlignment:
             for batch in loader:
                 loss, _ = self.losses(batch)
                 loss.backward()
-                seen = self.seen_loss(whole)
-                seen.backward()
-                nn.utils.clip_grad_norm_(weights, 1.0)
+                nn.utils.clip_grad_norm_(self.projector.parameters(), 1.0)
                 optimizer.step()
                 optimizer.zero_grad()
                 schedule.step()
                 if step % 50 == 0:
-                    told = (step, steps, time.monotonic() - start, loss.item(), seen.item())
-                    logger.info("step %d of %d, %.0f s, codes %.3f, components %.3f", *told)
+                    logger.info("step %d of %d, %.0f s, loss %.3f", step, steps, time.monotonic() - start, loss.item())
                 step += 1
             logger.info("held-out lessons: %s", self.examine(DataLoader(held_out, BATCH_SIZE, collate_fn=list)))
 
@@ -285,7 +235,6 @@ class CodedAlignment:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path("build/nano"))
     parser.add_argument("--config", type=Path, default=Path(__file__).with_name("align.yaml"))
     parser.add_argument("--model", default="build/nano/unaligned")
@@ -301,13 +250,8 @@ def main() -> None:
     book = Codebook(taught, processor, lessons.bank)
     torch.manual_seed(config.seed)
     measured = MeasuredLessons(lessons.dataset, measured_bins(lessons.dataset, arguments.work / MEASURED))
-    scale = RatingScale()
-    photos, beauty = read_quality(arguments.data, scale), read_beauty(arguments.data, scale)
-    names = quality_validation(photos)
-    cache = FeatureCache(arguments.work, photos + beauty)
-    whole = WholePhotos([photo for photo in photos if photo.name not in names], cache, model)
     CodedAlignment(model.model.multi_modal_projector, book, processor.image_processor.canvas_size).train(
-        measured, whole, arguments.epochs
+        measured, arguments.epochs
     )
     model.save_pretrained(arguments.work / "coded")
     processor.save_pretrained(arguments.work / "coded")
