@@ -50,7 +50,7 @@ def main() -> None:
         max_steps=options.max_steps,
         per_device_train_batch_size=options.batch_size,
         num_generations=8,
-        learning_rate=2e-5,
+        learning_rate=3e-4,
         reward_weights=[1.0, 1.0, 0.2],
         logging_steps=5,
         save_strategy="no",

@@ -89,9 +89,10 @@ def test_model_card_code_runs(folder: Path) -> None:
 
 
 def test_commands_of_the_command_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Every `aesthetic-mllm score` line of README ends with 0 and prints a rating for each photo."""
+    """Every `aesthetic-mllm score` line of README with the embedded checkpoint ends with 0 and rates each photo."""
     lines = [line for block in re.findall(r"^```bash\n(.*?)^```", README, re.S | re.M) for line in block.splitlines()]
-    commands = [line.split("#")[0].split(">")[0] for line in lines if line.startswith("aesthetic-mllm score ")]
+    scores = [line for line in lines if line.startswith("aesthetic-mllm score ") and "--model" not in line]
+    commands = [line.split("#")[0].split(">")[0] for line in scores]
     first = [step for line in lines for step in line.split(" && ") if step.startswith("aesthetic-mllm score examples")]
     assert len(commands) >= 3 and first
     for command in commands + first:
