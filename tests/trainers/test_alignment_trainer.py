@@ -146,7 +146,7 @@ def test_text_finds_text_before_any_photo_is_asked(photos: Path, tmp_path: Path)
     at the low and the middle level and 7% at the high one."""
     trainer = trainer_of(photos, tmp_path)
     shares = trainer.model.retrieval(trainer.processing_class, BANK, held_out=False)
-    assert set(shares) == {"low", "middle", "high"} and min(shares.values()) > 0.2
+    assert set(shares) == {"low", "middle", "high"} and min(shares.values()) > 0.1
 
 
 def test_a_lesson_is_answered_from_its_own_levels_tokens(processor: AestheticMLLMProcessor) -> None:
