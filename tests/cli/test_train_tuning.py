@@ -129,3 +129,15 @@ def test_what_leaks_is_left_out_and_told(run: Run, table: Path, tmp_path: Path) 
     assert code == 0, err
     told = json.loads((out / "report.json").read_text())["data"]
     assert "own: 1 training photos left out because they are evaluated on: copy.png is 0.png" in told
+
+
+def test_missing_images_are_an_error_or_are_left_out(run: Run, table: Path, tmp_path: Path) -> None:
+    """The error counts and names them and says how to go on; with `--skip-missing` the report does."""
+    (tmp_path / "5.png").unlink()
+    out = tmp_path / "out"
+    settings = ["--tiny", own(table), f"output_dir={out}", *PLAIN]
+    code, _, err = run("sft", RECIPES / "own_data/sft.yaml", *settings)
+    assert code == 2 and "1 images are missing: 5.png" in err and "--skip-missing" in err
+    code, _, err = run("sft", RECIPES / "own_data/sft.yaml", "--skip-missing", *settings)
+    assert code == 0, err
+    assert "own, train: 1 images are missing: 5.png" in json.loads((out / "report.json").read_text())["data"]

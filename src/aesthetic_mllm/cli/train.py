@@ -30,6 +30,8 @@ def _add_recipe_parser(recipes: Any, kind: str, short: str) -> None:
     parser.add_argument("--config", required=True, metavar="RECIPE.YAML", help="the recipe, one flat YAML file")
     parser.add_argument("--tiny", action="store_true", help="try the recipe: three steps of a tiny random model")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in output_dir")
+    if kind != "align":  # which passes over what it cannot read, and tells
+        parser.add_argument("--skip-missing", action="store_true", help="leave out missing images and wrong values, and tell")
     parser.add_argument(
         "overrides", nargs="*", metavar="KEY=VALUE", help="any key of the recipe, its value as in YAML: data=[a,b] bf16=true"
     )
@@ -38,6 +40,9 @@ def _add_recipe_parser(recipes: Any, kind: str, short: str) -> None:
 
 def _run(kind: str, train: Any, options: argparse.Namespace) -> int:
     """Trains; returns 0, 2 where recipe, data or model are wrong, or 130 where interrupted."""
+    for flag in ("resume", "skip_missing"):
+        if getattr(options, flag, False):
+            options.overrides.append(f"{flag}=true")
     try:
         try:
             from ..data.record import DataError

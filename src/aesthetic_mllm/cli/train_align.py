@@ -23,8 +23,7 @@ def run(options: argparse.Namespace) -> int:
     from ..trainers.recipe_checks import save_recipe
     from ..trainers.tiny import tiny_model
 
-    overrides = [*options.overrides, *(["resume=true"] if options.resume else [])]
-    values = recipes.recipe_values(options.config, overrides, tiny=options.tiny)
+    values = recipes.recipe_values(options.config, options.overrides, tiny=options.tiny)
     recipe, config = recipes.build_recipe(values)
     checkpoint = recipes.checkpoint_to_resume(recipe, config)
     lessons = recipes.open_lessons(recipe, config)

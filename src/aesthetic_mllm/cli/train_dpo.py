@@ -17,8 +17,7 @@ def run(options: argparse.Namespace) -> int:
     from ..trainers.preference_recipes import open_preferences, read_dpo_recipe
     from ..trainers.tuning import run_tuning, save_tuned, start_tuning
 
-    overrides = [*options.overrides, *(["resume=true"] if options.resume else [])]
-    recipe, config, values = read_dpo_recipe(options.config, overrides, options.tiny)
+    recipe, config, values = read_dpo_recipe(options.config, options.overrides, options.tiny)
     model, processor = start_tuning(recipe, config, options.tiny)
     trainer: Any = DPOTrainer(
         model,

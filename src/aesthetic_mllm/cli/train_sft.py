@@ -21,8 +21,7 @@ def run(options: argparse.Namespace) -> int:
     from ..trainers.sft_recipe import open_sft_data, read_sft_recipe
     from ..trainers.tuning import run_tuning, save_tuned, start_tuning
 
-    overrides = [*options.overrides, *(["resume=true"] if options.resume else [])]
-    recipe, config, values = read_sft_recipe(options.config, overrides, options.tiny)
+    recipe, config, values = read_sft_recipe(options.config, options.overrides, options.tiny)
     model, processor = start_tuning(recipe, config, options.tiny)
     data = open_sft_data(recipe, processor.rating_scale, config.seed)
     for line in data.told:

@@ -63,7 +63,7 @@ def read_preferences(path: str | Path, skip_missing: bool = False) -> Dataset:
         rows.append(preference_row([str(image)], str(row["prompt"]), str(row["chosen"]), str(row["rejected"])))
     if missing and not skip_missing:
         raise DataError(
-            f"{path}: {len(missing)} images are missing, first {missing[0]}. Correct them, or leave them out with skip_missing."
+            f"{path}: {len(missing)} images are missing, first {missing[0]}. Correct them, or leave them out with --skip-missing."
         )
     if not rows:
         raise DataError(f"{path}: no rows.")
