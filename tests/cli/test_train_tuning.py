@@ -141,3 +141,13 @@ def test_missing_images_are_an_error_or_are_left_out(run: Run, table: Path, tmp_
     code, _, err = run("sft", RECIPES / "own_data/sft.yaml", "--skip-missing", *settings)
     assert code == 0, err
     assert "own, train: 1 images are missing: 5.png" in json.loads((out / "report.json").read_text())["data"]
+
+
+def test_a_split_that_cannot_be_evaluated_on_is_told(run: Run, table: Path, tmp_path: Path) -> None:
+    """A missing test photo does not stop training, but the report says that the split was left out, and why."""
+    (tmp_path / "0.png").unlink()
+    out = tmp_path / "out"
+    code, _, err = run("sft", RECIPES / "own_data/sft.yaml", "--tiny", own(table), f"output_dir={out}", *PLAIN)
+    assert code == 0, err
+    told = json.loads((out / "report.json").read_text())["data"]
+    assert any(line.startswith("own: not evaluated on its test photos (own, test: 1 images are missing: 0.png") for line in told)

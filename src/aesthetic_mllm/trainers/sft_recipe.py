@@ -170,10 +170,13 @@ def open_sft_data(recipe: SFTRecipe, scale: RatingScale, seed: int) -> SFTData:
         for split in dict.fromkeys((wanted, *(split for split in ("validation", "test") if split in source.splits))):
             try:
                 found, report = read_source(source, root, split, recipe.skip_missing)
-            except DataError:
+            except DataError as error:
                 if split == wanted:
                     raise
-                continue  # a data set may come without its validation or test photos
+                # a data set may come without its validation or test photos, but not unsaid: they are not compared with either
+                told.append(f"{source.name}: not evaluated on its {split} photos ({error})")
+                logger.warning("%s", told[-1])
+                continue
             if report.missing_images or report.faulty:
                 told.append(f"{source.name}, {split}: {report.told()}")
             parts["train" if split == wanted else split] = as_dataset(found)
