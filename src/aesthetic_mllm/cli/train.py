@@ -5,6 +5,10 @@ import sys
 from importlib import import_module
 from typing import Any
 
+RECIPE, TUNED = "recipe.yaml", "tuned"  # below output_dir: the recipe with all overrides, the checkpoint with merged adapters
+TUNED_DESCRIPTION = (
+    f"The finished checkpoint, adapters merged, is output_dir/{TUNED}; beside it is {RECIPE}, the recipe with all overrides."
+)
 # What can be trained, and in a few words how.
 KINDS = {
     "align": "teach the alignment module from unlabelled photos",

@@ -4,10 +4,12 @@ import argparse
 import logging
 from pathlib import Path
 
+from .train import RECIPE
+
 logger = logging.getLogger(__name__)
 
 ALIGNED = "aligned"  # folder of the finished checkpoint below output_dir
-RECIPE, STATISTICS, UNREADABLE = "recipe.yaml", "statistics.json", "unreadable.txt"
+STATISTICS, UNREADABLE = "statistics.json", "unreadable.txt"
 DESCRIPTION = (
     f"The finished checkpoint is output_dir/{ALIGNED}. Beside it are written {RECIPE}, the recipe with all overrides, "
     f"{STATISTICS}, the pool's cut points, and {UNREADABLE}, the photos that could not be read."

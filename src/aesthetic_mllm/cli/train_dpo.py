@@ -4,10 +4,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-RECIPE, TUNED = "recipe.yaml", "tuned"
-DESCRIPTION = (
-    f"The finished checkpoint, adapters merged, is output_dir/{TUNED}; beside it is {RECIPE}, the recipe with all overrides."
-)
+from .train import RECIPE, TUNED, TUNED_DESCRIPTION
+
+DESCRIPTION = TUNED_DESCRIPTION
 
 
 def run(options: argparse.Namespace) -> int:

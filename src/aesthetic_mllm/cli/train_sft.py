@@ -6,9 +6,11 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from .train import RECIPE, TUNED
+
 logger = logging.getLogger(__name__)
 
-TUNED, ADAPTER, RECIPE, REPORT = "tuned", "adapter", "recipe.yaml", "report.json"
+ADAPTER, REPORT = "adapter", "report.json"
 DESCRIPTION = (
     f"The finished checkpoint is output_dir/{TUNED}; with LoRA the adapters alone are output_dir/{ADAPTER}. Beside them are "
     f"{RECIPE}, the recipe with all overrides, and {REPORT}: what was read, and how held-out photos are rated before and after."
