@@ -11,9 +11,12 @@ language model; the alignment that follows starts from here.
 import argparse
 import json
 import logging
+import random
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from copy import copy
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,30 +24,37 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.utils.data import DataLoader, Dataset, Subset
-from transformers import LlamaForCausalLM
+from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset
 
+from aesthetic_mllm import AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
 from aesthetic_mllm.editing.measurements import measure
 from aesthetic_mllm.pretext.lesson_dataset import load_photo
 from aesthetic_mllm.pretext.lessons import LEVELS, LessonMaker
 from aesthetic_mllm.pretext.photo_pool import photo_source
+from aesthetic_mllm.pretext.phrase_bank import BINS, PhraseBank
 from aesthetic_mllm.processing.image_loading import ImageError
 from aesthetic_mllm.trainers.lesson_cache import LessonCache, SeenSample
 from aesthetic_mllm.trainers.precision import has_bfloat16
 from aesthetic_mllm.trainers.recipes import load_model, open_lessons, read_recipe, see_lessons
-from coded_lessons import EDIT_UNITS, Codebook
+from codebook import EDIT_UNITS, Codebook, question_name
+from features import CANVAS
 
 logger = logging.getLogger("nano.coded_alignment")
 
 BATCH_SIZE = 64
 LEARNING_RATE = 1e-3
 EPOCHS = 6
+SEED = 0
 MEASURED = "measured.json"
 HELD_OUT = 320  # photos, for the log
 SHARPNESS = 4.0  # of the choice between bins, by squared distance in units of a word embedding's squared length
 OWN_EDIT_WEIGHT = 8.0  # of the edit that was made, beside each that was not; most of a level's were not
 # A change from a photo to its mirror image and back would be one direction and its opposite, but is one edit.
 UNCODED = ("flip",)
+# What a mirrored photo has more of where the photo has less.
+TURNED = ("subject_x", "tilt")
+TURNED_EDITS = ("tilt", "subject_shift")
+MIRRORED_SHARE = 0.5  # of the lessons
 
 
 class CodeLoss(nn.Module):
@@ -67,13 +77,19 @@ class CodeLoss(nn.Module):
         self.book = book
         self.square = book.unit**2  # of each direction's length
         self.edits = {level: [name for name in names if name not in UNCODED] for level, names in book.vocabulary.edits.items()}
-        self.directions = {
-            level: torch.stack([book.directions[name] for name in names]) for level, names in self.edits.items() if names
-        }  # [edits, D]
-        self.places = {
-            level: [book.vocabulary.edits[level].index(name) % book.counts[level] for name in names]
-            for level, names in self.edits.items()
-        }
+        self.directions = {level: book.directions(names) for level, names in self.edits.items() if names}  # [edits, D]
+        # of the space that edits and ratings span, for what lies in it says nothing of attributes
+        ratings = [question_name(key) for key in book.processor.rating_scale.questions]
+        self.spans = {
+            level: torch.linalg.qr(book.directions([*self.edits[level], *ratings]).T)[0] for level in LEVELS
+        }  # [D, edits + questions]
+        self.places = {level: [book.edit_place(name, level) for name in names] for level, names in self.edits.items()}
+        self.bins = {
+            level: torch.stack([book.key(name) + book.bins(name) for name in names])
+            for level, names in book.vocabulary.attributes.items()
+        }  # [attributes, BINS, D]
+        for level, codes in self.bins.items():
+            self.bins[level] = codes - codes @ self.spans[level] @ self.spans[level].T
 
     def forward(
         self, sample: SeenSample, bins: Mapping[str, int] | None, tokens: torch.Tensor
@@ -87,28 +103,31 @@ class CodeLoss(nn.Module):
         return loss, found
 
     def measured(self, level: str, bins: Mapping[str, int], tokens: torch.Tensor) -> tuple[torch.Tensor, list[tuple[str, bool]]]:
-        """Tokens [N, D] of one photo: each attribute's own must be near its bin's words, and nearer than to other bins'.
+        """Tokens [N, D] of one photo: each attribute's own must be near its bin's code, and nearer than to other bins'.
 
-        What lies in the directions of edits is free. A token that several attributes share holds the sum of their words.
+        What lies in the directions of edits and ratings is free.
         """
-        known = [(number, name) for number, name in enumerate(self.book.vocabulary.attributes[level]) if name in bins]
-        words = torch.zeros_like(tokens)
-        for number, name in known:
-            words[number % len(tokens)] += self.book.bins[name][bins[name]]
-        away = tokens - words
-        losses, found = [], []
-        for number, name in known:
-            # the others' words taken off
-            rest = away[number % len(tokens)] + self.book.bins[name][bins[name]]
-            difference = rest - self.book.bins[name]  # [BINS, D]
-            if level in self.directions:
-                own = self.directions[level]
-                difference = difference - difference @ own.T @ own / self.square
-            distances = difference.square().sum(1) / self.book.length**2  # [BINS]
-            wanted = torch.tensor(bins[name])
-            losses.append(distances[wanted] + F.cross_entropy(-SHARPNESS * distances, wanted))
-            found.append((f"{level} measured", int(distances.argmin()) == bins[name]))
-        return torch.stack(losses).mean() if losses else tokens.sum() * 0, found
+        known = [number for number, name in enumerate(self.book.vocabulary.attributes[level]) if name in bins]
+        if not known:
+            return tokens.sum() * 0, []
+        distances = self.distances(level, tokens)[known]  # [known, BINS]
+        wanted = torch.tensor([bins[self.book.vocabulary.attributes[level][number]] for number in known])
+        loss = distances.gather(1, wanted[:, None]).mean() + F.cross_entropy(-SHARPNESS * distances, wanted)
+        return loss, [(f"{level} measured", right) for right in (distances.argmin(1) == wanted).tolist()]
+
+    def distances(self, level: str, tokens: torch.Tensor) -> torch.Tensor:
+        """Of tokens [N, D] of one photo, each attribute's own: how far it is from the codes of its bins, [attributes, BINS].
+
+        Squared, in units of a word embedding's squared length.
+        """
+        own = tokens[: len(self.bins[level])]
+        away = (own - own @ self.spans[level] @ self.spans[level].T)[:, None] - self.bins[level]  # [attributes, BINS, D]
+        return away.square().sum(2) / self.book.length**2
+
+    def chances(self, level: str, tokens: torch.Tensor) -> dict[str, torch.Tensor]:
+        """What tokens [N, D] of one photo tell of each attribute of their level: the chances of its bins, [BINS]."""
+        chances = (-SHARPNESS * self.distances(level, tokens)).softmax(1)
+        return dict(zip(self.book.vocabulary.attributes[level], chances, strict=True))
 
     def altered(
         self, level: str, edit: str, strength: float, tokens: torch.Tensor
@@ -131,6 +150,22 @@ class CodeLoss(nn.Module):
         words = self.book.embedding[self.book.encode(label)][: len(tokens) - first]
         away = tokens[first : first + len(words)] - words
         return away.square().sum(1).mean() / self.book.length**2
+
+
+def mirrored(sample: SeenSample, bins: Mapping[str, int] | None) -> tuple[SeenSample, Mapping[str, int] | None]:
+    """The lesson of the mirrored photos: what the tower sees in them is taken to be the mirror image of what it saw."""
+    maps = sample.feature_maps.clone()
+    stride = CANVAS // maps.shape[2]
+    for number, (_, width) in enumerate(sample.image_sizes.tolist()):
+        columns = -(-width // stride)
+        maps[number, :, :columns] = maps[number, :, :columns].flip(1)
+    lesson = sample.lesson
+    if lesson.subject in TURNED_EDITS and lesson.kind == "altered":
+        lesson = replace(lesson, signed_strength=-float(lesson.signed_strength or 0))
+    if lesson.kind == "measured" and lesson.subject in TURNED:
+        lesson = replace(lesson, bin=BINS - 1 - int(lesson.bin or 0))
+    turned = bins and {name: BINS - 1 - bin if name in TURNED else bin for name, bin in bins.items()}
+    return replace(sample, lesson=lesson, feature_maps=maps), turned
 
 
 class MeasuredLessons(Dataset):
@@ -192,14 +227,15 @@ class CodedAlignment:
                     right.setdefault(name, []).append(read)
         return torch.stack(losses).mean(), right
 
-    def train(self, lessons: MeasuredLessons, epochs: int) -> None:
+    def train(self, caches: Sequence[MeasuredLessons], epochs: int) -> None:
         """Trains the alignment module, in place; lessons of the last [`HELD_OUT`] photos are only looked at."""
-        photos = len(lessons.keys)
-        numbers: dict[bool, list[int]] = {True: [], False: []}
-        for number in range(len(lessons)):
-            numbers[number % photos < photos - HELD_OUT].append(number)
-        learned, held_out = Subset(lessons, numbers[True]), Subset(lessons, numbers[False])
-        loader = DataLoader(learned, BATCH_SIZE, shuffle=True, drop_last=True, num_workers=1, collate_fn=list)
+        learned, held_out = [], []
+        for lessons in caches:
+            photos = len(lessons.keys)
+            shown = [number % photos < photos - HELD_OUT for number in range(len(lessons))]
+            learned.append(Subset(lessons, [number for number, is_shown in enumerate(shown) if is_shown]))
+            held_out.append(Subset(lessons, [number for number, is_shown in enumerate(shown) if not is_shown]))
+        loader = DataLoader(ConcatDataset(learned), BATCH_SIZE, shuffle=True, drop_last=True, num_workers=1, collate_fn=list)
         optimizer = torch.optim.AdamW(self.projector.parameters(), LEARNING_RATE, weight_decay=0.01, fused=True)
         steps = epochs * len(loader)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps, pct_start=0.1)
@@ -207,7 +243,7 @@ class CodedAlignment:
         for _ in range(epochs):
             self.projector.train()
             for batch in loader:
-                loss, _ = self.losses(batch)
+                loss, _ = self.losses([mirrored(*one) if random.random() < MIRRORED_SHARE else one for one in batch])
                 loss.backward()
                 nn.utils.clip_grad_norm_(self.projector.parameters(), 1.0)
                 optimizer.step()
@@ -216,7 +252,7 @@ class CodedAlignment:
                 if step % 50 == 0:
                     logger.info("step %d of %d, %.0f s, loss %.3f", step, steps, time.monotonic() - start, loss.item())
                 step += 1
-            logger.info("held-out lessons: %s", self.examine(DataLoader(held_out, BATCH_SIZE, collate_fn=list)))
+            logger.info("held-out lessons: %s", self.examine(DataLoader(ConcatDataset(held_out), BATCH_SIZE, collate_fn=list)))
 
     @torch.no_grad()
     def examine(self, loader: DataLoader) -> dict[str, float]:
@@ -233,6 +269,24 @@ class CodedAlignment:
         return {"loss": round(sum(losses) / len(losses), 3)} | shares
 
 
+def open_caches(config_path: Path, overrides: Sequence[str], work: Path) -> list[MeasuredLessons]:
+    """The lessons of `align.yaml`, and as many more of composition, which is harder to see.
+
+    The tower sees them now where it has not yet. The recipe's `feature_cache` is the first's folder, and the second's is named
+    after it.
+    """
+    recipe, config = read_recipe(config_path, overrides)
+    model, processor = load_model(recipe)
+    more = replace(recipe, levels=["middle"], feature_cache=f"{recipe.feature_cache}_middle")
+    caches = []
+    for number, part in enumerate((recipe, more)):
+        own = copy(config)
+        own.seed = config.seed + number  # of photos that both draw for, other lessons
+        lessons = see_lessons(part, own, open_lessons(part, own), model, processor)
+        caches.append(MeasuredLessons(lessons.dataset, measured_bins(lessons.dataset, work / MEASURED)))
+    return caches
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, default=Path("build/nano"))
@@ -242,17 +296,13 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", help="key=value, as of `aesthetic-mllm train align`")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    recipe, config = read_recipe(arguments.config, [f"model={arguments.model}", *arguments.overrides])
-    model, processor = load_model(recipe)
-    lessons = see_lessons(recipe, config, open_lessons(recipe, config), model, processor)
-    # what it was taught with; its own have moved since
-    taught = LlamaForCausalLM.from_pretrained(arguments.work / "language", dtype=torch.float32).get_input_embeddings().weight
-    book = Codebook(taught, processor, lessons.bank)
-    torch.manual_seed(config.seed)
-    measured = MeasuredLessons(lessons.dataset, measured_bins(lessons.dataset, arguments.work / MEASURED))
-    CodedAlignment(model.model.multi_modal_projector, book, processor.image_processor.canvas_size).train(
-        measured, arguments.epochs
-    )
+    model = AestheticMLLMForConditionalGeneration.from_pretrained(arguments.model, dtype=torch.float32)
+    processor = AestheticMLLMProcessor.from_pretrained(arguments.model)
+    book = Codebook.load(arguments.work, processor, PhraseBank())
+    caches = open_caches(arguments.config, [f"model={arguments.model}", *arguments.overrides], arguments.work)
+    torch.manual_seed(SEED)
+    random.seed(SEED)
+    CodedAlignment(model.model.multi_modal_projector, book, processor.image_processor.canvas_size).train(caches, arguments.epochs)
     model.save_pretrained(arguments.work / "coded")
     processor.save_pretrained(arguments.work / "coded")
 

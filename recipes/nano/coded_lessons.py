@@ -1,11 +1,14 @@
-"""Teaches nano's language model to read codes: lessons and ratings in which words stand in the photo's place.
+"""Teaches nano's language model to read codes: lessons and ratings in which vectors stand in the photo's place.
 
-    python recipes/nano/coded_lessons.py --work build/nano        # after language.py, before alignment
+    python recipes/nano/coded_lessons.py --work build/nano --critiques comments.parquet      # after language.py, before alignment
 
-In a coded photo the visual tokens are embeddings of words, or lie between them: "rather dark" on its way to "medium", some of
-"brighter" for what an edit did, a part of the way from "bad" to "excellent" in all of them. The language model learns to say what
-such tokens mean, and by what two photos differ, before it has seen any photo. It is frozen after that, and the alignment module
-has only to learn the codes. No photo and no rating is used.
+In a coded photo the visual tokens are vectors of a code book (`codebook.py`): "rather dark" on its way to "medium", some of
+"brighter" for what an edit did, a part of the way from "bad" to "excellent" in all of them. The language model learns to say
+what such tokens mean, and by what two photos differ, before it has seen any photo. It is frozen after that, and the alignment
+module has only to learn the codes. No photo and no rating is used.
+
+First the model learns to look up: pairs of random words stand before a question for one of them, and then such words on the
+attributes' keys. A model that cannot do that learns how answers sound, and no more.
 """
 
 import argparse
@@ -19,147 +22,84 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
 from transformers import AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerBase
 
-from aesthetic_mllm import AestheticMLLMImageProcessor, AestheticMLLMProcessor
+from aesthetic_mllm import AestheticMLLMProcessor
 from aesthetic_mllm.editing import EDITS
 from aesthetic_mllm.modeling.configuration_aesthetic_mllm import TOKEN_GROUPS
 from aesthetic_mllm.pretext.lessons import LEVELS, OPPOSITE, draw_amount
 from aesthetic_mllm.pretext.phrase_bank import BINS, Cue, PhraseBank
-from aesthetic_mllm.processing.rating_scale import RatingScale
-from aesthetic_mllm.trainers.lesson_collator import LessonVocabulary, lesson_prompt, pad_left
 from aesthetic_mllm.trainers.precision import has_bfloat16
-from features import CANVAS
+from codebook import EDIT_UNITS, Codebook, rating_value
 from language import SEED, healing_texts, pack
+from prompts import nano_processor
 from teacher import CLASS_NAMES, class_names, plain_labels
 from weights import fetch
 
 logger = logging.getLogger("nano.coded_lessons")
 
-LEARNING_RATE = 8e-4
-BATCH_SIZE = 28
+LEARNING_RATE = 6e-4
+KEY_RATE = 10  # times that of the language model
+BATCH_SIZE = 16
 TAUGHT = "taught_language"
-CODES = "codes.safetensors"  # directions by name; a question's is named as in `question_name`
-RATING_SHARE = 0.25  # of the rows; the others are lessons
-LIST_SHARE = 0.5  # of the lessons: such as name everything at once
-DESCRIBE, COMPARE = "Describe this photo.", "What are the differences?"
-DIFFERENCES = 3
+RATING_SHARE = 0.2  # of the rows; the others are lessons
+QUESTIONS_A_ROW = 6  # asked of one photo at once, none of which sees the others
 TEXT_EVERY = 8  # so often a batch of plain text, that language is not forgotten
-# One unit of a direction, as a share of a word embedding's mean length. A strong edit has two.
-UNIT = 0.5
-EDIT_UNITS = 2.0
-# Of what a photo is besides what is asked about, in units; it grows from the first to the second over most of the steps. What
-# a single code says is learned soon, by what two codes differ only after that.
-SPREAD = (0.1, 0.5)
-GROWTH_SHARE = 0.6
+PAIR_STEPS, KEY_STEPS = 45, 80
+RECALL_SHARE = 0.1  # of the rows of lessons, words on keys
+# Of what a photo is besides what is asked about, in units; it grows from the first to the second. What a single code says is
+# learned soon, by what two codes differ only after that.
+SPREAD = (0.0, 0.5)
+# So do the wordings, from the first ones alone to all: who has to learn many ways to say it learns them, and not what is to be
+# said. Both stay as they are for the first share of the steps, and grow over the second.
+FEW_WORDS_SHARE, GROWTH_SHARE = 0.3, 0.5
 PHRASE_WEIGHT = 5.0  # of the words that tell a lesson's answer; which of their many frames they stand in is chance
 SEEN_TWICE = 0.1  # by how much edits and ratings differ between two views of what is the same, in units
 ATTRIBUTES_MOVE = 0.5  # by how many bins an edit moves attributes: what makes a photo brighter also makes it less contrasty
-TOKEN_NOISE = 0.3  # of each token beside the others of its photo, in units, over all directions together
-
-
-def question_name(question: str) -> str:
-    """Of the direction that answers a question of the rating scale."""
-    return f"{question}?"
-
-
-def rating_value(scale: RatingScale, mean: float) -> float:
-    """A rating as the value of its direction: -2 for the worst, 2 for the best."""
-    low, high = scale.score_range
-    return 4 * (mean - low) / (high - low) - 2
+SHORT_SHARE = 0.3  # of lessons in the end, all at first: "light: very dark"
+SHORT_CHANGE = " change:"  # and as short of an edit
+ALTERED_SHARE = 0.65  # of the lessons of a level that has edits; the hardest, for two photos must be compared
 
 
 @dataclass(frozen=True)
-class CodedRow:
-    """A prompt whose photos are codes.
+class Question:
+    """What is asked after the photos, and what is to be said.
 
     Args:
-        prompt: with placeholders.
-        codes: [P, D], one for each placeholder.
-        answer: what is to be said; empty for a rating.
+        asked: whole text between the photos and the answer.
+        answer: empty for a rating.
         phrases: the parts of it that tell the answer.
         levels: for a rating, the distribution over the level words that come next.
     """
 
-    prompt: str
-    codes: torch.Tensor
+    asked: str
     answer: str = ""
     phrases: Sequence[str] = ()
     levels: Sequence[float] | None = None
 
 
-class Codebook:
-    """What visual tokens say in words: bins of attributes, edits, ratings, and what is to be seen.
-
-    An attribute has its own token of a level's, which holds the embedding of its bin's words, or lies between those of two bins.
-    An edit is a direction in that space, from its opposite's words to its own; so is a rating, from "bad" to "excellent". The
-    directions are made orthogonal by the least change (Löwdin's symmetric way), so that none is mistaken for another.
+@dataclass(frozen=True)
+class CodedRow:
+    """Photos that are codes, and questions about them, none of which sees the others.
 
     Args:
-        embedding: [V, D] the language model's input embeddings.
-        processor: whose tokenizer, rating scale and numbers of tokens are used.
-        bank: whose attributes and edits can be told.
+        photos: placeholders, after whatever the chat format begins with.
+        codes: [P, D], one for each placeholder.
+        questions: one or more.
     """
 
-    def __init__(self, embedding: torch.Tensor, processor: AestheticMLLMProcessor, bank: PhraseBank):
-        self.embedding, self.processor = embedding.detach().clone(), processor
-        self.length = self.embedding.norm(dim=1).mean()
-        self.unit = UNIT * self.length
-        self.counts = processor.num_group_tokens
-        self.vocabulary = LessonVocabulary(bank)
-        self.bins = {
-            name: torch.stack([self.words(bin[:-1]) for bin in words["bins"]]) for name, words in bank.attributes.items()
-        }  # [BINS, D]
-        wanted = {}
-        for name, directions in bank.edits.items():
-            less = self.words(directions["less"][:-1]) if "less" in directions else 0
-            wanted[name] = self.words(directions["more"][:-1]) - less
-        scale = processor.rating_scale
-        for key, question in scale.questions.items():
-            wanted[question_name(key)] = (
-                self.words([question.stem]) + self.words(scale.level_words[-1:]) - self.words(scale.level_words[:1])
-            )
-        left, _, right = torch.linalg.svd(F.normalize(torch.stack(list(wanted.values())), dim=1), full_matrices=False)
-        self.directions = dict(zip(wanted, (left @ right * self.unit).unbind(), strict=True))  # [D] each
+    photos: str
+    codes: torch.Tensor
+    questions: Sequence[Question]
 
-    def words(self, texts: Sequence[str]) -> torch.Tensor:
-        """Mean embedding of the texts' words, as long as a word's embedding is: [D]."""
-        ids = [token for text in texts for token in self.encode(text)]
-        return F.normalize(self.embedding[ids].mean(0), dim=0) * self.length
 
-    def tokens(
-        self,
-        group: str,
-        attributes: Mapping[str, float],
-        edits: Mapping[str, float],
-        ratings: Mapping[str, float],
-        content: str = "",
-    ) -> torch.Tensor:
-        """A photo's visual tokens of one group: [N, D].
+class FirstWords(random.Random):
+    """A source of chance that mostly takes the first of a choice while `variety` (0 to 1) is low."""
 
-        Args:
-            attributes: of the group's level, values from -2 (lowest bin) to 2.
-            edits: of the group's level, in units; a strong one has 2.
-            ratings: by question, from -2 to 2.
-            content: what the photo shows; its words' embeddings take the tokens that attributes leave.
-        """
-        count = self.counts[group]
-        noise = torch.randn(count, self.embedding.shape[1])
-        tokens = noise * (TOKEN_NOISE * self.unit / self.embedding.shape[1] ** 0.5)
-        for number, (name, value) in enumerate(attributes.items()):
-            place = min(max(value + (BINS - 1) / 2, 0.0), BINS - 1.0)
-            below = min(int(place), BINS - 2)
-            tokens[number % count] += torch.lerp(self.bins[name][below], self.bins[name][below + 1], place - below)
-        for number, (name, value) in enumerate(edits.items()):
-            tokens[number % count] += value * self.directions[name]
-        if content:
-            seen = self.embedding[self.encode(content)][: count - len(attributes)]
-            tokens[len(attributes) : len(attributes) + len(seen)] += seen
-        return tokens + sum(value * self.directions[question_name(key)] for key, value in ratings.items())
+    variety = 1.0
 
-    def encode(self, text: str) -> list[int]:
-        return self.processor.tokenizer.encode(f" {text.strip()}", add_special_tokens=False)
+    def choice(self, seq: Sequence[Any]) -> Any:
+        return super().choice(seq) if self.random() < self.variety else seq[0]
 
 
 class CodedLessons:
@@ -175,89 +115,109 @@ class CodedLessons:
     def __init__(self, book: Codebook, bank: PhraseBank, contents: Sequence[str], seed: int = SEED):
         self.book, self.bank, self.contents = book, bank, contents
         self.processor = book.processor
-        self.rng = random.Random(seed)
+        self.rng, self.words = random.Random(seed), FirstWords(seed)
         self.spread = SPREAD[-1]
+        tokenizer = self.processor.tokenizer
+        self.plain_words = [
+            word
+            for word in map(tokenizer.decode, range(len(tokenizer)))
+            if word.startswith(" ") and word[1:].isalpha() and word.isascii() and word.islower()
+        ]
 
     def row(self) -> CodedRow:
-        """A lesson, or a rating in [`RATING_SHARE`] of the cases."""
+        """A lesson, or ratings in [`RATING_SHARE`] of the cases."""
         if self.rng.random() < RATING_SHARE:
-            return self.rating()
+            return self.ratings()
         level = self.rng.choice(LEVELS)
         edits = self.book.vocabulary.edits[level]
-        if self.rng.random() < LIST_SHARE:
-            return self.differences(level) if edits and self.rng.random() < 0.5 else self.description(level)
-        if edits and self.rng.random() < 0.6:
+        if edits and self.rng.random() < ALTERED_SHARE:
             return self.altered(level, self.rng.choice(edits))
         if level == "high" and self.rng.random() < 0.5:
             return self.content()
-        return self.measured(level, self.rng.choice(self.book.vocabulary.attributes[level]))
+        return self.measured(level)
 
-    def description(self, level: str) -> CodedRow:
-        """All attributes of a photo: many answers in one row, so that reading is learned sooner."""
+    def recall(self) -> CodedRow:
+        """Random words on the keys of a level's attributes; asked by the attribute's name."""
+        level = self.rng.choice(LEVELS)
+        names = self.book.vocabulary.attributes[level]
+        names = self.rng.sample(names, min(len(names), self.book.counts[level]))
+        names = list({self.book.place(name, level): name for name in names}.values())  # one a token
+        words = self.rng.sample(self.plain_words, len(names))
+        tokens = self.book.tokens(level, {}, {}, {})
+        for name, word in zip(names, words, strict=True):
+            said = self.book.key(name) + self.book.words([word])
+            tokens = tokens.index_add(0, torch.tensor([self.book.place(name, level)]), said[None])
+        asked = self.rng.sample(range(len(names)), min(len(names), QUESTIONS_A_ROW))
+        questions = [
+            Question(f" {self.rng.choice(self.bank.attributes[names[number]]['names'][:-1])}:", words[number], [words[number]])
+            for number in asked
+        ]
+        return CodedRow(self.processor.image_placeholders((level,)), tokens, questions)
+
+    def measured(self, level: str) -> CodedRow:
+        """How much the photo has of some attributes."""
+        names = self.rng.sample(
+            self.book.vocabulary.attributes[level], min(QUESTIONS_A_ROW, len(self.book.vocabulary.attributes[level]))
+        )
         photo = self._photo(level)
-        parts, said = [], []
-        for name, value in self.rng.sample(list(photo["attributes"].items()), len(photo["attributes"])):
-            words = self.bank.attributes[name]
-            bin = min(max(round(value + (BINS - 1) / 2), 0), BINS - 1)
-            said.append(self.rng.choice(words["bins"][bin][:-1]))
-            parts.append(f"{self.rng.choice(words['names'][:-1])}: {said[-1]}")
-        return self._row(level, [photo], DESCRIBE, "; ".join(parts) + ".", said)
-
-    def differences(self, level: str) -> CodedRow:
-        """All that several edits at once did to a photo."""
-        before = self._photo(level)
-        after = self._photo_after(before)
-        names = self.rng.sample(list(before["edits"]), DIFFERENCES)
-        said = []
+        questions = []
         for name in names:
-            directions = self.bank.edits[name]
-            direction = self.rng.choice(list(directions))
-            sign = 1 if direction == "more" else -1
-            after["edits"][name] = before["edits"][name] + sign * self.rng.uniform(0.5, 1.2) * EDIT_UNITS
-            said.append(self.rng.choice(directions[direction][:-1]))
-        return self._row(level, [before, after], COMPARE, "The second photo is " + "; ".join(said) + ".", said)
-
-    def measured(self, level: str, attribute: str) -> CodedRow:
-        """How much of an attribute the photo has."""
-        bin = self.rng.randrange(BINS)
-        photo = self._photo(level)
-        photo["attributes"][attribute] = bin - (BINS - 1) / 2 + self.rng.uniform(-0.4, 0.4)
-        cue = self.bank.measured(attribute, bin, self.rng)
-        return self._lesson(level, [photo], cue, self.bank.attributes[attribute]["bins"][bin])
+            bin = self.rng.randrange(BINS)
+            photo["attributes"][name] = bin - (BINS - 1) / 2 + self.rng.uniform(-0.4, 0.4)
+            words = self.bank.attributes[name]
+            if self.rng.random() < self._short_share():
+                phrase = self.words.choice(words["bins"][bin][:-1])
+                questions.append(Question(f" {self.words.choice(words['names'][:-1])}:", f" {phrase}", [phrase]))
+            else:
+                questions.append(self._question(self.bank.measured(name, bin, self.words), words["bins"][bin]))
+        return CodedRow(self.processor.image_placeholders((level,)), self.book.tokens(level, **photo), questions)
 
     def altered(self, level: str, name: str) -> CodedRow:
-        """In what a second photo differs from the first."""
+        """In what a second photo differs from the first; asked and answered in two wordings."""
         edit = EDITS[name]
         amount = draw_amount(edit, self.rng)
         verdict = edit.verdict(amount)
         if edit.less is not None and self.rng.random() < 0.5:
             amount, verdict = -amount, OPPOSITE[verdict]
         direction = "more" if amount >= 0 or edit.less is None else "less"
-        cue = self.bank.altered(name, direction, edit.strength_word(amount), verdict, self.rng)
         before = self._photo(level)
         after = self._photo_after(before)
         after["edits"][name] = before["edits"][name] + EDIT_UNITS * amount / edit.strong
-        return self._lesson(level, [before, after], cue, self.bank.edits[name][direction])
+        said = self.bank.edits[name][direction]
+        questions = [
+            self._question(self.bank.altered(name, direction, edit.strength_word(amount), verdict, self.words), said)
+            for _ in range(2)
+        ]
+        if self.rng.random() < self._short_share():
+            phrase = self.words.choice(said[:-1])
+            questions[0] = Question(SHORT_CHANGE, f" {phrase}", [phrase])
+        codes = torch.cat([self.book.tokens(level, **photo) for photo in (before, after)])
+        return CodedRow(self.processor.image_placeholders((level,)) * 2, codes, questions)
 
     def content(self) -> CodedRow:
         """What is to be seen."""
         label = self.rng.choice(self.contents)
-        cue = self.bank.content(label, self.rng)
-        return self._lesson("high", [self._photo("high") | {"content": label}], cue, [label])
+        codes = self.book.tokens("high", **(self._photo("high") | {"content": label}))
+        questions = [self._question(self.bank.content(label, self.words), [label]) for _ in range(2)]
+        return CodedRow(self.processor.image_placeholders(("high",)), codes, questions)
 
-    def rating(self, question: str | None = None, mean: float | None = None) -> CodedRow:
-        """A rating from all groups of tokens; quality and beauty go together as little or as much as they like."""
+    def ratings(self) -> CodedRow:
+        """Ratings from all groups of tokens; they go together as little or as much as they like."""
         scale = self.processor.rating_scale
-        question = question or self.rng.choice(list(scale.questions))
         low, high = scale.score_range
-        mean = self.rng.uniform(low + 0.5, high - 0.5) if mean is None else mean
-        values = {key: self.rng.uniform(-2, 2) for key in scale.questions} | {question: rating_value(scale, mean)}
+        means = {key: self.rng.uniform(low + 0.5, high - 0.5) for key in scale.questions}
         tokens = []
         for group in TOKEN_GROUPS:
-            own = {key: value + self.rng.gauss(0, 0.2) for key, value in values.items()}  # groups need not agree
+            # groups need not agree
+            own = {key: rating_value(scale, mean) + self.rng.gauss(0, 0.2) for key, mean in means.items()}
             tokens.append(self.book.tokens(group, **(self._photo(group) | {"ratings": own})))
-        prompt = self.processor.rating_prompt(question).replace(self.processor.image_token, self.processor.image_placeholders())
-        return CodedRow(prompt, torch.cat(tokens), levels=scale.level_distribution(mean, 1.0))
+        questions = [
+            Question(
+                f"{scale.question(key).prompt}\n{scale.question(key).stem}", levels=scale.level_distribution(means[key], 1.0)
+            )
+            for key in self.rng.sample(list(means), QUESTIONS_A_ROW)
+        ]
+        return CodedRow(self.processor.image_placeholders(), torch.cat(tokens), questions)
 
     def _photo(self, group: str) -> dict[str, Any]:
         """A random photo, as arguments of [`Codebook.tokens`]."""
@@ -276,15 +236,12 @@ class CodedLessons:
             for part, values in before.items()
         }
 
-    def _lesson(self, level: str, photos: Sequence[Mapping[str, Any]], cue: Cue, phrases: Sequence[str]) -> CodedRow:
-        said = max((phrase for phrase in phrases if phrase.lower() in cue.text.lower()), key=len)
-        return self._row(level, photos, cue.question, cue.text, [said])
+    def _short_share(self) -> float:
+        return 1 - (1 - SHORT_SHARE) * self.words.variety
 
-    def _row(
-        self, level: str, photos: Sequence[Mapping[str, Any]], question: str, answer: str, phrases: Sequence[str]
-    ) -> CodedRow:
-        prompt = lesson_prompt(self.processor, question, (level,), len(photos))
-        return CodedRow(prompt, torch.cat([self.book.tokens(level, **photo) for photo in photos]), answer, phrases)
+    def _question(self, cue: Cue, phrases: Sequence[str]) -> Question:
+        said = max((phrase for phrase in phrases if phrase.lower() in cue.text.lower()), key=len)
+        return Question(f"{cue.question}\n", cue.text, [said])
 
 
 def coded_loss(
@@ -292,38 +249,83 @@ def coded_loss(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Weighted next-token loss of the lessons' answers, and soft cross-entropy of the ratings' levels; 0 without any."""
     tokenizer: PreTrainedTokenizerBase = processor.tokenizer
-    prompts = [tokenizer.encode(row.prompt, add_special_tokens=False) for row in rows]
-    answers, weights = zip(*(_weighted_answer(tokenizer, row) for row in rows), strict=True)
-    ids, mask = pad_left([prompt + answer for prompt, answer in zip(prompts, answers, strict=True)], tokenizer.pad_token_id)
-    labels, _ = pad_left([[-100] * len(prompt) + answer for prompt, answer in zip(prompts, answers, strict=True)], -100)
+    start = processor.apply_chat_template([{"role": "user", "content": ""}], tokenize=False).rstrip("\n")
+    packed = [_packed(tokenizer, start, row) for row in rows]
+    length = max(len(ids) for ids, *_ in packed)
+    ids = torch.full((len(rows), length), tokenizer.pad_token_id)
+    places, owners = torch.zeros(len(rows), length, dtype=torch.long), torch.full((len(rows), length), -1)
+    labels, weights = torch.full((len(rows), length), -100), torch.zeros(len(rows), length)
+    rated: list[tuple[int, int]] = []
+    wanted: list[Sequence[float]] = []
+    for number, (row_ids, row_places, row_owners, row_labels, row_weights, ratings) in enumerate(packed):
+        size = len(row_ids)
+        for whole, part in (
+            (ids, row_ids),
+            (places, row_places),
+            (owners, row_owners),
+            (labels, row_labels),
+            (weights, row_weights),
+        ):
+            whole[number, :size] = torch.tensor(part)
+        rated += [(number, position) for position, _ in ratings]
+        wanted += [levels for _, levels in ratings]
     embeddings = model.get_input_embeddings()(ids)
-    places = torch.isin(ids, torch.tensor(list(processor.group_token_ids.values())))
-    embeddings = embeddings.masked_scatter(places[..., None], torch.cat([row.codes for row in rows]))
-    kept = max(map(len, answers)) + 1
+    visual = torch.isin(ids, torch.tensor(list(processor.group_token_ids.values())))
+    embeddings = embeddings.masked_scatter(visual[..., None], torch.cat([row.codes for row in rows]))
     with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
-        logits = model(inputs_embeds=embeddings, attention_mask=mask, use_cache=False, logits_to_keep=kept).logits
-    logits = logits.float()
-    lesson_loss = rating_loss = logits.sum() * 0
-    if any(answers):
-        losses = F.cross_entropy(logits[:, :-1].transpose(1, 2), labels[:, 1 - kept :], reduction="none")
-        weight, _ = pad_left([[0.0] * (kept - 1 - len(row)) + row for row in weights], 0.0)
+        states = model.model(
+            inputs_embeds=embeddings, attention_mask=question_mask(owners), position_ids=places, use_cache=False
+        ).last_hidden_state
+        said = labels[:, 1:] != -100
+        logits = model.lm_head(states[:, :-1][said]).float()
+        level_logits = model.lm_head(states[tuple(torch.tensor(rated).T)]).float() if rated else None
+    lesson_loss = rating_loss = states.sum() * 0
+    if said.any():
+        losses, weight = F.cross_entropy(logits, labels[:, 1:][said], reduction="none"), weights[:, 1:][said]
         lesson_loss = (losses * weight).sum() / weight.sum()
-    rated = [index for index, row in enumerate(rows) if row.levels is not None]
-    if rated:
-        levels = logits[rated, -1].log_softmax(-1)[:, processor.level_ids]
-        wanted = torch.tensor([rows[index].levels for index in rated])
-        rating_loss = -(wanted * levels).sum(1).mean()
+    if level_logits is not None:
+        rating_loss = -(torch.tensor(wanted) * level_logits.log_softmax(-1)[:, processor.level_ids]).sum(1).mean()
     return lesson_loss, rating_loss
 
 
-def _weighted_answer(tokenizer: PreTrainedTokenizerBase, row: CodedRow) -> tuple[list[int], list[float]]:
+def question_mask(owners: torch.Tensor) -> torch.Tensor:
+    """What each position may look at: what stands before it, if that is a photo's (owner 0) or its own question's.
+
+    [B, L] owners (-1: padding) -> [B, 1, L, L], 0 or the least number.
+    """
+    length = owners.shape[1]
+    seen = (owners[:, None, :] == 0) | (owners[:, None, :] == owners[:, :, None])
+    seen = seen & torch.ones(length, length, dtype=torch.bool).tril()
+    return torch.zeros(seen.shape).masked_fill(~seen, torch.finfo(torch.float32).min)[:, None]
+
+
+def _packed(tokenizer: PreTrainedTokenizerBase, start: str, row: CodedRow) -> tuple[list, ...]:
+    """Token ids, places, owners, labels and weights of a row, and its ratings: position and levels."""
+    ids = tokenizer.encode(start + row.photos, add_special_tokens=False)
+    photos = len(ids)
+    places, owners, labels, weights = list(range(photos)), [0] * photos, [-100] * photos, [0.0] * photos
+    ratings = []
+    for number, question in enumerate(row.questions, 1):
+        asked = tokenizer.encode(question.asked, add_special_tokens=False)
+        answer, weight = _weighted_answer(tokenizer, question)
+        if question.levels is not None:
+            ratings.append((len(ids) + len(asked) - 1, question.levels))
+        ids += asked + answer
+        places += range(photos, photos + len(asked) + len(answer))
+        owners += [number] * (len(asked) + len(answer))
+        labels += [-100] * len(asked) + answer
+        weights += [0.0] * len(asked) + weight
+    return ids, places, owners, labels, weights, ratings
+
+
+def _weighted_answer(tokenizer: PreTrainedTokenizerBase, question: Question) -> tuple[list[int], list[float]]:
     """Tokens of the answer and the end of the turn, and what each weighs; none of a rating."""
-    if row.levels is not None:
+    if question.levels is not None:
         return [], []
-    encoded = tokenizer(row.answer, add_special_tokens=False, return_offsets_mapping=True)
+    encoded = tokenizer(question.answer, add_special_tokens=False, return_offsets_mapping=True)
     spans, at = [], 0
-    for phrase in row.phrases:  # in their order
-        at = row.answer.lower().index(phrase.lower(), at)
+    for phrase in question.phrases:  # in their order
+        at = question.answer.lower().index(phrase.lower(), at)
         spans.append((at, at + len(phrase)))
     weights = [
         PHRASE_WEIGHT if any(start < last and end > first for first, last in spans) else 1.0
@@ -332,75 +334,141 @@ def _weighted_answer(tokenizer: PreTrainedTokenizerBase, row: CodedRow) -> tuple
     return [*encoded["input_ids"], tokenizer.eos_token_id], [*weights, 1.0]
 
 
-def teach(model: LlamaForCausalLM, lessons: CodedLessons, texts: torch.Tensor, steps: int, save: Path | None = None) -> None:
-    """Trains the whole language model, in place.
+class Teacher:
+    """Teaches a language model and a code book, in place.
 
     Args:
+        model: the healed language model.
+        lessons: whose code book learns too.
         texts: [N, L] packed plain text.
-        save: where to keep the model every 100 steps.
     """
-    torch.manual_seed(SEED)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=0.01, betas=(0.9, 0.95), fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps, pct_start=0.05)
-    start = time.monotonic()
-    for step in range(steps):
-        lessons.spread = SPREAD[0] + (SPREAD[1] - SPREAD[0]) * min(1.0, step / (GROWTH_SHARE * steps))
-        if step % TEXT_EVERY == TEXT_EVERY - 1:
-            rows = texts[torch.randint(len(texts), (12,))]
-            loss = model(input_ids=rows, labels=rows).loss
-        else:
-            lesson_loss, rating_loss = coded_loss(model, lessons.processor, [lessons.row() for _ in range(BATCH_SIZE)])
-            loss = lesson_loss + rating_loss
+
+    def __init__(self, model: LlamaForCausalLM, lessons: CodedLessons, texts: torch.Tensor):
+        self.model, self.lessons, self.texts = model, lessons, texts
+        self.start = time.monotonic()
+
+    def learn_pairs(self, steps: int) -> None:
+        """Words one after the other: names and what goes with them, then some of the names again."""
+        tokenizer, rng = self.lessons.processor.tokenizer, self.lessons.rng
+        colon, end = (tokenizer.encode(mark, add_special_tokens=False)[0] for mark in ":;")
+        words = [tokenizer.encode(word, add_special_tokens=False)[0] for word in self.lessons.plain_words]
+        optimizer, schedule = self._optimizer(steps)
+        for step in range(steps):
+            rows, labels = [], []
+            for _ in range(2 * BATCH_SIZE):
+                drawn = rng.sample(words, 16)
+                pairs = list(zip(drawn[:8], drawn[8:], strict=True))
+                asked = rng.sample(pairs, QUESTIONS_A_ROW)
+                rows.append(
+                    [
+                        tokenizer.bos_token_id,
+                        *sum(pairs, ()),
+                        *(part for name, word in asked for part in (name, colon, word, end)),
+                    ]
+                )
+                labels.append([-100] * 17 + [part for _, word in asked for part in (-100, -100, word, -100)])
+            ids = torch.tensor(rows)
+            with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
+                loss = self.model(input_ids=ids, labels=torch.tensor(labels), use_cache=False).loss
+            self._step(loss, optimizer, schedule)
+            if step % 10 == 0:
+                logger.info("pairs: step %d of %d, %.0f s, %.3f", step, steps, time.monotonic() - self.start, loss.item())
+
+    def learn_keys(self, steps: int) -> None:
+        """Words on the attributes' keys, which are learned here and stay as they are afterwards."""
+        optimizer, schedule = self._optimizer(steps)
+        for step in range(steps):
+            rows = [self.lessons.recall() for _ in range(3 * BATCH_SIZE)]
+            loss, _ = coded_loss(self.model, self.lessons.processor, rows)
+            self._step(loss, optimizer, schedule)
+            if step % 10 == 0:
+                logger.info("keys: step %d of %d, %.0f s, %.3f", step, steps, time.monotonic() - self.start, loss.item())
+        self.lessons.book.requires_grad_(False)
+
+    def learn(self, steps: int, save: Path | None = None) -> None:
+        """Lessons, with some recall among them; `save` keeps both learners every 100 steps."""
+        optimizer, schedule = self._optimizer(steps)
+        lessons, processor = self.lessons, self.lessons.processor
+        for step in range(steps):
+            lessons.words.variety = min(1.0, max(0.0, step / steps - FEW_WORDS_SHARE) / GROWTH_SHARE)
+            lessons.spread = SPREAD[0] + (SPREAD[1] - SPREAD[0]) * lessons.words.variety
+            if step % TEXT_EVERY == TEXT_EVERY - 1:
+                rows = self.texts[torch.randint(len(self.texts), (12,))]
+                with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
+                    loss = self.model(input_ids=rows, labels=rows).loss
+            else:
+                drawn = [lessons.recall() if lessons.rng.random() < RECALL_SHARE else lessons.row() for _ in range(BATCH_SIZE)]
+                lesson_loss, rating_loss = coded_loss(self.model, processor, drawn)
+                loss = lesson_loss + rating_loss
+            self._step(loss, optimizer, schedule)
+            if step % 25 == 0:
+                logger.info(
+                    "step %d of %d, %.0f s, lessons %.3f, ratings %.3f, by kind %s",
+                    step, steps, time.monotonic() - self.start, lesson_loss.item(), rating_loss.item(), self.losses_by_kind(),
+                )  # fmt: skip
+            if save and step % 100 == 99:
+                self.save(save)
+
+    def save(self, work: Path) -> None:
+        self.model.save_pretrained(work / TAUGHT)
+        self.lessons.book.save(work)
+
+    @torch.inference_mode()
+    def losses_by_kind(self, count: int = 12) -> dict[str, float]:
+        """Loss of a few rows of each kind, in the wordings of training."""
+        lessons = self.lessons
+        edits = lessons.book.vocabulary.edits
+        kinds = {
+            "recall": lessons.recall,
+            "low measured": lambda: lessons.measured("low"),
+            "middle measured": lambda: lessons.measured("middle"),
+            "low altered": lambda: lessons.altered("low", lessons.rng.choice(edits["low"])),
+            "middle altered": lambda: lessons.altered("middle", lessons.rng.choice(edits["middle"])),
+            "content": lessons.content,
+        }
+        return {
+            name: round(coded_loss(self.model, lessons.processor, [make() for _ in range(count)])[0].item(), 2)
+            for name, make in kinds.items()
+        }
+
+    def _optimizer(self, steps: int) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+        optimizer = torch.optim.AdamW(
+            [{"params": list(self.model.parameters())}, {"params": list(self.lessons.book.parameters()), "weight_decay": 0.0}],
+            weight_decay=0.01, betas=(0.9, 0.95), fused=True,
+        )  # fmt: skip
+        rates = [LEARNING_RATE, KEY_RATE * LEARNING_RATE]
+        return optimizer, torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, total_steps=steps, pct_start=0.1)
+
+    def _step(self, loss: torch.Tensor, optimizer: torch.optim.Optimizer, schedule: torch.optim.lr_scheduler.LRScheduler) -> None:
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_([*self.model.parameters(), *self.lessons.book.parameters()], 1.0)
         optimizer.step()
         optimizer.zero_grad()
         schedule.step()
-        if step % 25 == 0:
-            logger.info(
-                "step %d of %d, %.0f s, lessons %.3f, ratings %.3f, by kind %s",
-                step, steps, time.monotonic() - start, lesson_loss.item(), rating_loss.item(), losses_by_kind(model, lessons),
-            )  # fmt: skip
-        if save and step % 100 == 99:
-            model.save_pretrained(save)
-
-
-@torch.inference_mode()
-def losses_by_kind(model: LlamaForCausalLM, lessons: CodedLessons, count: int = 24) -> dict[str, float]:
-    """Loss of a few lessons of each kind, in the wordings of training."""
-    taught = lessons.book.vocabulary
-    kinds = {
-        "measured": lambda: lessons.measured("low", lessons.rng.choice(taught.attributes["low"])),
-        "altered": lambda: lessons.altered("low", lessons.rng.choice(taught.edits["low"])),
-        "content": lessons.content,
-        "description": lambda: lessons.description("low"),
-        "differences": lambda: lessons.differences("low"),
-    }
-    return {
-        name: round(coded_loss(model, lessons.processor, [make() for _ in range(count)])[0].item(), 3)
-        for name, make in kinds.items()
-    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, default=Path("build/nano"))
     parser.add_argument("--critiques", type=Path, required=True, help="as of language.py")
-    parser.add_argument("--steps", type=int, default=400, help="3 s each on two cores without bf16")
+    parser.add_argument("--steps", type=int, default=500, help="of lessons, 3 s each on a core with bf16")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    torch.manual_seed(SEED)
     tokenizer = AutoTokenizer.from_pretrained(arguments.work / "language")
     model = LlamaForCausalLM.from_pretrained(arguments.work / "language", dtype=torch.float32)
-    processor = AestheticMLLMProcessor(AestheticMLLMImageProcessor(canvas_size=CANVAS), tokenizer)
+    processor = nano_processor(tokenizer)
     bank = PhraseBank()
     contents = sorted(set(plain_labels(class_names(fetch(CLASS_NAMES, arguments.work)))))
-    lessons = CodedLessons(Codebook(model.get_input_embeddings().weight, processor, bank), bank, contents)
-    save_file({name: code.clone() for name, code in lessons.book.directions.items()}, arguments.work / CODES)
     texts = pack(tokenizer, healing_texts(arguments.work, arguments.critiques))
-    target = arguments.work / TAUGHT
-    tokenizer.save_pretrained(target)
-    teach(model, lessons, texts, arguments.steps, save=target)
-    model.save_pretrained(target)
+    tokenizer.save_pretrained(arguments.work / TAUGHT)
+    book = Codebook(model.get_input_embeddings().weight, processor, bank)
+    teacher = Teacher(model, CodedLessons(book, bank, contents), texts)
+    teacher.learn_pairs(PAIR_STEPS)
+    teacher.learn_keys(KEY_STEPS)
+    teacher.save(arguments.work)
+    teacher.learn(arguments.steps, save=arguments.work)
+    teacher.save(arguments.work)
 
 
 if __name__ == "__main__":

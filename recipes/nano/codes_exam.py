@@ -12,7 +12,6 @@ from collections import defaultdict
 from pathlib import Path
 
 import torch
-from transformers import LlamaForCausalLM
 
 from aesthetic_mllm import AestheticMLLMProcessor
 from aesthetic_mllm.evaluation.lesson_exam import ExamItem, build_exam
@@ -20,8 +19,8 @@ from aesthetic_mllm.evaluation.lesson_examiner import see_photos
 from aesthetic_mllm.pretext.lessons import LessonMaker
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
 from aesthetic_mllm.pretext.pool_statistics import PoolStatistics
+from codebook import Codebook
 from coded_alignment import CodeLoss
-from coded_lessons import Codebook
 from exam import load_model, load_some, split_photos
 
 
@@ -29,12 +28,8 @@ def read_item(loss: CodeLoss, item: ExamItem, tokens: torch.Tensor) -> dict[str,
     """What is read right of an item whose photos' tokens, of its level, are [n, N, D]."""
     lesson, book = item.lesson, loss.book
     if lesson.kind == "measured":
-        number = book.vocabulary.attributes[lesson.level].index(lesson.subject) % tokens.shape[1]
-        away = tokens[0][number] - book.bins[lesson.subject]  # [BINS, D]
-        own = loss.directions.get(lesson.level)
-        if own is not None:
-            away = away - away @ own.T @ own / loss.square
-        bin = int(away.square().sum(1).argmin())
+        number = book.place(lesson.subject, lesson.level)
+        bin = int(loss.distances(lesson.level, tokens[0])[number].argmin())
         return {"bin": bin == lesson.bin, "bin within one": abs(bin - int(lesson.bin or 0)) <= 1}
     if lesson.kind != "altered":
         return {}
@@ -64,9 +59,7 @@ def main() -> None:
     processor = AestheticMLLMProcessor.from_pretrained(arguments.model)
     images = [image for item in items for image in item.lesson.images]
     (seen,) = see_photos([load_model(arguments.model, "cpu")], processor, images)
-    # the codes are made of what the language model's embeddings were before it was taught them
-    taught = LlamaForCausalLM.from_pretrained(arguments.work / "language", dtype=torch.float32).get_input_embeddings().weight
-    loss = CodeLoss(Codebook(taught, processor, bank))
+    loss = CodeLoss(Codebook.load(arguments.work, processor, bank))
     right: dict[str, list[bool]] = defaultdict(list)
     first = 0
     for item in items:

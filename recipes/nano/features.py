@@ -28,6 +28,7 @@ from weights import VISION, convert_vision, fetch
 
 CANVAS = 288
 VIEWS = {"biq2021": 2, "oasis_beauty": 4}  # by the photo's folder
+DAMAGED_VIEWS = (10,)  # of every photo, by one edit each (`damages.py`)
 LOWER_STAGES = 4  # edges, blobs and textures; the alignment module reads the last of each stride: stages 2, 4 and 6
 LAYERS = (2, 3)  # what the alignment module and the upper stages read of them: strides 8 and 16
 SHAPES = ((36, 36, 48), (18, 18, 88))
@@ -87,10 +88,10 @@ class FeatureCache:
 
     def __init__(self, work: Path, photos: list[RatedPhoto]):
         folder = work / "features"
-        views = range(max(VIEWS.values()))
-        self.index = [{photo.name: index for index, photo in enumerate(with_view(photos, view))} for view in views]
-        self.features = [np.load(folder / f"view{view}.npy", mmap_mode="r") for view in views]
-        self.sizes = [np.load(folder / f"sizes{view}.npy") for view in views]
+        views = [view for view in (*range(max(VIEWS.values())), *DAMAGED_VIEWS) if (folder / f"sizes{view}.npy").exists()]
+        self.index = {view: {photo.name: index for index, photo in enumerate(with_view(photos, view))} for view in views}
+        self.features = {view: np.load(folder / f"view{view}.npy", mmap_mode="r") for view in views}
+        self.sizes = {view: np.load(folder / f"sizes{view}.npy") for view in views}
         self.pooled = np.load(folder / "pooled.npy")
 
     def pooled_of(self, photos: list[RatedPhoto]) -> np.ndarray:
@@ -118,7 +119,7 @@ def views_of(photo: RatedPhoto) -> int:
 
 def with_view(photos: list[RatedPhoto], view: int) -> list[RatedPhoto]:
     """Those of the photos that have this view."""
-    return [photo for photo in photos if view < views_of(photo)]
+    return [photo for photo in photos if view < views_of(photo) or view in DAMAGED_VIEWS]
 
 
 def pool_stages(feature_maps: tuple[torch.Tensor, ...], image_sizes: torch.Tensor) -> torch.Tensor:
@@ -135,13 +136,12 @@ def pool_stages(feature_maps: tuple[torch.Tensor, ...], image_sizes: torch.Tenso
 
 
 @torch.inference_mode()
-def cache_view(tower: EfficientNetLiteBackbone, photos: list[RatedPhoto], view: int, folder: Path) -> None:
+def cache_view(tower: EfficientNetLiteBackbone, views: PhotoViews, view: int, folder: Path) -> None:
     """Writes one view's features, sizes and, of the whole photos, pooled features."""
-    out = np.lib.format.open_memmap(folder / f"view{view}.npy", mode="w+", dtype=np.float16, shape=(len(photos), SIZE))
+    out = np.lib.format.open_memmap(folder / f"view{view}.npy", mode="w+", dtype=np.float16, shape=(len(views), SIZE))
     sizes, pooled, start = [], [], time.monotonic()
-    views = PhotoViews(photos, view)
-    for first in range(0, len(photos), BATCH_SIZE):
-        rows = [views[index] for index in range(first, min(first + BATCH_SIZE, len(photos)))]
+    for first in range(0, len(views), BATCH_SIZE):
+        rows = [views[index] for index in range(first, min(first + BATCH_SIZE, len(views)))]
         pixel_values, image_sizes = (torch.stack(parts) for parts in zip(*rows, strict=True))
         maps = tower(pixel_values, image_sizes).feature_maps
         flat = torch.cat([maps[layer].permute(0, 2, 3, 1).flatten(1) for layer in LAYERS], dim=1)
@@ -150,7 +150,7 @@ def cache_view(tower: EfficientNetLiteBackbone, photos: list[RatedPhoto], view: 
         if view == 0:
             pooled.append(pool_stages(maps, image_sizes))
         if first % 1600 == 0:
-            print(f"view {view}: {first} of {len(photos)} photos, {time.monotonic() - start:.0f} s", flush=True)
+            print(f"view {view}: {first} of {len(views)} photos, {time.monotonic() - start:.0f} s", flush=True)
     np.save(folder / f"sizes{view}.npy", np.concatenate(sizes))
     if view == 0:
         np.save(folder / "pooled.npy", torch.cat(pooled).numpy())
@@ -169,7 +169,7 @@ def main() -> None:
     for view in range(max(VIEWS.values())):
         if view == 1:
             tower.stages = tower.stages[:LOWER_STAGES]  # only the baseline reads the others' features
-        cache_view(tower, with_view(photos, view), view, folder)
+        cache_view(tower, PhotoViews(with_view(photos, view), view), view, folder)
 
 
 if __name__ == "__main__":

@@ -24,8 +24,9 @@ from aesthetic_mllm import AestheticMLLMForConditionalGeneration
 from aesthetic_mllm.processing.rating_scale import RatingScale
 from data import RatedPhoto, quality_validation, read_beauty, read_quality
 from features import FeatureCache, UpperTower
+from judge import ALIGNED
 from ridge import ridge_predict
-from train import ALIGNED, QUALITY_GROUP, UNALIGNED, rows_of
+from unaligned import QUALITY_GROUP, UNALIGNED, rows_of
 from warm_start import ALL, BATCH_SIZE, WarmStart
 
 logger = logging.getLogger("nano.label_efficiency")
@@ -61,7 +62,7 @@ def learned(folder: Path, known: list[RatedPhoto], asked: list[RatedPhoto], cach
     while len(rows) < steps * BATCH_SIZE:
         rows += rows_of(rng.sample(known, len(known)), "quality", QUALITY_GROUP, rng)
     start.train(rows[: steps * BATCH_SIZE], learning_rate=LEARNING_RATE)
-    return start.correlations(rows_of(asked, "quality", QUALITY_GROUP, None))
+    return start.correlations(rows_of(asked, "quality", QUALITY_GROUP, None), "quality")
 
 
 def table(report: dict) -> str:

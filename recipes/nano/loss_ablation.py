@@ -28,7 +28,8 @@ from aesthetic_mllm.trainers.aesthetic_sft_config import AestheticSFTConfig
 from aesthetic_mllm.trainers.aesthetic_sft_trainer import AestheticSFTTrainer
 from data import RatedPhoto, quality_validation, read_beauty, read_quality
 from features import FeatureCache, UpperTower
-from train import ALIGNED, QUALITY_GROUP, rows_of
+from judge import ALIGNED
+from unaligned import QUALITY_GROUP, rows_of
 
 logger = logging.getLogger("nano.loss_ablation")
 
@@ -63,7 +64,7 @@ def learned(
     rng = random.Random(seed)
     rows: list[dict[str, Any]] = []
     while len(rows) < steps * BATCH_SIZE:
-        rows += [row for row in rows_of(rng.sample(known, len(known)), "quality", QUALITY_GROUP, rng) if not row["decimal"]]
+        rows += rows_of(rng.sample(known, len(known)), "quality", QUALITY_GROUP, rng)
     rows = [row | {"images": [row["image"]], "prompt": "", "answer": ""} for row in rows[: steps * BATCH_SIZE]]
     adapters = name == ADAPTERS
     trainer = AestheticSFTTrainer(

@@ -24,13 +24,14 @@ from aesthetic_mllm.processing.rating_scale import RatingScale
 from aesthetic_mllm.trainers.aesthetic_sft_config import AestheticSFTConfig
 from aesthetic_mllm.trainers.losses.rank_fidelity import RankFidelityLoss
 from aesthetic_mllm.trainers.precision import has_bfloat16
-from coded_lessons import rating_value
+from codebook import rating_value
 from features import CANVAS
 
 logger = logging.getLogger("nano.warm_start")
 
 BATCH_SIZE = 32
 ALL = "all"  # beside the groups: their sum
+FIXED = "stages.0."  # of the upper stages: the middle-level tokens read it, and what lessons show was cached behind it
 COMPONENTS = 512  # beauty is read from many: ridge on the first 150 reaches SRCC 0.78, on all 0.80
 
 
@@ -46,12 +47,10 @@ class GroupHeads(nn.Module):
         self.questions = {question: index for index, question in enumerate(questions)}
         self.heads = nn.ModuleDict({group: nn.Linear(size, len(questions) * levels) for group in TOKEN_GROUPS})
 
-    def forward(self, tokens: dict[str, torch.Tensor], questions: list[str]) -> dict[str, torch.Tensor]:
-        """Groups of tokens [B, N, D] and each row's question -> logits [B, levels] by group and for [`ALL`]."""
-        asked = torch.tensor([self.questions[question] for question in questions])
-        rows = torch.arange(len(asked))
+    def forward(self, tokens: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Groups of tokens [B, N, D] -> logits [B, questions, levels] by group and for [`ALL`]."""
         logits = {
-            group: self.heads[group](values.mean(1)).float().unflatten(1, (len(self.questions), -1))[rows, asked]
+            group: self.heads[group](values.mean(1)).float().unflatten(1, (len(self.questions), -1))
             for group, values in tokens.items()
         }
         return logits | {ALL: torch.stack(list(logits.values())).sum(0)}
@@ -64,8 +63,9 @@ class WarmStart:
         model: its tower is an [`UpperTower`]; alignment module and, where `train` is told to, tower are trained in place.
         read_pixels: gives the `pixel_values` and `image_sizes` of rows, as the tower takes them.
         components: what the tower saw in the photos to learn from, by name; `None`: it is not learned.
-        codes: [D] by question: the direction in which the language model was taught to read its rating (`coded_lessons.py`);
-            `None`: it is not learned.
+        codes: [questions, D], the directions in which the language model was taught to read ratings (`codebook.py`), one unit
+            long; `None`: they are not learned.
+        bin_loss: takes tokens and rows, and gives a loss beside the ratings'; default none.
     """
 
     def __init__(
@@ -74,7 +74,8 @@ class WarmStart:
         read_pixels: Callable[[list[dict[str, Any]]], dict[str, torch.Tensor]],
         scale: RatingScale,
         components: dict[str, np.ndarray] | None = None,
-        codes: dict[str, torch.Tensor] | None = None,
+        codes: torch.Tensor | None = None,
+        bin_loss: Callable[[dict[str, torch.Tensor], list[dict[str, Any]]], torch.Tensor] | None = None,
     ):
         self.projector = model.model.multi_modal_projector
         self.layers = model.model.feature_layers
@@ -82,7 +83,8 @@ class WarmStart:
         self.read_pixels, self.scale, self.components = read_pixels, scale, components or {}
         self.scores = torch.tensor(scale.level_scores)
         # a direction's length is its unit
-        self.codes = {question: code / code.square().sum() for question, code in (codes or {}).items()}
+        self.codes = None if codes is None else codes / codes.square().sum(1, keepdim=True)
+        self.bin_loss = bin_loss
         self.heads = GroupHeads(model.config.text_config.hidden_size, list(scale.questions), len(scale.level_scores))
         self.ranking = RankFidelityLoss(AestheticSFTConfig.rank_label_std)
         self.describe = nn.Linear(len(TOKEN_GROUPS) * model.config.text_config.hidden_size, COMPONENTS)
@@ -112,11 +114,13 @@ class WarmStart:
         """Of the ratings, of their codes, and of the components of those photos that are seen whole."""
         with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
             tokens = self.tokens(rows)
-            logits = self.heads(tokens, [row["question"] for row in rows])
+            logits = self.heads(tokens)
             described = self.describe(torch.cat([values.mean(1) for values in tokens.values()], dim=1)).float()
         loss = self.rating_loss(logits, rows)
-        if self.codes:
+        if self.codes is not None:
             loss = loss + self.code_loss(tokens, rows)
+        if self.bin_loss is not None:
+            loss = loss + self.bin_loss(tokens, rows)
         if not self.components:
             return loss
         seen = [index for index, row in enumerate(rows) if row["view"] == 0 and row["image"] in self.components]
@@ -124,35 +128,57 @@ class WarmStart:
         return loss + (described[seen] - wanted).square().mean()
 
     def code_loss(self, tokens: dict[str, torch.Tensor], rows: list[dict[str, Any]]) -> torch.Tensor:
-        """How far the mean token is from saying the rating in the language model's code."""
+        """How far the mean token is from saying the ratings in the language model's code."""
         mean = torch.cat(list(tokens.values()), dim=1).mean(1).float()  # [B, D]
-        read = (mean * torch.stack([self.codes[row["question"]] for row in rows])).sum(1)
-        wanted = torch.tensor([rating_value(self.scale, row["mean"]) for row in rows])
-        return F.huber_loss(read, wanted)
+        asked = [(index, question, rating[0]) for index, row in enumerate(rows) for question, rating in ratings_of(row).items()]
+        numbers = [self.heads.questions[question] for _, question, _ in asked]
+        read = (mean @ self.codes.T)[[index for index, _, _ in asked], numbers]
+        return F.huber_loss(read, torch.tensor([rating_value(self.scale, value) for _, _, value in asked]))
 
     def rating_loss(self, logits: dict[str, torch.Tensor], rows: list[dict[str, Any]]) -> torch.Tensor:
-        """Soft level and rank loss: of all groups together, and half as much of each by itself on average."""
-        targets = torch.tensor([self.scale.level_distribution(row["mean"], row["std"]) for row in rows])
-        labels = torch.tensor([row["mean"] for row in rows])
-        sources = torch.tensor([row["group"] for row in rows])
+        """Soft level and rank loss: of all groups together, and half as much of each by itself on average.
+
+        The rank loss is of the scale's first two questions, which people rated.
+        """
+        asked = [(index, question, rating) for index, row in enumerate(rows) for question, rating in ratings_of(row).items()]
+        places = (
+            torch.tensor([index for index, _, _ in asked]),
+            torch.tensor([self.heads.questions[name] for _, name, _ in asked]),
+        )
+        targets = torch.tensor([self.scale.level_distribution(*rating) for _, _, rating in asked])
+        labels = torch.tensor([rating[0] for _, _, rating in asked])
+        # only photos of one source are ranked, by their answers to one question
+        sources = torch.tensor([rows[index]["group"] * len(self.heads.questions) for index, _, _ in asked]) + places[1]
+        ranked = torch.tensor([self.heads.questions[name] < 2 for _, name, _ in asked])
         losses = {}
         for group, values in logits.items():
-            shares = values.softmax(-1)
-            means = shares @ self.scores
-            stds = (shares @ self.scores.square() - means.square()).clamp(min=1e-6).sqrt()
-            level_loss = -(targets * values.log_softmax(-1)).sum(-1).mean()
-            losses[group] = level_loss + self.ranking(means, stds, labels, sources)
+            own = values[places]  # [asked, levels]
+            loss = -(targets * own.log_softmax(-1)).sum(-1).mean()
+            if ranked.any():
+                shares = own[ranked].softmax(-1)
+                means = shares @ self.scores
+                stds = (shares @ self.scores.square() - means.square()).clamp(min=1e-6).sqrt()
+                loss = loss + self.ranking(means, stds, labels[ranked], sources[ranked])
+            losses[group] = loss
         whole = losses.pop(ALL)
         return whole + 0.5 * torch.stack(list(losses.values())).mean()
 
-    def train(self, rows: list[dict[str, Any]], learning_rate: float, tower_learning_rate: float | None = None) -> None:
-        """One pass over the rows, in their order; the tower learns where it is given a rate."""
+    def train(
+        self,
+        rows: list[dict[str, Any]],
+        learning_rate: float,
+        tower_learning_rate: float | None = None,
+        beside: Callable[[], torch.Tensor] | None = None,
+    ) -> None:
+        """One pass over the rows, in their order; the tower learns where it is given a rate, `beside` is one more loss a step."""
         start = time.monotonic()
         parts = [([*self.projector.parameters(), *self.heads.parameters(), *self.describe.parameters()], learning_rate)]
         self.tower.requires_grad_(False)
         if tower_learning_rate is not None:
             # depthwise kernels hold 6% of the weights and a quarter of a step's time
-            tuned = [weight for name, weight in self.tower.named_parameters() if "depthwise" not in name]
+            tuned = [
+                weight for name, weight in self.tower.named_parameters() if not name.startswith(FIXED) and "depthwise" not in name
+            ]
             parts.append(([weight.requires_grad_() for weight in tuned], tower_learning_rate))
         weights = [weight for part, _ in parts for weight in part]
         optimizer = torch.optim.AdamW([{"params": part} for part, _ in parts], weight_decay=0.01, fused=True)
@@ -163,6 +189,8 @@ class WarmStart:
         for step, batch in enumerate(batches):
             loss = self.loss(batch)
             loss.backward()
+            if beside is not None:
+                beside().backward()
             torch.nn.utils.clip_grad_norm_(weights, 1.0)
             optimizer.step()
             optimizer.zero_grad()
@@ -171,50 +199,46 @@ class WarmStart:
                 logger.info("step %d of %d, %.0f s, loss %.3f", step, len(batches), time.monotonic() - start, loss.item())
 
     @torch.no_grad()
-    def blend_tower(self, other: dict[str, torch.Tensor], share: float) -> None:
-        """Moves the tower's weights to `share` of its own and the rest of another's (WiSE-FT, arXiv:2109.01903)."""
-        for name, weight in self.tower.state_dict().items():
-            weight.copy_(torch.lerp(other[name], weight, share))
-        self.round_tower()
-
-    @torch.no_grad()
     def round_tower(self) -> None:
         """To bf16, as it will be stored."""
         for weight in self.tower.state_dict().values():
             weight.copy_(weight.bfloat16())
 
     @torch.inference_mode()
-    def reread(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The rows with the mean and the spread that the heads together read from their photos, in the place of the labels.
+    def read(self, rows: list[dict[str, Any]]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """What the heads together read, probabilities [N, questions, levels], and each group's tokens that they read it from.
 
         A language model that is told these learns to read the tokens many times sooner than from people's ratings, which hold
         much that no token shows.
         """
         self.projector.eval()
-        low, high = self.scale.score_range
-        found = []
+        shares, seen = [], []
         for first in range(0, len(rows), BATCH_SIZE):
-            part = rows[first : first + BATCH_SIZE]
-            shares = self.heads(self.tokens(part), [row["question"] for row in part])[ALL].softmax(-1)
-            means = shares @ self.scores
-            stds = (shares @ self.scores.square() - means.square()).clamp(min=0.04).sqrt()
-            for row, mean, std in zip(part, means.clamp(low, high).tolist(), stds.tolist(), strict=True):
-                found.append(row | {"mean": mean, "std": std})
-        return found
+            tokens = self.tokens(rows[first : first + BATCH_SIZE])
+            shares.append(self.heads(tokens)[ALL].softmax(-1))
+            seen.append(tokens)
+        return torch.cat(shares), {group: torch.cat([part[group] for part in seen]) for group in TOKEN_GROUPS}
 
     @torch.inference_mode()
-    def correlations(self, rows: list[dict[str, Any]]) -> dict[str, float]:
-        """SRCC of each group's reading with the rows' labels."""
+    def correlations(self, rows: list[dict[str, Any]], question: str) -> dict[str, float]:
+        """SRCC of each group's reading of a question with the rows' labels."""
         self.projector.eval()
+        number = self.heads.questions[question]
         parts = []
         for first in range(0, len(rows), BATCH_SIZE):
-            part = rows[first : first + BATCH_SIZE]
-            parts.append(self.heads(self.tokens(part), [row["question"] for row in part]))
-        labels = [row["mean"] for row in rows]
+            parts.append(
+                {name: values[:, number] for name, values in self.heads(self.tokens(rows[first : first + BATCH_SIZE])).items()}
+            )
+        labels = [ratings_of(row)[question][0] for row in rows]
         return {
             group: float(spearmanr((torch.cat([part[group] for part in parts]).softmax(-1) @ self.scores).numpy(), labels)[0])
             for group in parts[0]
         }
+
+
+def ratings_of(row: dict[str, Any]) -> dict[str, tuple[float, float | None]]:
+    """Mean and spread by question: a row may hold many, or be of one question."""
+    return row["ratings"] if "ratings" in row else {row["question"]: (row["mean"], row["std"])}
 
 
 def principal_components(features: np.ndarray) -> np.ndarray:

@@ -1,7 +1,5 @@
 """The loss of codes is least for tokens that are made as the language model was taught to read them."""
 
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,27 +8,18 @@ import torch
 from aesthetic_mllm.pretext.lessons import Lesson
 from aesthetic_mllm.pretext.phrase_bank import BINS, PhraseBank
 from aesthetic_mllm.trainers.lesson_cache import SeenSample
-from tiny_models import tiny_processor
-
-NANO = Path(__file__).parents[2] / "recipes" / "nano"
+from tiny_models import tiny_tokenizer
 
 
 @pytest.fixture(scope="module")
-def recipe() -> Any:
-    """The recipe's module; its folder is no package."""
-    sys.path.insert(0, str(NANO))
-    try:
-        import coded_alignment
-    finally:
-        sys.path.remove(str(NANO))
-    return coded_alignment
+def loss() -> Any:
+    from codebook import Codebook
+    from coded_alignment import CodeLoss
+    from prompts import nano_processor
 
-
-@pytest.fixture(scope="module")
-def loss(recipe: Any) -> Any:
-    processor = tiny_processor()
+    processor = nano_processor(tiny_tokenizer())
     embedding = torch.randn(len(processor.tokenizer), 96, generator=torch.Generator().manual_seed(0))
-    return recipe.CodeLoss(recipe.Codebook(embedding, processor, PhraseBank()))
+    return CodeLoss(Codebook(embedding, processor, PhraseBank()).requires_grad_(False))
 
 
 def photo(loss: Any, level: str, bins: dict[str, int], edits: dict[str, float], content: str = "") -> torch.Tensor:
@@ -57,16 +46,18 @@ def test_all_attributes_of_a_photo_are_read_at_once(loss: Any) -> None:
     assert found == [("low measured", True)] and one < wrong
 
 
-def test_an_edit_is_a_change_along_its_direction(recipe: Any, loss: Any) -> None:
+def test_an_edit_is_a_change_along_its_direction(loss: Any) -> None:
     """The change that was made costs least; none, the opposite, or another one's costs more and is read wrong."""
+    from codebook import EDIT_UNITS
+
     lesson = sample("altered", "low", "exposure", signed_strength=0.8)
     before = photo(loss, "low", {}, {})
     costs = {}
     for name, edits in {
-        "made": {"exposure": 0.8 * recipe.EDIT_UNITS},
+        "made": {"exposure": 0.8 * EDIT_UNITS},
         "none": {},
-        "opposite": {"exposure": -0.8 * recipe.EDIT_UNITS},
-        "other": {"noise": 0.8 * recipe.EDIT_UNITS},
+        "opposite": {"exposure": -0.8 * EDIT_UNITS},
+        "other": {"noise": 0.8 * EDIT_UNITS},
     }.items():
         cost, found = loss(lesson, None, torch.stack([before, photo(loss, "low", {}, edits)]))
         costs[name] = float(cost)
@@ -87,3 +78,19 @@ def test_contents_stand_in_the_tokens_that_attributes_leave(loss: Any) -> None:
     bins = {name: 2 for name in loss.book.vocabulary.attributes["high"]}
     cat, dog = (loss(lesson, bins, photo(loss, "high", bins, {}, words)[None])[0] for words in ("a cat", "my dog"))
     assert cat < dog
+
+
+def test_a_mirrored_lesson_is_mirrored_back() -> None:
+    """Twice mirrored is the same lesson; once, what lies on the left lies on the right, and padding stays where it is."""
+    from coded_alignment import CANVAS, mirrored
+
+    maps = torch.zeros(1, 18, 18, 4)
+    maps[:, :, :9] = torch.rand(1, 18, 9, 4)  # the photo fills the canvas's left half
+    lesson = sample("altered", "middle", "tilt", signed_strength=0.5)
+    lesson = SeenSample(lesson.lesson, feature_maps=maps, image_sizes=torch.tensor([[CANVAS, CANVAS // 2]]))
+    once, bins = mirrored(lesson, {"subject_x": 0, "subject_y": 0})
+    assert bins == {"subject_x": BINS - 1, "subject_y": 0} and once.lesson.signed_strength == -0.5
+    assert torch.equal(once.feature_maps[0, :, 0], maps[0, :, 8]) and not once.feature_maps[:, :, 9:].any()
+    twice, bins = mirrored(once, bins)
+    assert torch.equal(twice.feature_maps, maps) and bins == {"subject_x": 0, "subject_y": 0}
+    assert twice.lesson.signed_strength == 0.5

@@ -29,7 +29,7 @@ class Sample:
 
 
 class LessonDataset(TorchDataset):
-    """One lesson a photo and epoch; the level goes round: each photo teaches all three in three epochs.
+    """One lesson a photo and epoch; the level goes round: each photo teaches all of them in as many epochs.
 
     A photo that cannot be read is stood in for by the next one, and named in the sample.
 
@@ -37,10 +37,17 @@ class LessonDataset(TorchDataset):
         pool: as of `open_pool`.
         maker: makes the lessons.
         pairs: image-text pairs for the thematic path, as of [`read_image_text_pairs`]; each is one more sample an epoch.
+        levels: that go round; one that is named twice comes twice as often.
     """
 
-    def __init__(self, pool: Any, maker: LessonMaker, pairs: Sequence[tuple[Path, str, str]] = ()):
-        self.pool, self.maker, self.pairs = pool, maker, pairs
+    def __init__(
+        self,
+        pool: Any,
+        maker: LessonMaker,
+        pairs: Sequence[tuple[Path, str, str]] = (),
+        levels: Sequence[str] = LEVELS,
+    ):
+        self.pool, self.maker, self.pairs, self.levels = pool, maker, pairs, levels
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -69,7 +76,7 @@ class LessonDataset(TorchDataset):
             except ImageError:
                 unreadable.append(row["key"])
                 continue
-            level = LEVELS[(number + self.epoch) % len(LEVELS)]
+            level = self.levels[(number + self.epoch) % len(self.levels)]
             return Sample(self.maker.lesson(row["key"], photo, level, self.epoch), tuple(unreadable))
         raise PhotoPoolError(f"None of the {len(self.pool)} photos can be read, the first {unreadable[0]}.")
 
@@ -77,8 +84,8 @@ class LessonDataset(TorchDataset):
 class LessonStream(TorchIterableDataset):
     """As [`LessonDataset`], from a streamed pool; photos that cannot be read are left out."""
 
-    def __init__(self, pool: Any, maker: LessonMaker):
-        self.pool, self.maker = pool, maker
+    def __init__(self, pool: Any, maker: LessonMaker, levels: Sequence[str] = LEVELS):
+        self.pool, self.maker, self.levels = pool, maker, levels
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -94,7 +101,7 @@ class LessonStream(TorchIterableDataset):
             except ImageError:
                 unreadable.append(row["key"])
                 continue
-            level = LEVELS[(number + self.epoch) % len(LEVELS)]
+            level = self.levels[(number + self.epoch) % len(self.levels)]
             yield Sample(self.maker.lesson(row["key"], photo, level, self.epoch), tuple(unreadable))
             unreadable = []
 

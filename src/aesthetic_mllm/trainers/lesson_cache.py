@@ -70,6 +70,7 @@ class LessonCache(TorchDataset):
             "epochs": epochs,
             "seed": self.maker.seed,
             "bank": self.maker.bank.version,
+            "levels": list(lessons.levels),
             "contents": len(self.maker.contents),
             "canvas": image_processor.canvas_size,
             "layers": self.layers,

@@ -8,7 +8,7 @@ import itertools
 import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from transformers.utils import is_bitsandbytes_available
 from ..modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGeneration
 from ..pretext.cue_rewriting import CueRewriter, CueRewritingError
 from ..pretext.lesson_dataset import LessonDataset, LessonStream, load_photo, read_image_text_pairs
-from ..pretext.lessons import LessonMaker
+from ..pretext.lessons import LEVELS, LessonMaker
 from ..pretext.photo_pool import PhotoPoolError, open_pool, photo_source
 from ..pretext.phrase_bank import DEFAULT_BANK, PhraseBank
 from ..pretext.pool_statistics import PoolStatistics
@@ -61,6 +61,7 @@ class AlignmentRecipe:
         statistics_photos: how many then, at least 1.
         contents: JSON file as of `save_contents`, what a teacher saw in each photo; default no such lessons.
         pairs, pairs_images: image-text pairs in the layout of LLaVA-558K, and the folder of their images.
+        levels: of the lessons, in turn; one that is named twice comes twice as often.
         bank: YAML file of a phrase bank; default the package's own.
         reworded: cache of a [`CueRewriter`], such as `examples/reword_cues.py` fills; default the bank's own wordings.
         feature_cache: folder for what the frozen tower sees in the lessons' photos, filled before training; then every epoch
@@ -82,6 +83,7 @@ class AlignmentRecipe:
     contents: str | None = None
     pairs: str | None = None
     pairs_images: str | None = None
+    levels: list[str] = field(default_factory=lambda: list(LEVELS))
     bank: str | None = None
     reworded: str | None = None
     feature_cache: str | None = None
@@ -93,6 +95,9 @@ class AlignmentRecipe:
             raise RecipeError("data: an empty list; name folders of photos, parquet files or shards (.tar).")
         if self.statistics_photos < 1:
             raise RecipeError(f"statistics_photos: {self.statistics_photos}; give 1 or more, a few hundred are enough.")
+        unknown = [level for level in self.levels if level not in LEVELS]
+        if unknown or not self.levels:
+            raise RecipeError(f"levels: {', '.join(unknown) or 'an empty list'}; the levels are {', '.join(LEVELS)}.")
         if self.cached_epochs < 1:
             raise RecipeError(f"cached_epochs: {self.cached_epochs}; give 1 or more.")
         if self.model and (self.vision or self.text):
@@ -183,7 +188,7 @@ def open_lessons(recipe: AlignmentRecipe, config: AlignmentConfig) -> Lessons:
         statistics = measure_pool(pool, bank, recipe.statistics_photos, unreadable)
     rewording = {"reword": reword} if reword else {}
     maker = LessonMaker(bank, statistics, contents, seed=config.seed, **rewording)
-    dataset = LessonStream(pool, maker) if streamed else LessonDataset(pool, maker, pairs)
+    dataset = LessonStream(pool, maker, recipe.levels) if streamed else LessonDataset(pool, maker, pairs, recipe.levels)
     return Lessons(dataset, bank, tuple(sorted(set(contents.values()))), statistics, frozenset(unreadable))
 
 

@@ -1,0 +1,303 @@
+"""Teaches nano's language model to say what its own visual tokens hold: ratings, lessons and comments.
+
+    python recipes/nano/instruct.py --data DATA --work build/nano --critiques comments.parquet      # after judge.py
+
+Tower and alignment module stay as they are. It is told what can be read from the tokens: the ratings that the heads of `judge.py`
+read, the bins whose codes the tokens are nearest to, what was done to the photos of a pair. Comments are composed of these
+(`aesthetic_mllm.pretext.comment_composer`), so that it never learns to claim what it cannot see. Several questions are asked of
+one photo in one row, and none sees the others.
+"""
+
+import argparse
+import logging
+import random
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers.trainer_utils import set_seed
+
+from aesthetic_mllm import AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
+from aesthetic_mllm.modeling.configuration_aesthetic_mllm import TOKEN_GROUPS
+from aesthetic_mllm.pretext.comment_composer import STYLES, CommentComposer, PhotoFacts
+from aesthetic_mllm.pretext.lessons import LEVELS
+from aesthetic_mllm.pretext.phrase_bank import PhraseBank
+from aesthetic_mllm.pretext.teachers import load_contents
+from aesthetic_mllm.processing.rating_scale import ATTRIBUTE_QUESTIONS
+from aesthetic_mllm.tasks.commenting import comment_prompt
+from aesthetic_mllm.trainers.lesson_cache import SeenSample
+from aesthetic_mllm.trainers.precision import has_bfloat16
+from codebook import Codebook
+from coded_alignment import CodedAlignment, CodeLoss, MeasuredLessons, open_caches
+from coded_lessons import CodedRow, Question, coded_loss
+from damages import damage_strength
+from features import DAMAGED_VIEWS, UpperTower
+from judge import ALIGNED, JUDGE_FILE, open_judge, read_photos
+from language import healing_texts, pack
+
+logger = logging.getLogger("nano.instruct")
+
+SEED = 0
+STEPS = 450
+BATCH_SIZE = 16
+LEARNING_RATE = 4e-4
+QUESTIONS_A_ROW = 8
+ALWAYS = ("aesthetic", "quality")
+SURE = 0.55  # a bin is told in a comment if its code is that much likelier than the others together
+RATING_SHARE, LESSON_SHARE = 0.45, 0.2  # of the rows; the others are comments
+DAMAGED_SHARE = 0.4  # of the photos
+DECIMAL_SHARE = 0.05
+CRITIQUE_EVERY = 6  # so often a batch of plain text
+FINAL = "final"
+
+
+class ToldPhotos:
+    """What can be read from the tokens of the photos, as rows to learn from.
+
+    Args:
+        photos: that may be learned from.
+        tokens: [N, T, D] of each group, of all views in `views`.
+        shares: [N, questions, levels], what the heads read.
+        views: name and view of each.
+        loss: of codes.
+        contents: what a teacher saw, by photo.
+    """
+
+    def __init__(
+        self,
+        processor: AestheticMLLMProcessor,
+        tokens: Mapping[str, torch.Tensor],
+        shares: torch.Tensor,
+        views: Sequence[tuple[str, int]],
+        loss: CodeLoss,
+        bank: PhraseBank,
+        contents: Mapping[str, str],
+        seed: int = SEED,
+    ):
+        self.processor, self.tokens, self.shares, self.views = processor, tokens, shares, views
+        self.loss, self.bank, self.contents = loss, bank, contents
+        self.composer = CommentComposer(bank)
+        self.rng = random.Random(seed)
+        self.scale = processor.rating_scale
+        self.questions = list(self.scale.questions)
+        self.means = shares @ torch.tensor(self.scale.level_scores)  # [N, questions]
+        self.by_damage = {
+            damaged: [number for number, (_, view) in enumerate(views) if (view in DAMAGED_VIEWS) is damaged]
+            for damaged in (False, True)
+        }
+
+    def draw(self) -> int:
+        damaged = self.rng.random() < DAMAGED_SHARE and bool(self.by_damage[True])
+        return self.rng.choice(self.by_damage[damaged])
+
+    def codes(self, number: int, groups: Sequence[str] = TOKEN_GROUPS) -> torch.Tensor:
+        return torch.cat([self.tokens[group][number].float() for group in groups])
+
+    def ratings(self) -> CodedRow:
+        """Some questions of the scale, as level words; now and then as a number."""
+        number = self.draw()
+        others = self.rng.sample([key for key in self.questions if key not in ALWAYS], QUESTIONS_A_ROW - len(ALWAYS))
+        asked = []
+        for key in (*ALWAYS, *others):
+            place, question = self.questions.index(key), self.scale.question(key)
+            if self.rng.random() < DECIMAL_SHARE:
+                text = self.scale.write_decimal(float(self.means[number, place]))
+                asked.append(Question(f"{question.decimal_prompt}\n", text, [text]))
+            else:
+                asked.append(Question(f"{question.prompt}\n{question.stem}", levels=self.shares[number, place].tolist()))
+        return CodedRow(self.processor.image_placeholders(), self.codes(number), asked)
+
+    def comments(self) -> CodedRow:
+        """A comment in each style, and one on an aspect."""
+        number = self.draw()
+        facts = self.facts(number)
+        asked = []
+        for style, aspect in (
+            (STYLES[0], None),
+            (STYLES[1], None),
+            (self.rng.choice(STYLES), self.rng.choice(list(ATTRIBUTE_QUESTIONS))),
+        ):
+            text = self.composer.compose(facts, self.rng, style, aspect)
+            asked.append(Question(f"{comment_prompt(aspect, style)}\n", text))
+        return CodedRow(self.processor.image_placeholders(), self.codes(number), asked)
+
+    def facts(self, number: int) -> PhotoFacts:
+        """Of a view, as its tokens tell them."""
+        name, view = self.views[number]
+        means = {key: min(max(float(value), 1.0), 10.0) for key, value in zip(self.questions, self.means[number], strict=True)}
+        edits = ()
+        if view in DAMAGED_VIEWS:
+            damage, strength = damage_strength(name, view)
+            # only what is seen to be wrong is said
+            if damage.flaw and means[f"flaw_{damage.flaw}"] < (self.scale.score_range[0] + self.scale.score_range[1]) / 2:
+                word = "strongly" if strength > 0.9 else "clearly" if strength > 0.5 else "slightly"
+                edits = ((damage.edit, "more" if damage.sign > 0 else "less", word),)
+        return PhotoFacts(
+            self.read_bins(number),
+            means["aesthetic"],
+            {key: means[key] for key in ATTRIBUTE_QUESTIONS},
+            self.contents.get(name) if view == 0 else None,
+            edits,
+        )
+
+    def read_bins(self, number: int) -> dict[str, int]:
+        """Bins that the tokens tell surely."""
+        found = {}
+        for level in LEVELS:
+            tokens = self.tokens[level][number].float()
+            for name, chances in self.loss.chances(level, tokens).items():
+                best = int(chances.argmax())
+                if chances[best] >= SURE:
+                    found[name] = best
+        return found
+
+    def measured(self) -> CodedRow:
+        """Lessons of one level, about a photo as it is."""
+        number = self.rng.choice(self.by_damage[False])
+        level = self.rng.choice(LEVELS)
+        bins = {
+            name: int(chances.argmax()) for name, chances in self.loss.chances(level, self.tokens[level][number].float()).items()
+        }
+        asked = []
+        for name in self.rng.sample(list(bins), min(QUESTIONS_A_ROW - 2, len(bins))):
+            words = self.bank.attributes[name]["bins"][bins[name]]
+            cue = self.bank.measured(name, bins[name], self.rng)
+            said = max((phrase for phrase in words if phrase.lower() in cue.text.lower()), key=len)
+            asked.append(Question(f"{cue.question}\n", cue.text, [said]))
+        return CodedRow(self.processor.image_placeholders((level,)), self.codes(number, (level,)), asked)
+
+
+class PairLessons:
+    """Lessons of pairs, from the caches, with the alignment module's tokens."""
+
+    def __init__(self, caches: Sequence[MeasuredLessons], alignment: CodedAlignment, bank: PhraseBank, seed: int = SEED):
+        self.caches, self.alignment, self.bank = caches, alignment, bank
+        self.rng = random.Random(seed)
+
+    @torch.inference_mode()
+    def rows(self, count: int) -> list[CodedRow]:
+        """As many lessons of edits, in trained words."""
+        drawn: list[SeenSample] = []
+        while len(drawn) < count:
+            cache = self.rng.choice(self.caches)
+            sample = cache[self.rng.randrange(len(cache))][0]
+            if sample.lesson.kind == "altered":
+                drawn.append(sample)
+        processor = self.alignment.loss.book.processor
+        rows = []
+        for sample in drawn:
+            lesson = sample.lesson
+            tokens = self.alignment.projector({lesson.level: sample.feature_maps}, sample.image_sizes, self.alignment.canvas)[
+                lesson.level
+            ]
+            _, direction, strength = lesson.label.split(":")
+            asked = []
+            for _ in range(2):
+                cue = self.bank.altered(lesson.subject, direction, strength, str(lesson.verdict), self.rng)
+                phrases = [phrase for phrase in self.bank.edits[lesson.subject][direction] if phrase.lower() in cue.text.lower()]
+                asked.append(Question(f"{cue.question}\n", cue.text, [max(phrases, key=len)]))
+            rows.append(CodedRow(processor.image_placeholders((lesson.level,)) * 2, tokens.flatten(0, 1).clone(), asked))
+        return rows
+
+
+def tell(
+    model: AestheticMLLMForConditionalGeneration,
+    processor: AestheticMLLMProcessor,
+    told: ToldPhotos,
+    pairs: PairLessons,
+    texts: torch.Tensor,
+    steps: int,
+    save: Any,
+) -> None:
+    """Trains the language model, in place; `save` is called every 100 steps."""
+    language = _CausalView(model)
+    weights = [*model.model.language_model.parameters()]
+    optimizer = torch.optim.AdamW(weights, LEARNING_RATE, weight_decay=0.01, betas=(0.9, 0.95), fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps, pct_start=0.1)
+    start = time.monotonic()
+    for step in range(steps):
+        if step % CRITIQUE_EVERY == CRITIQUE_EVERY - 1:
+            rows = texts[torch.randint(len(texts), (12,))]
+            with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
+                loss = model(input_ids=rows, labels=rows).loss
+        else:
+            rated, lessons = round(RATING_SHARE * BATCH_SIZE), round(LESSON_SHARE * BATCH_SIZE)
+            drawn = [told.ratings() for _ in range(rated)] + pairs.rows(lessons // 2)
+            drawn += [told.measured() for _ in range(lessons - lessons // 2)]
+            drawn += [told.comments() for _ in range(BATCH_SIZE - len(drawn))]
+            word_loss, rating_loss = coded_loss(language, processor, drawn)
+            loss = word_loss + rating_loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(weights, 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        schedule.step()
+        if step % 20 == 0:
+            logger.info(
+                "step %d of %d, %.0f s, words %.3f, ratings %.3f",
+                step,
+                steps,
+                time.monotonic() - start,
+                word_loss.item(),
+                rating_loss.item(),
+            )
+        if step % 100 == 99:
+            save()
+
+
+class _CausalView:
+    """The language model inside a checkpoint, as `coded_loss` takes one."""
+
+    def __init__(self, model: AestheticMLLMForConditionalGeneration):
+        self.model, self.lm_head = model.model.language_model, model.lm_head
+
+    def get_input_embeddings(self) -> torch.nn.Module:
+        return self.model.get_input_embeddings()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--work", type=Path, default=Path("build/nano"))
+    parser.add_argument("--critiques", type=Path, required=True, help="as of language.py")
+    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--config", type=Path, default=Path(__file__).with_name("align.yaml"))
+    parser.add_argument("overrides", nargs="*", help="key=value, as of `coded_alignment.py`")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    set_seed(SEED)
+    model = AestheticMLLMForConditionalGeneration.from_pretrained(arguments.work / ALIGNED, dtype=torch.float32)
+    processor = AestheticMLLMProcessor.from_pretrained(arguments.work / ALIGNED)
+    bank = PhraseBank()
+    book = Codebook.load(arguments.work, processor, bank)
+    photos, _, _ = read_photos(arguments.data, arguments.work, processor.rating_scale)
+    tower = model.model.vision_tower
+    model.model.vision_tower = UpperTower(tower)
+    judge = open_judge(arguments.work, model, processor, photos, book)
+    judge.load(arguments.work / JUDGE_FILE)
+    views = [(photo.name, view) for photo in (*photos.quality, *photos.beauty) for view in (0, *DAMAGED_VIEWS)]
+    shares, tokens = judge.read([{"image": name, "view": view} for name, view in views])
+    logger.info("%d views read", len(views))
+    caches = open_caches(arguments.config, [f"model={arguments.work / ALIGNED}", *arguments.overrides], arguments.work)
+    alignment = CodedAlignment(model.model.multi_modal_projector, book, processor.image_processor.canvas_size)
+    alignment.projector.eval()
+    contents = {key.split("/")[-1]: label for key, label in load_contents(arguments.work / "contents.json").items()}
+    halves = {group: values.half() for group, values in tokens.items()}
+    told = ToldPhotos(processor, halves, shares, views, alignment.loss, bank, contents)
+    texts = pack(processor.tokenizer, healing_texts(arguments.work, arguments.critiques))
+
+    def save() -> None:
+        upper, model.model.vision_tower = model.model.vision_tower, tower  # its upper stages have learned
+        model.bfloat16().save_pretrained(arguments.work / FINAL)
+        processor.save_pretrained(arguments.work / FINAL)
+        model.float()
+        model.model.vision_tower = upper
+
+    tell(model, processor, told, PairLessons(caches, alignment, bank), texts, arguments.steps, save)
+    save()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,199 @@
+"""Teaches nano's alignment module and upper tower to judge: what people rated, attributes and flaws, without the language model.
+
+    python recipes/nano/judge.py --data DATA --work build/nano       # after coded_alignment.py and damages.py
+
+Each group of tokens alone must tell all ratings of a photo, and all together say them in the language model's code
+(`warm_start.py`); beside that the tokens go on telling the codes of lessons, so that nothing of the alignment is forgotten.
+The OASIS photos of one fold are left out, here and later: what nano says of beauty is validated on them.
+"""
+
+import argparse
+import json
+import logging
+import random
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers.trainer_utils import set_seed
+
+from aesthetic_mllm import AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
+from aesthetic_mllm.pretext.lessons import LEVELS
+from aesthetic_mllm.pretext.phrase_bank import PhraseBank
+from aesthetic_mllm.trainers.lesson_cache import SeenSample
+from codebook import Codebook, question_name
+from coded_alignment import MIRRORED_SHARE, CodedAlignment, CodeLoss, MeasuredLessons, mirrored, open_caches
+from damages import damage_strength
+from data import RatedPhoto, beauty_fold, quality_validation, read_beauty, read_quality
+from features import DAMAGED_VIEWS, FeatureCache, UpperTower, views_of
+from ridge import QUALITY_ALPHA, kernel_ridge_predict, ridge_predict
+from targets import Targets, read_bins
+from warm_start import BATCH_SIZE, WarmStart, principal_components
+
+logger = logging.getLogger("nano.judge")
+
+SEED = 0
+LEFT_OUT = 0  # fold of OASIS
+STEPS = 700
+LEARNING_RATE, TOWER_LEARNING_RATE = 5e-4, 1.5e-4
+# Of a batch: photos of BIQ2021 and of OASIS, and of those the share that is damaged.
+BEAUTY_SHARE, DAMAGED_SHARE = 0.25, 0.4
+QUALITY_PART = 0.25  # of the movement that quality gives to the aesthetic score of BIQ2021 photos, beside beauty's spread
+LESSONS_A_STEP = 16
+CODES_WEIGHT = 1.0  # of lessons beside ratings
+ALIGNED, JUDGE_FILE = "coded", "judge.safetensors"
+
+
+class RatedPhotos:
+    """The photos that ratings are learned from, and what is told of them.
+
+    Args:
+        quality, beauty: photos with people's ratings of technical quality, and of beauty.
+        cache: of their features.
+        bins: measured, by photo.
+    """
+
+    def __init__(
+        self,
+        quality: Sequence[RatedPhoto],
+        beauty: Sequence[RatedPhoto],
+        cache: FeatureCache,
+        bins: Mapping[str, Mapping[str, int]],
+    ):
+        self.quality = [photo for photo in quality if photo.name in bins]
+        self.beauty = list(beauty)
+        self.cache = cache
+        features = {"quality": cache.pooled_of(self.quality), "beauty": cache.pooled_of(self.beauty)}
+        quality_means, beauty_means = (np.array([photo.mean for photo in photos]) for photos in (self.quality, self.beauty))
+        # each source's photos with what the other's people would have said
+        made_beauty = kernel_ridge_predict(features["beauty"], beauty_means, features["quality"], pool=features["quality"])
+        made_quality = ridge_predict(features["quality"], quality_means, features["beauty"], QUALITY_ALPHA)
+        standard = (quality_means - made_quality.mean()) / quality_means.std()
+        made_beauty = made_beauty + QUALITY_PART * made_beauty.std() * standard
+        names = [photo.name for photo in (*self.quality, *self.beauty)]
+        whole_quality = np.clip(np.concatenate([quality_means, made_quality]), 1, 10)
+        whole_beauty = np.clip(np.concatenate([made_beauty, beauty_means]), 1, 10)
+        self.spread = {photo.name: photo.std for photo in self.beauty}
+        self.usual_spread = float(np.mean([photo.std for photo in self.beauty]))
+        self.targets = Targets(
+            dict(zip(names, map(float, whole_quality), strict=True)),
+            dict(zip(names, map(float, whole_beauty), strict=True)),
+            bins,
+        )
+
+    def row(self, photo: RatedPhoto, view: int) -> dict[str, Any]:
+        """All ratings of a view."""
+        damaged = view in DAMAGED_VIEWS
+        ratings = self.targets.of(photo.name, damage_strength(photo.name, view) if damaged else None)
+        if not damaged:
+            ratings["quality"] = (self.targets.quality[photo.name], None)
+            spread = self.spread.get(photo.name, self.usual_spread)
+            ratings["aesthetic"] = (self.targets.beauty[photo.name], spread)
+        return {"image": photo.name, "view": view, "ratings": ratings, "group": int(photo.name in self.spread)}
+
+    def draw(self, count: int, rng: random.Random) -> list[dict[str, Any]]:
+        """Rows for training, the sources mixed in every batch."""
+        rows, left = [], {"quality": [], "beauty": []}
+        for _ in range(count):
+            source = "beauty" if rng.random() < BEAUTY_SHARE else "quality"
+            if not left[source]:
+                left[source] = rng.sample(getattr(self, source), len(getattr(self, source)))
+            photo = left[source].pop()
+            view = rng.choice([0, rng.randrange(1, views_of(photo))])
+            rows.append(self.row(photo, rng.choice(DAMAGED_VIEWS) if rng.random() < DAMAGED_SHARE else view))
+        return rows
+
+
+def bins_told(
+    loss: CodeLoss, bins: Mapping[str, Mapping[str, int]]
+) -> Callable[[dict[str, torch.Tensor], list[dict[str, Any]]], torch.Tensor]:
+    """A loss of the tokens of photos that are seen whole: each level must tell the bins of its attributes."""
+
+    def told(tokens: dict[str, torch.Tensor], rows: list[dict[str, Any]]) -> torch.Tensor:
+        losses = [
+            loss.measured(level, bins[row["image"]], tokens[level][index].float())[0]
+            for index, row in enumerate(rows)
+            if row["view"] == 0 and row["image"] in bins
+            for level in LEVELS
+        ]
+        return CODES_WEIGHT * torch.stack(losses).mean() if losses else tokens["low"].sum() * 0
+
+    return told
+
+
+def lessons_beside(
+    alignment: CodedAlignment, caches: Sequence[MeasuredLessons], rng: random.Random
+) -> Callable[[], torch.Tensor]:
+    """A loss of lessons drawn at random, but for those of high level, which were cached behind what learns."""
+
+    def draw() -> tuple[SeenSample, Mapping[str, int] | None]:
+        while True:
+            cache = rng.choice(caches)
+            sample, bins = cache[rng.randrange(len(cache))]
+            if sample.lesson.level != "high":
+                return mirrored(sample, bins) if rng.random() < MIRRORED_SHARE else (sample, bins)
+
+    return lambda: CODES_WEIGHT * alignment.losses([draw() for _ in range(LESSONS_A_STEP)])[0]
+
+
+def open_judge(
+    work: Path,
+    model: AestheticMLLMForConditionalGeneration,
+    processor: AestheticMLLMProcessor,
+    photos: RatedPhotos,
+    book: Codebook,
+) -> WarmStart:
+    """Tower, alignment module and heads, as they are before training or as `load` finds them."""
+    names = [photo.name for photo in photos.quality]
+    components = dict(zip(names, principal_components(photos.cache.pooled_of(photos.quality)), strict=True))
+    codes = book.directions([question_name(key) for key in processor.rating_scale.questions])
+    told = bins_told(CodeLoss(book), photos.targets.bins)
+    return WarmStart(model, photos.cache.pixels, processor.rating_scale, components, codes, told)
+
+
+def read_photos(data: Path, work: Path, scale: Any) -> tuple[RatedPhotos, list[RatedPhoto], list[RatedPhoto]]:
+    """What may be learned from; and the held-out photos of either question."""
+    quality, beauty = read_quality(data, scale), read_beauty(data, scale)
+    cache = FeatureCache(work, quality + beauty)
+    names, folds = quality_validation(quality), beauty_fold(beauty)
+    bins = read_bins(work, quality, beauty)
+    known = [photo for photo in quality if photo.name not in names], [p for p in beauty if folds[p.name] != LEFT_OUT]
+    held_out = [photo for photo in quality if photo.name in names], [p for p in beauty if folds[p.name] == LEFT_OUT]
+    return RatedPhotos(*known, cache, bins), *held_out
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--work", type=Path, default=Path("build/nano"))
+    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--config", type=Path, default=Path(__file__).with_name("align.yaml"))
+    parser.add_argument("overrides", nargs="*", help="key=value, as of `coded_alignment.py`")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    set_seed(SEED)
+    rng = random.Random(SEED)
+    model = AestheticMLLMForConditionalGeneration.from_pretrained(arguments.work / ALIGNED, dtype=torch.float32)
+    processor = AestheticMLLMProcessor.from_pretrained(arguments.work / ALIGNED)
+    book = Codebook.load(arguments.work, processor, PhraseBank())
+    caches = open_caches(arguments.config, [f"model={arguments.work / ALIGNED}", *arguments.overrides], arguments.work)
+    alignment = CodedAlignment(model.model.multi_modal_projector, book, processor.image_processor.canvas_size)
+    photos, held_out, asked = read_photos(arguments.data, arguments.work, processor.rating_scale)
+    model.model.vision_tower = UpperTower(model.model.vision_tower)
+    judge = open_judge(arguments.work, model, processor, photos, book)
+    rows = photos.draw(arguments.steps * BATCH_SIZE, rng)
+    judge.train(rows, LEARNING_RATE, TOWER_LEARNING_RATE, lessons_beside(alignment, caches, rng))
+    judge.round_tower()
+    judge.save(arguments.work / JUDGE_FILE)
+    report = {}
+    for question, some in (("quality", held_out), ("aesthetic", asked)):
+        plain = [{"image": p.name, "view": 0, "question": question, "mean": p.mean, "std": p.std, "group": 0} for p in some]
+        report[question] = judge.correlations(plain, question)
+        logger.info("%s, SRCC of each group on held-out photos: %s", question, report[question])
+    (arguments.work / "judge.json").write_text(json.dumps(report, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
