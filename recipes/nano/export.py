@@ -2,7 +2,8 @@
 
     python recipes/nano/export.py --data DATA --work build/nano
 
-The reference photos are the 1,000 BIQ2021 validation photos, for both questions.
+The reference photos are the 1,000 BIQ2021 validation photos, for both questions and the
+attributes.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from aesthetic_mllm.processing.rating_scale import RatingScale
 from data import quality_validation, read_quality
 from validate import Rater
 
+WHOLE = ("aesthetic", "quality")
 EMBEDDED = Path(__file__).parents[2] / "src" / "aesthetic_mllm" / "checkpoints" / "nano"
 
 
@@ -35,7 +37,7 @@ def main() -> None:
     scale = rater.processor.rating_scale
     references = {
         question: np.quantile(rater.rate(tokens, question), np.linspace(0, 1, 101)).round(4).tolist()
-        for question in scale.questions
+        for question in (*WHOLE, *scale.attributes)
     }
     rater.processor.rating_scale = replace(scale, references=references)
     shutil.rmtree(arguments.target, ignore_errors=True)

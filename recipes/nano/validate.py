@@ -2,8 +2,7 @@
 
     python recipes/nano/validate.py --data DATA --work build/nano --output build/nano/validation.json
 
-Quality: 1,000 BIQ2021 photos, rated by the checkpoint. Aesthetic: OASIS, each photo rated by the fold model that did not see
-it. Then each group of visual tokens is exchanged for that of another photo: the correlation that is lost tells what the model
+Quality: 1,000 BIQ2021 photos. Aesthetic: the fifth of OASIS that was left out of all training. Then each group of visual tokens is exchanged for that of another photo: the correlation that is lost tells what the model
 takes from the group. Correlations are over all photos of a set; intervals are 95% of a paired bootstrap over photos.
 """
 
@@ -19,8 +18,9 @@ from scipy.stats import pearsonr, spearmanr
 from aesthetic_mllm import AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
 from aesthetic_mllm.modeling.configuration_aesthetic_mllm import TOKEN_GROUPS
 from aesthetic_mllm.modeling.model_outputs import AestheticImageFeatures
-from data import BEAUTY_FOLDS, RatedPhoto, beauty_fold, quality_validation, read_beauty, read_quality
+from data import RatedPhoto, beauty_fold, quality_validation, read_beauty, read_quality
 from features import FeatureCache
+from judge import LEFT_OUT
 from ridge import BEAUTY_ALPHA, QUALITY_ALPHA, ridge_predict
 
 BATCH_SIZE = 16
@@ -109,23 +109,16 @@ def validate_quality(checkpoint: Path, photos: list[RatedPhoto], cache: FeatureC
     return report
 
 
-def validate_aesthetic(work: Path, photos: list[RatedPhoto], cache: FeatureCache, chosen: Sequence[int]) -> dict:
-    """Over the photos of the chosen folds, each rated by the model and the ridge that did not see its fold."""
+def validate_aesthetic(checkpoint: Path, photos: list[RatedPhoto], cache: FeatureCache) -> dict:
+    """On the OASIS photos that `judge.py` left out; the ridge did not see them either."""
     folds = beauty_fold(photos)
-    means, ridge, labels = [], [], []
-    lost: list[dict[str, float]] = []
-    for fold in chosen:
-        known, asked = ([p for p in photos if (folds[p.name] == fold) is held_out] for held_out in (False, True))
-        labels.append(np.array([photo.mean for photo in asked]))
-        known_labels = np.array([photo.mean for photo in known])
-        ridge.append(ridge_predict(cache.pooled_of(known), known_labels, cache.pooled_of(asked), BEAUTY_ALPHA))
-        rater = Rater(work / f"fold{fold}")
-        tokens = rater.tokens(asked)
-        means.append(rater.rate(tokens, "aesthetic"))
-        lost.append(rater.lost_by_exchange(tokens, "aesthetic", labels[-1]))
-    report = compare(np.concatenate(means), np.concatenate(ridge), np.concatenate(labels))
-    report["folds"] = list(chosen)
-    report["lost_by_exchange"] = {group: float(np.mean([fold[group] for fold in lost])) for group in TOKEN_GROUPS}
+    known, asked = ([p for p in photos if (folds[p.name] == LEFT_OUT) is held_out] for held_out in (False, True))
+    labels = np.array([photo.mean for photo in asked])
+    ridge = ridge_predict(cache.pooled_of(known), np.array([p.mean for p in known]), cache.pooled_of(asked), BEAUTY_ALPHA)
+    rater = Rater(checkpoint)
+    tokens = rater.tokens(asked)
+    report = compare(rater.rate(tokens, "aesthetic"), ridge, labels)
+    report["lost_by_exchange"] = rater.lost_by_exchange(tokens, "aesthetic", labels)
     return report
 
 
@@ -134,16 +127,16 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path("build/nano"))
     parser.add_argument("--checkpoint", type=Path, help="default: WORK/final")
-    parser.add_argument("--folds", type=int, nargs="*", default=list(range(BEAUTY_FOLDS)), help="of OASIS; none: quality only")
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
     checkpoint = arguments.checkpoint or arguments.work / "final"
     scale = AestheticMLLMProcessor.from_pretrained(checkpoint).rating_scale
     quality, beauty = read_quality(arguments.data, scale), read_beauty(arguments.data, scale)
     cache = FeatureCache(arguments.work, quality + beauty)
-    report = {"quality": validate_quality(checkpoint, quality, cache)}
-    if arguments.folds:
-        report["aesthetic"] = validate_aesthetic(arguments.work, beauty, cache, arguments.folds)
+    report = {
+        "quality": validate_quality(checkpoint, quality, cache),
+        "aesthetic": validate_aesthetic(checkpoint, beauty, cache),
+    }
     text = json.dumps(report, indent=2, default=float)
     print(text)
     if arguments.output:

@@ -62,6 +62,13 @@ def test_each_photo_teaches_all_levels_in_three_epochs(folder: Path) -> None:
     assert all({of_epoch[photo] for of_epoch in levels} == set(LEVELS) for photo in range(4))
 
 
+def test_lessons_of_some_levels_alone(folder: Path) -> None:
+    """One that is named twice comes twice as often."""
+    levels = ["low", "middle", "middle"]
+    lessons = LessonDataset(open_pool([folder]), MAKER, levels=levels)
+    assert [lessons[number].lesson.level for number in (0, 1, 3, 4)] == ["low", "middle", "low", "middle"]
+
+
 def test_a_broken_photo_is_named_and_stood_in_for_by_the_next(folder: Path) -> None:
     lessons = LessonDataset(open_pool([folder]), MAKER)
     assert lessons[2].unreadable == ("photos/2.png",) and told(lessons[2]) == told(lessons[3])

@@ -96,6 +96,8 @@ def test_the_saved_recipe_is_the_one_that_ran_and_does_not_resume(write: Any, tm
         ({}, ["model=null"], "model: missing; name a checkpoint, or name both vision and text"),
         ({"pairs": "a.json"}, [], "pairs_images: missing"),
         ({"statistics_photos": 0}, [], "statistics_photos: 0; give 1 or more"),
+        ({"levels": ["low", "deep"]}, [], "levels: deep; the levels are low, middle, high"),
+        ({"levels": []}, [], "levels: an empty list"),
         ({"lr_scheduler_type": "cosin"}, [], "lr_scheduler_type: cosin is not a valid .*'cosine'"),
         ({"dataloader_persistent_workers": True, "dataloader_num_workers": 1}, [], "dataloader_persistent_workers: true; such"),
         ({"eval_strategy": "epoch"}, [], "eval_strategy: epoch; alignment has no photos to evaluate on"),
