@@ -215,7 +215,7 @@ class CodedLessons:
             Question(
                 f"{scale.question(key).prompt}\n{scale.question(key).stem}", levels=scale.level_distribution(means[key], 1.0)
             )
-            for key in self.rng.sample(list(means), QUESTIONS_A_ROW)
+            for key in means  # all, for each has its own direction to be found
         ]
         return CodedRow(self.processor.image_placeholders(), torch.cat(tokens), questions)
 

@@ -43,12 +43,11 @@ SEED = 0
 STEPS = 450
 BATCH_SIZE = 16
 LEARNING_RATE = 4e-4
-QUESTIONS_A_ROW = 8
-ALWAYS = ("aesthetic", "quality")
+QUESTIONS_A_ROW = 6  # lessons of one photo
 SURE = 0.55  # a bin is told in a comment if its code is that much likelier than the others together
 RATING_SHARE, LESSON_SHARE = 0.45, 0.2  # of the rows; the others are comments
 DAMAGED_SHARE = 0.4  # of the photos
-DECIMAL_SHARE = 0.05
+DECIMAL_SHARE = 0.03
 CRITIQUE_EVERY = 6  # so often a batch of plain text
 FINAL = "final"
 
@@ -96,12 +95,11 @@ class ToldPhotos:
         return torch.cat([self.tokens[group][number].float() for group in groups])
 
     def ratings(self) -> CodedRow:
-        """Some questions of the scale, as level words; now and then as a number."""
+        """All questions of the scale, as level words; now and then as a number."""
         number = self.draw()
-        others = self.rng.sample([key for key in self.questions if key not in ALWAYS], QUESTIONS_A_ROW - len(ALWAYS))
         asked = []
-        for key in (*ALWAYS, *others):
-            place, question = self.questions.index(key), self.scale.question(key)
+        for place, key in enumerate(self.questions):
+            question = self.scale.question(key)
             if self.rng.random() < DECIMAL_SHARE:
                 text = self.scale.write_decimal(float(self.means[number, place]))
                 asked.append(Question(f"{question.decimal_prompt}\n", text, [text]))
@@ -161,7 +159,7 @@ class ToldPhotos:
             name: int(chances.argmax()) for name, chances in self.loss.chances(level, self.tokens[level][number].float()).items()
         }
         asked = []
-        for name in self.rng.sample(list(bins), min(QUESTIONS_A_ROW - 2, len(bins))):
+        for name in self.rng.sample(list(bins), min(QUESTIONS_A_ROW, len(bins))):
             words = self.bank.attributes[name]["bins"][bins[name]]
             cue = self.bank.measured(name, bins[name], self.rng)
             said = max((phrase for phrase in words if phrase.lower() in cue.text.lower()), key=len)

@@ -1,0 +1,57 @@
+"""What nano is told of damaged photos follows from what was done to them."""
+
+import pytest
+
+from aesthetic_mllm.editing import EDITS
+from aesthetic_mllm.processing.rating_scale import ATTRIBUTE_QUESTIONS
+from aesthetic_mllm.tasks.suggesting import FLAW_QUESTIONS
+
+PHOTOS = {f"{number}.jpg": 2.0 + number for number in range(6)}
+BINS = {name: {"brightness": number % 5, "sharpness": number % 5, "noise": 2} for number, name in enumerate(PHOTOS)}
+
+
+def test_a_damage_takes_from_its_attributes_and_shows_its_flaw_the_more_the_stronger_it_is() -> None:
+    from damages import DAMAGES
+    from targets import Targets
+
+    targets = Targets(PHOTOS, PHOTOS, BINS)
+    plain = targets.of("3.jpg")
+    assert "quality" not in plain  # of a photo as it is people said it
+    for damage in DAMAGES:
+        slight, strong = (targets.of("3.jpg", (damage, strength)) for strength in (0.3, 1.0))
+        for name, weight in damage.attributes.items():
+            assert weight > 0 and strong[name][0] < slight[name][0] < plain[name][0], (damage, name)
+        others = set(ATTRIBUTE_QUESTIONS) - set(damage.attributes)
+        assert all(strong[name] == plain[name] for name in others)
+        flaws = {key for key in plain if key.startswith("flaw_") and strong[key] != plain[key]}
+        assert flaws == ({f"flaw_{damage.flaw}"} if damage.flaw else set())
+        assert strong["quality"][0] < slight["quality"][0] < PHOTOS["3.jpg"]
+
+
+def test_damages_are_edits_that_lessons_may_show_and_flaws_are_those_that_can_be_asked() -> None:
+    """Edits that are kept out of lessons stay unseen."""
+    from damages import DAMAGES
+    from prompts import FLAWS, nano_scale
+
+    assert all(EDITS[damage.edit].in_lessons for damage in DAMAGES)
+    assert {damage.flaw for damage in DAMAGES if damage.flaw} == set(FLAWS)
+    assert {f"flaw_{key}" for key in FLAWS} <= set(FLAW_QUESTIONS)
+    assert set(nano_scale().attributes) == set(ATTRIBUTE_QUESTIONS)
+
+
+def test_a_damaged_view_is_always_the_same_and_its_edits_can_be_done() -> None:
+    from damages import DAMAGES, draw_damage
+
+    drawn = [draw_damage(f"{number}.jpg", 10) for number in range(300)]
+    assert drawn == [draw_damage(f"{number}.jpg", 10) for number in range(300)]
+    assert {number for number, _, _ in drawn} == set(range(len(DAMAGES)))
+    assert all(amount * DAMAGES[number].sign > 0 for number, amount, _ in drawn)
+
+
+@pytest.mark.parametrize("attribute", list(ATTRIBUTE_QUESTIONS))
+def test_goodness_is_a_share(attribute: str) -> None:
+    from targets import GOODNESS, goodness
+
+    for bin in range(5):
+        assert 0 <= goodness(attribute, dict.fromkeys(GOODNESS[attribute], bin)) <= 1
+    assert goodness(attribute, {}) == 0.5
