@@ -13,19 +13,18 @@ EDIT = ["pyyaml>=6.0", "scikit-image>=0.25", "scipy>=1.14"]
 
 EXTRAS = {
     "edit": EDIT,
-    # Training and the recipes: TRL trainers, LoRA, perceptual hashes, tables, and GGUF, which nano's recipe starts from.
+    # Training and the recipes: TRL trainers, LoRA, tables, and GGUF, which nano's recipe starts from.
     "train": [
         *EDIT,
         "accelerate>=1.10",
         "datasets>=4.7",
         "gguf>=0.17",
-        "imagehash>=4.3",
         "pandas>=2.2",
         "peft>=0.18",
         "trl>=1.16,<2",
     ],
     # Tests and checks; the tests train too, so they need `train` as well.
-    "dev": ["hypothesis>=6.100", "mypy>=2.0", "pytest>=9.0", "ruff>=0.17"],
+    "dev": ["hypothesis>=6.100", "jsonschema>=4.20", "mypy>=2.0", "pytest>=9.0", "ruff>=0.17"],
 }
 
 setup(

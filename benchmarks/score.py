@@ -79,18 +79,14 @@ def measure(kind: str, photos: list[Path], dtype: str, batch_size: int, rounds: 
     }
 
 
-def peak_memory(photos: list[Path], dtype: str, batch_size: int) -> float:
-    """Megabytes that a process of its own needs at most to rate the photos.
+def peak_memory(code: str, photos: list[Path]) -> float:
+    """Megabytes that a process of its own needs at most to run code about the photos, which it finds in `sys.argv`.
 
     Read from /proc (Linux), because `ru_maxrss` of a child begins with what its parent held.
     """
-    code = (
-        "import re, sys; from aesthetic_mllm import AestheticAssessor;"
-        f"AestheticAssessor.from_pretrained(dtype={dtype!r}, device='cpu').score(sys.argv[1:], batch_size={batch_size});"
-        "print(int(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1]) * 1024 / 1e6)"
-    )
+    code += "\nimport re\nprint(int(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1]) * 1024 / 1e6)"
     run = subprocess.run([sys.executable, "-c", code, *map(str, photos)], check=True, capture_output=True, text=True)
-    return float(run.stdout)
+    return float(run.stdout.split()[-1])
 
 
 def main() -> None:
@@ -112,7 +108,11 @@ def main() -> None:
             ("float32", "bfloat16"), (("folder", small), ("12 MP", large)), options.batch_sizes
         ):
             row = measure(kind, photos, dtype, batch_size, options.rounds)
-            row["peak_megabytes"] = peak_memory(photos, dtype, batch_size)
+            code = (
+                "import sys; from aesthetic_mllm import AestheticAssessor;"
+                f"AestheticAssessor.from_pretrained(dtype={dtype!r}, device='cpu').score(sys.argv[1:], batch_size={batch_size})"
+            )
+            row["peak_megabytes"] = peak_memory(code, photos)
             rows.append(row)
             print(
                 f"{kind:8} {dtype:9} {batch_size:5} {row['score_per_second']:8.1f} {row['tower_per_second']:8.1f} "

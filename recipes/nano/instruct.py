@@ -41,12 +41,13 @@ logger = logging.getLogger("nano.instruct")
 
 SEED = 0
 STEPS = 450
+VIEWS = 8_000  # of photos, whole and damaged; about as many as there are rows
 BATCH_SIZE = 16
 LEARNING_RATE = 4e-4
 QUESTIONS_A_ROW = 6  # lessons of one photo
 SURE = 0.55  # a bin is told in a comment if its code is that much likelier than the others together
 RATING_SHARE, LESSON_SHARE = 0.45, 0.2  # of the rows; the others are comments
-DAMAGED_SHARE = 0.4  # of the photos
+DAMAGED_SHARE = 0.35  # of the photos
 DECIMAL_SHARE = 0.03
 CRITIQUE_EVERY = 6  # so often a batch of plain text
 FINAL = "final"
@@ -276,6 +277,7 @@ def main() -> None:
     judge = open_judge(arguments.work, model, processor, photos, book)
     judge.load(arguments.work / JUDGE_FILE)
     views = [(photo.name, view) for photo in (*photos.quality, *photos.beauty) for view in (0, *DAMAGED_VIEWS)]
+    views = random.Random(SEED).sample(views, min(VIEWS, len(views)))
     shares, tokens = judge.read([{"image": name, "view": view} for name, view in views])
     logger.info("%d views read", len(views))
     caches = open_caches(arguments.config, [f"model={arguments.work / ALIGNED}", *arguments.overrides], arguments.work)

@@ -2,9 +2,9 @@
 
     python recipes/nano/validate.py --data DATA --work build/nano --output build/nano/validation.json
 
-Quality: 1,000 BIQ2021 photos. Aesthetic: the fifth of OASIS that was left out of all training. Then each group of visual tokens is
-exchanged for that of another photo: the correlation that is lost tells what the model takes from the group. Correlations are over
-all photos of a set; intervals are 95% of a paired bootstrap over photos.
+Quality: 1,000 BIQ2021 photos. Aesthetic: the fifth of OASIS that was left out of all training. Then each group of visual tokens
+is exchanged for that of another photo: the correlation that is lost tells what the model takes from the group. Correlations are
+over all photos of a set; intervals are 95% of a paired bootstrap over photos.
 """
 
 import argparse

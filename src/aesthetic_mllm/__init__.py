@@ -17,12 +17,16 @@ _PUBLIC_NAMES = {
     "AestheticMLLMImageProcessor": "processing.image_processing_aesthetic_mllm",
     "AestheticMLLMModel": "modeling.modeling_aesthetic_mllm",
     "AestheticMLLMProcessor": "processing.processing_aesthetic_mllm",
+    "Assessment": "tasks.assessment",
     "CheckpointError": "modeling.checkpoint_errors",
+    "Comparison": "tasks.ranking",
     "ImageError": "processing.image_loading",
     "MultiScaleFeatureAlignmentConfig": "modeling.configuration_aesthetic_mllm",
+    "RankedPhoto": "tasks.ranking",
     "Rating": "processing.rating_scale",
     "RatingScale": "processing.rating_scale",
     "RatingScaleError": "processing.rating_scale",
+    "Suggestion": "tasks.suggesting",
 }
 
 if TYPE_CHECKING:
@@ -34,6 +38,9 @@ if TYPE_CHECKING:
     from .processing.image_processing_aesthetic_mllm import AestheticMLLMImageProcessor
     from .processing.processing_aesthetic_mllm import AestheticMLLMProcessor
     from .processing.rating_scale import Rating, RatingScale, RatingScaleError
+    from .tasks.assessment import Assessment
+    from .tasks.ranking import Comparison, RankedPhoto
+    from .tasks.suggesting import Suggestion
 
 __all__ = [
     "AestheticAssessor",
@@ -42,12 +49,16 @@ __all__ = [
     "AestheticMLLMImageProcessor",
     "AestheticMLLMModel",
     "AestheticMLLMProcessor",
+    "Assessment",
     "CheckpointError",
+    "Comparison",
     "ImageError",
     "MultiScaleFeatureAlignmentConfig",
+    "RankedPhoto",
     "Rating",
     "RatingScale",
     "RatingScaleError",
+    "Suggestion",
     "__version__",
 ]
 

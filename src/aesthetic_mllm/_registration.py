@@ -1,4 +1,4 @@
-"""Makes the package's classes known to transformers' Auto* classes, without importing transformers for it.
+"""Makes the package's classes known to transformers' Auto* classes and pipelines, without importing transformers for it.
 
 transformers imports its Auto modules early and in the middle of others, where importing a model would fail. So only the light
 configuration is imported then; the other classes are registered as proxies that import themselves when they are first used.
@@ -19,6 +19,7 @@ def register_when_imported() -> None:
     register_post_import_hook(_register_models, f"{_AUTO}.modeling_auto")
     register_post_import_hook(_register_image_processor, f"{_AUTO}.image_processing_auto")
     register_post_import_hook(_register_processor, f"{_AUTO}.processing_auto")
+    register_post_import_hook(_register_pipeline, "transformers.pipelines")
 
 
 def _config_class() -> Any:
@@ -45,6 +46,16 @@ def _register_image_processor(auto: ModuleType) -> None:
 
 def _register_processor(auto: ModuleType) -> None:
     auto.PROCESSOR_MAPPING.register(_config_class(), _lazy("processing.processing_aesthetic_mllm", "AestheticMLLMProcessor"))
+
+
+def _register_pipeline(pipelines: ModuleType) -> None:
+    # not by register_pipeline, which writes on the class and so would import it here
+    room = "inference.pipeline"
+    pipelines.PIPELINE_REGISTRY.supported_tasks["image-aesthetic-assessment"] = {
+        "impl": _lazy(room, "ImageAestheticAssessmentPipeline"),
+        "pt": (_lazy(room, "FullPrecisionModel"),),
+        "type": "multimodal",
+    }
 
 
 def _lazy(module: str, name: str) -> Any:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from aesthetic_mllm.cli.main import main
-from aesthetic_mllm.cli.output import COLUMNS
+from aesthetic_mllm.cli.score import COLUMNS
 from photo_files import BAD, GOOD, write_photos
 
 SAMPLES = Path(__file__).parents[2] / "examples" / "photos"

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aesthetic_mllm.data.leakage import find_leaks, perceptual_hash, without_leaks
+from aesthetic_mllm.data.leakage import find_leaks, photo_hash, without_leaks
 from aesthetic_mllm.data.record import Record
 from aesthetic_mllm.data.source import as_dataset
+from aesthetic_mllm.editing.perceptual_hash import hash_distance
 
 
 def photo(seed: int) -> Image.Image:
@@ -45,7 +46,7 @@ def test_the_same_file_is_found_even_where_it_is_no_photo(tmp_path: Path) -> Non
     both = as_dataset([Record(path, "some", "train")])
     (leaks,) = find_leaks([both], [both])
     assert [(leak.row, leak.distance) for leak in leaks] == [(0, None)]
-    assert perceptual_hash(str(path)) is None
+    assert photo_hash(str(path)) is None
 
 
 def test_banding_finds_what_comparing_all_pairs_finds(tmp_path: Path) -> None:
@@ -62,8 +63,8 @@ def test_banding_finds_what_comparing_all_pairs_finds(tmp_path: Path) -> None:
     }
     train = records(tmp_path / "train", noisy)
     test = records(tmp_path / "test", {"base.png": base})
-    wanted = perceptual_hash(str(tmp_path / "test" / "base.png"))
-    distances = {name: (perceptual_hash(str(tmp_path / "train" / name)) ^ wanted).bit_count() for name in noisy}
+    wanted = photo_hash(str(tmp_path / "test" / "base.png"))
+    distances = {name: hash_distance(photo_hash(str(tmp_path / "train" / name)), wanted) for name in noisy}
     for limit in (0, 2, 6, 12):
         (leaks,) = find_leaks([train], [test], limit)
         assert {leak.train: leak.distance for leak in leaks} == {name: d for name, d in distances.items() if d <= limit}

@@ -10,7 +10,7 @@ from aesthetic_mllm.modeling.configuration_aesthetic_mllm import TOKEN_GROUPS
 from aesthetic_mllm.processing.processing_aesthetic_mllm import DEFAULT_GROUP_TOKENS
 from aesthetic_mllm.processing.rating_scale import RatingQuestion
 from photo_files import png_bytes, scene
-from tiny_models import CANVAS, tiny_processor
+from tiny_models import CANVAS, SPECIAL_TOKENS, tiny_processor, tiny_tokenizer
 
 
 def test_groups_are_the_models_in_the_models_order(processor: AestheticMLLMProcessor) -> None:
@@ -158,3 +158,13 @@ def test_ratings_are_read_from_the_last_position(processor: AestheticMLLMProcess
     whole = processor.decode_ratings(logits)
     assert whole == processor.decode_ratings(logits[:, -1:]) == processor.decode_ratings(logits[:, -1])
     assert whole != processor.decode_ratings(logits[:, :-1])
+
+
+def test_a_turn_ends_with_the_templates_token_and_the_tokenizers(processor: AestheticMLLMProcessor) -> None:
+    """What ends the assistant's words is known for ChatML, for another end of its own, and for a template without any."""
+    tokenizer = tiny_tokenizer(special=(*SPECIAL_TOKENS, "</s>"), eos="</s>")
+    end, turn = tokenizer.convert_tokens_to_ids(["</s>", "<|im_end|>"])
+    assert AestheticMLLMProcessor(processor.image_processor, tokenizer).end_of_turn_ids == [end, turn]
+    assert processor.end_of_turn_ids == [processor.tokenizer.eos_token_id]
+    plain = "{%- for message in messages -%}{{ message['role'] + ': ' + message['content'][0]['text'] + '\\n' }}{%- endfor -%}"
+    assert AestheticMLLMProcessor(processor.image_processor, tokenizer, chat_template=plain).end_of_turn_ids == [end]

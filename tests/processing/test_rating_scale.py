@@ -1,6 +1,8 @@
 """From words to numbers and back."""
 
+import json
 import math
+import os
 from dataclasses import replace
 
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aesthetic_mllm import RatingScale, RatingScaleError
+from aesthetic_mllm.processing.rating_scale import ATTRIBUTE_QUESTIONS
 from tiny_models import tiny_tokenizer
 
 SCALE = RatingScale()
@@ -114,3 +117,27 @@ def test_saving_keeps_order_and_texts() -> None:
         again.question("humour")
     with pytest.raises(RatingScaleError, match="rising score"):
         RatingScale(level_scores=(1.0, 2.0))
+
+
+def test_attributes_are_saved_and_old_files_have_none() -> None:
+    """The attributes survive saving in their order; a scale that was saved before there were any loads without."""
+    scale = SCALE.with_attributes()
+    assert scale.attributes == tuple(ATTRIBUTE_QUESTIONS) and len(scale.attributes) == 8
+    assert scale.default_question == "aesthetic" and {"aesthetic", "quality"} < set(scale.questions)
+    assert RatingScale.from_dict(json.loads(json.dumps(scale.to_dict(), sort_keys=True))) == scale
+    old = SCALE.to_dict()
+    del old["attributes"]
+    assert RatingScale.from_dict(old) == SCALE and SCALE.attributes == ()
+
+
+def test_an_attribute_must_be_a_question() -> None:
+    """A scale cannot name an attribute that it cannot ask for."""
+    with pytest.raises(RatingScaleError, match="Unknown question 'mood'"):
+        replace(SCALE, attributes=("mood",))
+
+
+def test_attribute_questions_begin_alike() -> None:
+    """All attributes' prompts share their beginning with the default questions', so that it is read once a photo."""
+    prompts = [question.prompt for question in {**SCALE.questions, **ATTRIBUTE_QUESTIONS}.values()]
+    assert os.path.commonprefix(prompts) == "How would you rate the "
+    assert all(len(question.prompt) < 50 and question.stem.endswith(" is") for question in ATTRIBUTE_QUESTIONS.values())

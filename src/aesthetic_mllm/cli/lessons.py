@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from .usage import UsageError, with_exit_codes
+
 logger = logging.getLogger(__name__)
 
 # A sheet with more rows is nothing that anybody looks at.
@@ -34,35 +36,25 @@ def add_parser(commands: Any) -> None:
     parser.set_defaults(run=run)
 
 
+@with_exit_codes
 def run(options: argparse.Namespace) -> int:
     """Writes the picture."""
-    try:
-        failed = _draw(options)
-    except _UsageError as error:
-        print(f"aesthetic-mllm lessons: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    return 1 if failed else 0
-
-
-class _UsageError(Exception):
-    """Photos, files or numbers that no picture can be drawn from."""
+    return 1 if _draw(options) else 0
 
 
 def _draw(options: argparse.Namespace) -> int:
     """Writes the picture and returns how many photos could not be read."""
     if options.output.suffix.lower() != ".png":
-        raise _UsageError(f"the output {options.output} does not end in .png; pictures are written as PNG alone.")
+        raise UsageError(f"the output {options.output} does not end in .png; pictures are written as PNG alone.")
     if not options.output.absolute().parent.is_dir():
-        raise _UsageError(f"the folder of the output {options.output} does not exist; make it first.")
+        raise UsageError(f"the folder of the output {options.output} does not exist; make it first.")
     try:
         from ..pretext.gallery import draw_gallery, gallery_row
         from ..pretext.lessons import LessonMaker
         from ..pretext.phrase_bank import PhraseBank
         from ..pretext.teachers import TeacherError, load_contents
     except ImportError as error:
-        raise _UsageError(
+        raise UsageError(
             f"lessons need packages of the extra 'train' ({error}); install them with: pip install 'aesthetic-mllm[train]'"
         ) from error
 
@@ -72,7 +64,7 @@ def _draw(options: argparse.Namespace) -> int:
     try:
         contents = {} if options.contents is None else load_contents(options.contents)
     except TeacherError as error:
-        raise _UsageError(error) from error
+        raise UsageError(error) from error
     photos, failed = _load_photos(options.paths)
     if statistics is None:
         statistics = _statistics_of(photos, bank)
@@ -81,7 +73,7 @@ def _draw(options: argparse.Namespace) -> int:
     try:
         sheet.save(options.output, "PNG", optimize=True)
     except OSError as error:
-        raise _UsageError(f"the picture cannot be written to {options.output} ({error}).") from error
+        raise UsageError(f"the picture cannot be written to {options.output} ({error}).") from error
     return failed
 
 
@@ -95,10 +87,10 @@ def _load_photos(paths: list[str]) -> tuple[dict[str, Any], int]:
     found: dict[Path, None] = {}
     for photo in (photo for path in paths for photo in photos_of(path)):
         if isinstance(photo, ImageError):
-            raise _UsageError(photo)
+            raise UsageError(photo)
         found[photo] = None
     if len(found) > MOST_PHOTOS:
-        raise _UsageError(f"{len(found)} photos are more than one picture can show; name at most {MOST_PHOTOS}.")
+        raise UsageError(f"{len(found)} photos are more than one picture can show; name at most {MOST_PHOTOS}.")
     photos: dict[str, Any] = {}
     for path in found:
         key = f"{path.absolute().parent.name}/{path.name}"
@@ -108,7 +100,7 @@ def _load_photos(paths: list[str]) -> tuple[dict[str, Any], int]:
         except ImageError as error:
             print(f"aesthetic-mllm lessons: {error}", file=sys.stderr)
     if not photos:
-        raise _UsageError("none of the photos can be read.")
+        raise UsageError("none of the photos can be read.")
     return photos, len(found) - len(photos)
 
 
@@ -124,13 +116,13 @@ def _load_statistics(path: Path, bank: Any) -> Any:
             if len(statistics.cuts[name]) != BINS - 1 or list(statistics.cuts[name]) != sorted(map(float, statistics.cuts[name]))
         ]
     except OSError as error:
-        raise _UsageError(f"the statistics {path} cannot be read ({error}).") from error
+        raise UsageError(f"the statistics {path} cannot be read ({error}).") from error
     except KeyError as error:
-        raise _UsageError(f"the statistics {path} lack {error}; write them with PoolStatistics.save.") from error
+        raise UsageError(f"the statistics {path} lack {error}; write them with PoolStatistics.save.") from error
     except (ValueError, TypeError, AttributeError) as error:
-        raise _UsageError(f"{path} holds no statistics of a pool ({error}); write them with PoolStatistics.save.") from error
+        raise UsageError(f"{path} holds no statistics of a pool ({error}); write them with PoolStatistics.save.") from error
     if wrong:
-        raise _UsageError(f"the statistics {path} do not hold {BINS - 1} ascending numbers for {', '.join(wrong)}.")
+        raise UsageError(f"the statistics {path} do not hold {BINS - 1} ascending numbers for {', '.join(wrong)}.")
     return statistics
 
 

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Sequence
 
 from .._version import __version__
-from . import lessons, score, train
+from . import assess, comment, compare, lessons, rank, score, suggest, train
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -14,9 +14,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.add_argument("-v", "--verbose", action="store_true", help="say more on the error stream")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    score.add_parser(commands)
-    train.add_parser(commands)
-    lessons.add_parser(commands)
+    for command in (score, assess, comment, suggest, rank, compare, train, lessons):
+        command.add_parser(commands)
     return parser
 
 

@@ -1,90 +1,72 @@
 """`aesthetic-mllm score`: photos to ratings."""
 
 import argparse
-import sys
-from collections.abc import Iterator
 from typing import Any
 
-from .output import FORMATS, rating_row, writer
+from .drawing import failure, fitted, level_blocks, path_columns, rating_bar
+from .judging import (
+    ABOUT_PHOTOS,
+    add_batch_size,
+    add_command,
+    add_paths,
+    add_question,
+    asked_question,
+    batching,
+    find_photos,
+    load_assessor,
+    results_in_place,
+    write_rows,
+)
+from .output import Layout, Row
 
-# From so many photos on a terminal shows how far the command is.
-PROGRESS_FROM = 16
+COLUMNS = ("path", "question", "mean", "std", "distribution", "score_range", "error")
+# Columns of a table's line beside the path.
+BAR, REST = 20, 60
 
 
 def add_parser(commands: Any) -> None:
     """Adds the command to the parser's commands."""
-    parser = commands.add_parser(
-        "score",
-        help="rate photos",
-        description="Rates photos. A folder means the photos in it and below. A photo that cannot be judged comes out as a row "
-        "with an error, and the exit code is then 1.",
-    )
-    parser.add_argument("paths", nargs="+", metavar="PATHS", help="photos and folders")
-    parser.add_argument("--model", help="folder or Hub id of a checkpoint (default: the embedded one)")
-    parser.add_argument("--question", help="aesthetic (default) or quality, or what else the checkpoint answers")
-    parser.add_argument("--format", choices=FORMATS, default="table", help="json is one object a line (default: table)")
-    parser.add_argument("--batch-size", type=_positive, help="photos in one forward")
-    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
-    parser.add_argument("--device", help="cpu, cuda, ... (default: the GPU where there is one)")
-    parser.set_defaults(run=run)
+    parser = add_command(commands, "score", run, "rate photos", f"Rates photos. {ABOUT_PHOTOS}")
+    add_paths(parser)
+    add_question(parser)
+    add_batch_size(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Prints a row for each photo as soon as it is judged."""
-    from ..inference.photo_files import photos_of
-
-    photos = [photo for path in options.paths for photo in photos_of(path)]
-    rows = writer(options.format, sys.stdout)
-    failed = 0
-    try:
-        for photo, result in _progress(_results(photos, options), len(photos)):
-            row = rating_row(photo, options.question, result)
-            failed += row["error"] is not None
-            rows.write(row)
-    except _UsageError as error:
-        print(f"aesthetic-mllm score: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    return 1 if failed else 0
+    """Prints a row for each photo as soon as it is rated."""
+    photos = find_photos(options)
+    assessor = load_assessor(options)
+    question = asked_question(options, assessor)
+    results = results_in_place(
+        photos, lambda found: assessor.score_stream(found, question, on_error="return", **batching(options))
+    )
+    rows = (rating_row(path, question, result) for path, result in results)
+    return write_rows(rows, options, Layout(COLUMNS, lambda row: [row], RatingLines()), len(photos))
 
 
-class _UsageError(Exception):
-    """A model or a question that there is not."""
+def rating_row(path: str, question: str, result: Any) -> Row:
+    """The row of a rating, or of the error in its place; the keys are `COLUMNS`."""
+    row = dict.fromkeys(COLUMNS) | {"path": path, "question": question}
+    if isinstance(result, Exception):
+        return row | {"error": getattr(result, "reason", str(result))}
+    values = result.to_dict()
+    return row | {key: values[key] for key in ("mean", "std", "distribution", "score_range")}
 
 
-def _results(photos: list[Any], options: argparse.Namespace) -> Iterator[tuple[str, Any]]:
-    """Each photo's name with its rating or its error, in order."""
-    from ..inference.assessor import DEFAULT_BATCH_SIZE, AestheticAssessor
-    from ..processing.image_loading import ImageError
-    from ..processing.rating_scale import RatingScaleError
+class RatingLines:
+    """A heading, and a line a photo: mean, spread, a bar over the range, and a small block for each level word's share."""
 
-    try:
-        assessor = AestheticAssessor.from_pretrained(options.model, dtype=options.dtype, device=options.device)
-        options.question = options.question or assessor.processor.rating_scale.default_question
-        found = [photo for photo in photos if not isinstance(photo, ImageError)]
-        ratings = assessor.score_stream(
-            found, options.question, on_error="return", batch_size=options.batch_size or DEFAULT_BATCH_SIZE
-        )
-    except (RatingScaleError, ValueError, OSError) as error:
-        raise _UsageError(error) from error
-    for photo in photos:
-        if isinstance(photo, ImageError):
-            yield photo.source, photo
-        else:
-            yield str(photo), next(ratings)
+    def __init__(self) -> None:
+        self.started = False
 
-
-def _progress(results: Iterator[Any], total: int) -> Iterator[Any]:
-    if total < PROGRESS_FROM or not sys.stderr.isatty():
-        return results
-    from tqdm import tqdm
-
-    return iter(tqdm(results, total=total, unit=" photos", file=sys.stderr))
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is not at least 1")
-    return value
+    def __call__(self, row: Row) -> str:
+        columns = path_columns(REST)
+        if row["error"] is not None:
+            return failure(row["path"], row["error"], columns)
+        line = f"{fitted(row['path'], columns)}  {rating_bar(row, BAR)}  {level_blocks(row['distribution'])}"
+        if self.started:
+            return line
+        self.started = True
+        low, high = row["score_range"]
+        words = "|".join(row["distribution"] or {})
+        return f"{'photo':{columns}}  {row['question']}, {low:g} to {high:g}{'':8}{words}\n{line}"

@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import imagehash
 from datasets import Dataset, Image
 
+from ..editing.perceptual_hash import BITS, hash_distance, perceptual_hash
 from ..pretext.photo_pool import photo_source
 from ..processing.image_loading import ImageError, load_image
 
 logger = logging.getLogger(__name__)
 
-HASH_SIZE = 8  # an 8 x 8 perceptual hash, 64 bits
-BITS = HASH_SIZE**2
 # Bits in which the hashes of one photo may differ after scaling and re-encoding; chance pairs differ in 32.
 MAX_DISTANCE = 4
 
@@ -54,7 +52,7 @@ def find_leaks(train: Iterable[Dataset], test: Iterable[Dataset], max_distance: 
         for image in _images(dataset):
             name = _name(image)
             files[_file(image)] = name
-            value = perceptual_hash(image)
+            value = photo_hash(image)
             if value is not None:
                 for band, key in enumerate(_band_keys(value, len(bands))):
                     bands[band][key].append((value, name))
@@ -67,13 +65,12 @@ def without_leaks(dataset: Dataset, leaks: Iterable[Leak]) -> Dataset:
     return dataset.select([row for row in range(len(dataset)) if row not in leaking]) if leaking else dataset
 
 
-def perceptual_hash(image: Any) -> int | None:
-    """64 bits that scaling and re-encoding hardly change (pHash: signs of low DCT frequencies); `None` for no photo."""
+def photo_hash(image: Any) -> int | None:
+    """The perceptual hash of a data set's photo, in any form that `photo_source` knows; `None` for no photo."""
     try:
-        photo = load_image(photo_source(image))
+        return perceptual_hash(load_image(photo_source(image)))
     except ImageError:
         return None
-    return int(str(imagehash.phash(photo, hash_size=HASH_SIZE)), 16)
 
 
 def _leaks(
@@ -83,13 +80,13 @@ def _leaks(
         if _file(image) in files:
             yield Leak(_name(image), files[_file(image)], row, None)
             continue
-        value = perceptual_hash(image)
+        value = photo_hash(image)
         if value is None:
             continue
         # of max_distance + 1 bands one must be equal
         keys = _band_keys(value, len(bands))
         near = {other for band, key in enumerate(keys) for other in bands[band].get(key, ())}
-        distance, name = min((((value ^ other).bit_count(), name) for other, name in near), default=(BITS, ""))
+        distance, name = min(((hash_distance(value, other), name) for other, name in near), default=(BITS, ""))
         if distance <= max_distance:
             yield Leak(_name(image), name, row, distance)
 

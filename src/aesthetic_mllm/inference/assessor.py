@@ -1,24 +1,26 @@
-"""The public face: photos in, ratings out."""
+"""The public face: photos in; ratings, comments and suggestions out."""
 
-import itertools
-import logging
 import os
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from PIL import Image
 
 from ..checkpoints import embedded_checkpoint
 from ..modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGeneration
 from ..modeling.vision_tower import trim_canvas
 from ..processing.image_loading import ImageError, ImageSource
 from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
-from ..processing.rating_scale import Rating
-
-logger = logging.getLogger(__name__)
+from ..processing.rating_scale import Rating, RatingScaleError
+from ..tasks.assessment import Assessment
+from ..tasks.commenting import STYLES, comment_prompt
+from ..tasks.ranking import Comparison, RankedPhoto
+from ..tasks.suggesting import Suggestion
+from .int8_linear import quantize_linears
+from .photo_stream import OnError, ReadPhoto, batch_photos, one_or_all, read_photo, stream_photos
+from .question_forking import SharedPrefix, split_prompts
+from .suggestion_search import SuggestionSearch
 
 # Batches this size keep a tower's feature maps in a CPU's cache; larger ones are slower there (benchmarks/score.py).
 DEFAULT_BATCH_SIZE = 8
@@ -35,9 +37,16 @@ class PhotoEmbeddings:
 
 
 class AestheticAssessor:
-    """Rates and embeds photos.
+    """Judges photos: ratings, attributes, comments, suggestions, order, embeddings.
+
+    A photo is a path, the bytes of a file or a Pillow image. One photo gives one result, an iterable of photos a list in their
+    order; each method's `_stream` takes an iterable and yields the results one by one, with few photos held at a time.
 
     Ratings do not depend on how photos are batched: in float32, alone or in any batch, within 1e-4 of the score range.
+
+    What all methods share:
+        on_error: `"raise"` the first photo's [`ImageError`], or `"return"` it in the photo's place.
+        batch_size: photos in one forward.
 
     Args:
         model: an [`AestheticMLLMForConditionalGeneration`].
@@ -47,7 +56,7 @@ class AestheticAssessor:
     def __init__(self, model: AestheticMLLMForConditionalGeneration, processor: AestheticMLLMProcessor):
         self.model = model.eval()
         self.processor = processor
-        self._prompts: dict[str, torch.Tensor] = {}
+        self._prompts: dict[str, list[int]] = {}
 
     @classmethod
     def from_pretrained(
@@ -62,17 +71,24 @@ class AestheticAssessor:
 
         Args:
             model: folder or Hub id; default the checkpoint that ships inside the package.
-            dtype: float32, or bfloat16 for speed at a tolerance of 1% of the score range.
-            device: default the GPU where there is one, else the CPU.
+            dtype: float32; or for speed, at a tolerance of 1% of the score range, bfloat16 where the machine has it, or "int8", which
+                computes the language model's linear layers in 8 bits and the rest in float32, on a CPU.
+            device: default the GPU where there is one (not for "int8"), else the CPU.
             kwargs: for the model's `from_pretrained`.
 
         Raises:
             CheckpointError: the checkpoint does not fit the model.
             EmbeddedCheckpointError: the installation lacks the embedded checkpoint.
+            ValueError: "int8" on another device than a CPU.
         """
         name = str(embedded_checkpoint() if model is None else model)
-        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        loaded = AestheticMLLMForConditionalGeneration.from_pretrained(name, dtype=dtype, **kwargs)
+        int8 = dtype == "int8"
+        device = torch.device(device or ("cuda" if torch.cuda.is_available() and not int8 else "cpu"))
+        if int8 and device.type != "cpu":
+            raise ValueError(f"dtype int8 is for CPUs, not for {device.type!r}; use bfloat16 there.")
+        loaded = AestheticMLLMForConditionalGeneration.from_pretrained(name, dtype="float32" if int8 else dtype, **kwargs)
+        if int8:
+            quantize_linears(loaded.model.language_model)
         return cls(loaded.to(device), AestheticMLLMProcessor.from_pretrained(name))
 
     def score(
@@ -80,52 +96,264 @@ class AestheticAssessor:
         images: ImageSource | Iterable[ImageSource],
         question: str | None = None,
         *,
-        on_error: Literal["raise", "return"] = "raise",
+        on_error: OnError = "raise",
         batch_size: int = DEFAULT_BATCH_SIZE,
     ) -> Any:
-        """Rates one photo or many.
+        """One question's [`Rating`] of each photo.
 
         Args:
-            images: a path, the bytes of a file, a Pillow image, or an iterable of them.
             question: `"aesthetic"` (the default) or `"quality"`, or what else the checkpoint answers.
-            on_error: `"raise"` the first photo's [`ImageError`], or `"return"` it in the photo's place.
-            batch_size: photos in one forward.
-
-        Returns:
-            A [`Rating`] for one photo; for many a list in their order.
 
         Raises:
             ImageError: a photo cannot be read or judged, with `on_error="raise"`.
             RatingScaleError: the checkpoint does not answer the question.
         """
-        if isinstance(images, str | os.PathLike | bytes | Image.Image):
-            return next(self.score_stream([images], question, on_error=on_error, batch_size=1))
-        return list(self.score_stream(images, question, on_error=on_error, batch_size=batch_size))
+        return one_or_all(images, lambda photos: self.score_stream(photos, question, on_error=on_error, batch_size=batch_size))
 
     def score_stream(
         self,
         images: Iterable[ImageSource],
         question: str | None = None,
         *,
-        on_error: Literal["raise", "return"] = "raise",
+        on_error: OnError = "raise",
         batch_size: int = DEFAULT_BATCH_SIZE,
     ) -> Iterator[Rating | ImageError]:
-        """As `score` for many photos, but yields each result as it comes and holds few photos at a time."""
-        if on_error not in ("raise", "return"):
-            raise ValueError(f"on_error must be 'raise' or 'return', got {on_error!r}.")
-        prompt = self._prompt(question)  # an unknown question is an error before the first photo is read
+        """As `score`, one by one."""
+        prompt = torch.tensor([self._prompt(question)], device=self.model.device)  # known before the first photo is read
 
         def rate(pixel_values: torch.Tensor, image_sizes: torch.Tensor | None) -> list[Rating]:
-            count = len(pixel_values)
             logits = self.model.level_logits(
                 self.processor.level_ids,
-                input_ids=prompt.expand(count, -1),
+                input_ids=prompt.expand(len(pixel_values), -1),
                 pixel_values=pixel_values,
                 image_sizes=image_sizes,
             )
             return self.processor.rating_scale.read_level_logits(logits, question)
 
+        return self._stream(images, lambda photos: rate(*self._batch(photos)), on_error, batch_size)
+
+    def ratings(
+        self,
+        images: ImageSource | Iterable[ImageSource],
+        questions: Sequence[str],
+        *,
+        on_error: OnError = "raise",
+        batch_size: int = DEFAULT_BATCH_SIZE,
+    ) -> Any:
+        """Several questions' ratings of each photo, by question. The photo is read once for all of them.
+
+        Args:
+            questions: at least one that the checkpoint answers.
+
+        Raises:
+            ImageError: a photo cannot be read or judged, with `on_error="raise"`.
+            RatingScaleError: the checkpoint does not answer a question, or there is none.
+        """
+        return one_or_all(images, lambda photos: self.ratings_stream(photos, questions, on_error=on_error, batch_size=batch_size))
+
+    def ratings_stream(
+        self,
+        images: Iterable[ImageSource],
+        questions: Sequence[str],
+        *,
+        on_error: OnError = "raise",
+        batch_size: int = DEFAULT_BATCH_SIZE,
+    ) -> Iterator[dict[str, Rating] | ImageError]:
+        """As `ratings`, one by one."""
+        if not questions:
+            raise RatingScaleError(f"No question was asked; this checkpoint answers {', '.join(self._questions)}.")
+        prefix, suffixes = split_prompts([self._prompt(question) for question in questions])
+
+        def rate(photos: list[ReadPhoto]) -> list[dict[str, Rating]]:
+            return self._read_ratings(SharedPrefix(self.model, prefix, *self._batch(photos)), questions, suffixes)
+
         return self._stream(images, rate, on_error, batch_size)
+
+    def attributes(
+        self,
+        images: ImageSource | Iterable[ImageSource],
+        *,
+        on_error: OnError = "raise",
+        batch_size: int = DEFAULT_BATCH_SIZE,
+    ) -> Any:
+        """The ratings of each photo's attributes, by attribute: composition, light, colour and what else the checkpoint rates.
+
+        Raises:
+            ImageError: a photo cannot be read or judged, with `on_error="raise"`.
+            RatingScaleError: the checkpoint rates no attributes.
+        """
+        return one_or_all(images, lambda photos: self.attributes_stream(photos, on_error=on_error, batch_size=batch_size))
+
+    def attributes_stream(
+        self, images: Iterable[ImageSource], *, on_error: OnError = "raise", batch_size: int = DEFAULT_BATCH_SIZE
+    ) -> Iterator[dict[str, Rating] | ImageError]:
+        """As `attributes`, one by one."""
+        attributes = self.processor.rating_scale.attributes
+        if not attributes:
+            raise RatingScaleError(
+                f"This checkpoint rates no attributes, it answers {', '.join(self._questions)}. Use another, or train one on a "
+                "scale that was made with RatingScale.with_attributes()."
+            )
+        return self.ratings_stream(images, attributes, on_error=on_error, batch_size=batch_size)
+
+    def comment(
+        self,
+        images: ImageSource | Iterable[ImageSource],
+        style: str = "brief",
+        aspect: str | None = None,
+        *,
+        on_error: OnError = "raise",
+        batch_size: int = DEFAULT_BATCH_SIZE,
+    ) -> Any:
+        """A comment on each photo in words, always the same for the same photo.
+
+        Args:
+            style: `"brief"` or `"detailed"`.
+            aspect: what to comment on, such as `"light"`; default the whole photo.
+
+        Raises:
+            CommentingError: no such style or aspect.
+            ImageError: a photo cannot be read or judged, with `on_error="raise"`.
+        """
+        return one_or_all(
+            images, lambda photos: self.comment_stream(photos, style, aspect, on_error=on_error, batch_size=batch_size)
+        )
+
+    def comment_stream(
+        self,
+        images: Iterable[ImageSource],
+        style: str = "brief",
+        aspect: str | None = None,
+        *,
+        on_error: OnError = "raise",
+        batch_size: int = DEFAULT_BATCH_SIZE,
+    ) -> Iterator[str | ImageError]:
+        """As `comment`, one by one."""
+        prefix, (suffix,) = split_prompts([self._comment_prompt(style, aspect)])
+
+        def comment(photos: list[ReadPhoto]) -> list[str]:
+            return self._write_comments(SharedPrefix(self.model, prefix, *self._batch(photos)), suffix, style)
+
+        return self._stream(images, comment, on_error, batch_size)
+
+    def suggest(
+        self, images: ImageSource | Iterable[ImageSource], verify: bool = False, limit: int = 3, *, on_error: OnError = "raise"
+    ) -> Any:
+        """What would make each photo better: a list of [`Suggestion`]s, the most useful first.
+
+        Args:
+            verify: try edits, and keep those whose result is rated better by more than harmless changes are.
+            limit: the most suggestions a photo.
+
+        Raises:
+            ImageError: a photo cannot be read or judged, with `on_error="raise"`.
+            SuggestionError: edits must be tried, and the extra `edit` is not installed.
+        """
+        return one_or_all(images, lambda photos: self.suggest_stream(photos, verify, limit, on_error=on_error))
+
+    def suggest_stream(
+        self, images: Iterable[ImageSource], verify: bool = False, limit: int = 3, *, on_error: OnError = "raise"
+    ) -> Iterator[list[Suggestion] | ImageError]:
+        """As `suggest`, one by one."""
+        search = SuggestionSearch(self)
+        return stream_photos(
+            images,
+            self.processor.image_processor.read,
+            lambda photos: [search.suggest(photo, verify, limit) for photo in photos],
+            read_ahead=self._reads_ahead,
+            on_error=on_error,
+            batch_size=1,  # a search has batches of its own
+        )
+
+    def assess(
+        self,
+        images: ImageSource | Iterable[ImageSource],
+        verify: bool = False,
+        *,
+        on_error: OnError = "raise",
+        batch_size: int = DEFAULT_BATCH_SIZE,
+    ) -> Any:
+        """Everything together: an [`Assessment`] of each photo; ratings, flaws and comment come from one reading of it.
+
+        Args:
+            verify: of the suggestions, as in `suggest`.
+
+        Raises:
+            ImageError: a photo cannot be read or judged, with `on_error="raise"`.
+            SuggestionError: edits must be tried, and the extra `edit` is not installed.
+        """
+        return one_or_all(images, lambda photos: self.assess_stream(photos, verify, on_error=on_error, batch_size=batch_size))
+
+    def assess_stream(
+        self,
+        images: Iterable[ImageSource],
+        verify: bool = False,
+        *,
+        on_error: OnError = "raise",
+        batch_size: int = DEFAULT_BATCH_SIZE,
+    ) -> Iterator[Assessment | ImageError]:
+        """As `assess`, one by one."""
+        scale = self.processor.rating_scale
+        search = SuggestionSearch(self)
+        from_flaws = bool(search.flaws) and not verify
+        asked = [scale.default_question, "quality", *scale.attributes, *(search.flaws if from_flaws else ())]
+        questions = list(dict.fromkeys(key for key in asked if key in scale.questions))
+        prefix, (to_comment, *suffixes) = split_prompts([self._comment_prompt("brief"), *map(self._prompt, questions)])
+
+        def assess(photos: list[ReadPhoto]) -> list[Assessment]:
+            shared = SharedPrefix(self.model, prefix, *self._batch(photos))
+            ratings = self._read_ratings(shared, questions, suffixes)
+            comments = self._write_comments(shared, to_comment, "brief")
+            return [
+                Assessment(
+                    rating=rated[scale.default_question],
+                    quality=rated.get("quality"),
+                    attributes={key: rated[key] for key in scale.attributes},
+                    comment=comment,
+                    suggestions=tuple(
+                        search.suggest(photo.image, verify) if photo.image is not None else search.from_ratings(rated)
+                    ),
+                )
+                for photo, rated, comment in zip(photos, ratings, comments, strict=True)
+            ]
+
+        return self._stream(images, assess, on_error, batch_size, keep_image=not from_flaws)
+
+    def rank(self, images: Iterable[ImageSource], question: str | None = None, **options: Any) -> list[RankedPhoto]:
+        """All photos, the best first; bursts are found.
+
+        Args:
+            question: as in `score`.
+            options: of [`rank_photos`].
+
+        Raises:
+            ImageError: a photo cannot be read or judged.
+            RatingScaleError: the checkpoint does not answer the question.
+        """
+        from .ranking import rank_photos  # imports this module
+
+        return rank_photos(self, images, question, **options)
+
+    def pick(self, images: Iterable[ImageSource], k: int, question: str | None = None, **options: Any) -> list[RankedPhoto]:
+        """The `k` best photos, of each burst at most the best one; arguments and errors as of `rank`.
+
+        Raises:
+            RankingError: there are fewer, or `k` is less than 1.
+        """
+        from .ranking import pick_photos
+
+        return pick_photos(self, images, k, question, **options)
+
+    def compare(self, first: ImageSource, second: ImageSource, question: str | None = None) -> Comparison:
+        """Which of two photos is better, how surely, and why.
+
+        Raises:
+            ImageError: a photo cannot be read or judged.
+            RatingScaleError: the checkpoint does not answer the question.
+        """
+        from .ranking import compare_photos
+
+        return compare_photos(self, first, second, question)
 
     def embed(self, images: ImageSource | Iterable[ImageSource], *, batch_size: int = DEFAULT_BATCH_SIZE) -> PhotoEmbeddings:
         """Embeds photos: the mean of each group's visual tokens, [N, D]; N is 1 for a single photo.
@@ -133,71 +361,65 @@ class AestheticAssessor:
         Raises:
             ImageError: a photo cannot be read or judged.
         """
-        if isinstance(images, str | os.PathLike | bytes | Image.Image):
-            images = [images]
 
-        def embed(pixel_values: torch.Tensor, image_sizes: torch.Tensor | None) -> list[dict[str, torch.Tensor]]:
-            tokens = self.model.get_image_features(pixel_values, image_sizes).tokens
+        def embed(photos: list[ReadPhoto]) -> list[dict[str, torch.Tensor]]:
+            tokens = self.model.get_image_features(*self._batch(photos)).tokens
             means = {group: values.mean(dim=1).float().cpu() for group, values in tokens.items()}
-            return [{group: values[index] for group, values in means.items()} for index in range(len(pixel_values))]
+            return [{group: values[index] for group, values in means.items()} for index in range(len(photos))]
 
-        rows = list(self._stream(images, embed, "raise", batch_size))
+        found = one_or_all(images, lambda photos: self._stream(photos, embed, "raise", batch_size))
+        rows = found if isinstance(found, list) else [found]
         if not rows:
             raise ValueError("No photo was given to embed.")
         return PhotoEmbeddings(**{group: torch.stack([row[group] for row in rows]) for group in rows[0]})
 
-    def _prompt(self, question: str | None) -> torch.Tensor:
-        """Token ids of the question's prompt, [1, L]; the same for every photo."""
+    @property
+    def _questions(self) -> list[str]:
+        return list(self.processor.rating_scale.questions)
+
+    @property
+    def _reads_ahead(self) -> bool:
+        return self.model.device.type != "cpu"
+
+    def _prompt(self, question: str | None) -> list[int]:
+        """Token ids of the question's prompt; the same for every photo."""
         question = question or self.processor.rating_scale.default_question
         if question not in self._prompts:
-            ids = self.processor.rating_prompt_ids(question)
-            self._prompts[question] = torch.tensor([ids], device=self.model.device)
+            self._prompts[question] = self.processor.rating_prompt_ids(question)
         return self._prompts[question]
 
+    def _comment_prompt(self, style: str, aspect: str | None = None) -> list[int]:
+        return self.processor.prompt_ids(self.processor.assistant_prompt(comment_prompt(aspect, style)))
+
+    def _read_ratings(
+        self, shared: SharedPrefix, questions: Sequence[str], suffixes: Sequence[Sequence[int]]
+    ) -> list[dict[str, Rating]]:
+        """The ratings of each of the prefix's photos, by question."""
+        logits = shared.token_logits(suffixes, self.processor.level_ids)  # [B, Q, levels]
+        read = self.processor.rating_scale.read_level_logits
+        columns = [read(logits[:, place], question) for place, question in enumerate(questions)]
+        return [dict(zip(questions, row, strict=True)) for row in zip(*columns, strict=True)]
+
+    def _write_comments(self, shared: SharedPrefix, suffix: Sequence[int], style: str) -> list[str]:
+        written = shared.write(suffix, self.processor.end_of_turn_ids, STYLES[style].max_new_tokens)
+        return [text.strip() for text in self.processor.tokenizer.batch_decode(written, skip_special_tokens=True)]
+
     def _stream(
-        self, images: Iterable[ImageSource], judge: Callable[..., list[Any]], on_error: str, batch_size: int
+        self,
+        images: Iterable[ImageSource],
+        judge: Callable[[list[ReadPhoto]], list[Any]],
+        on_error: OnError,
+        batch_size: int,
+        keep_image: bool = False,
     ) -> Iterator[Any]:
-        """Reads photos in threads, judges the readable ones batch by batch, keeps the order.
+        return stream_photos(
+            images,
+            lambda image: read_photo(self.processor.image_processor, image, keep_image),
+            torch.inference_mode()(judge),
+            read_ahead=self._reads_ahead,
+            on_error=on_error,
+            batch_size=batch_size,
+        )
 
-        Beside another device the next batch is read while the model runs. On a CPU it is not: both want all cores, and threads
-        of the model that wait for each other lose more than is gained.
-        """
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
-        source = iter(images)
-        ahead = self.model.device.type != "cpu"
-        with ThreadPoolExecutor(max_workers=torch.get_num_threads(), thread_name_prefix="photo-reader") as readers:
-
-            def start_reading() -> list[Future[Any]]:
-                return [readers.submit(self._read, image) for image in itertools.islice(source, batch_size)]
-
-            reading = start_reading()
-            while reading:
-                photos = [photo.result() for photo in reading]
-                if ahead:
-                    reading = start_reading()
-                good = [photo for photo in photos if not isinstance(photo, ImageError)]
-                results = iter(self._judge(good, judge) if good else [])
-                for photo in photos:
-                    if isinstance(photo, ImageError):
-                        if on_error == "raise":
-                            raise photo
-                        yield photo
-                    else:
-                        yield next(results)
-                if not ahead:
-                    reading = start_reading()
-
-    def _read(self, image: ImageSource) -> tuple[torch.Tensor, torch.Tensor] | ImageError:
-        try:
-            pixels = self.processor.image_processor(image, return_tensors="pt")
-        except ImageError as error:
-            return error
-        return pixels["pixel_values"], pixels["image_sizes"]
-
-    @torch.inference_mode()
-    def _judge(self, photos: list[tuple[torch.Tensor, torch.Tensor]], judge: Callable[..., list[Any]]) -> list[Any]:
-        device = self.model.device
-        pixel_values = torch.cat([pixels for pixels, _ in photos]).to(device)
-        image_sizes = torch.cat([sizes for _, sizes in photos]).to(device)
-        return judge(*trim_canvas(self.model.config.vision_config, pixel_values, image_sizes))
+    def _batch(self, photos: list[ReadPhoto]) -> tuple[torch.Tensor, torch.Tensor | None]:
+        return trim_canvas(self.model.config.vision_config, *batch_photos(photos, self.model.device))

@@ -4,7 +4,7 @@ import math
 import re
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
@@ -32,6 +32,10 @@ class Rating:
     distribution: dict[str, float] | None
     score_range: tuple[float, float]
     percentile: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The rating as plain JSON values."""
+        return asdict(self) | {"score_range": list(self.score_range)}
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,26 @@ DEFAULT_QUESTIONS = {
     ),
 }
 
+# The eight attributes of a photo. All prompts begin alike and are short, because each question's own tokens cost time:
+# what they share is read once a photo.
+ATTRIBUTE_QUESTIONS = {
+    key: RatingQuestion(
+        prompt=f"How would you rate the {name}?",
+        stem=f"The {name} is",
+        decimal_prompt=f"Can you give me the score of the {name}?",
+    )
+    for key, name in {
+        "composition": "composition",
+        "light": "light",
+        "colour": "colour",
+        "sharpness": "sharpness",
+        "depth_of_field": "depth of field",
+        "subject": "subject",
+        "mood": "mood",
+        "noise": "freedom from noise",  # higher is better here too
+    }.items()
+}
+
 
 @dataclass(frozen=True)
 class RatingScale:
@@ -73,6 +97,10 @@ class RatingScale:
         level_scores: the score of each level word, rising.
         score_range: worst and best score; 1 to 10 is AVA's.
         references: for a question, rising quantiles of the mean ratings of the checkpoint's reference photos.
+        attributes: the keys of `questions` that are attributes of a photo, in the order in which they are told.
+
+    Raises:
+        RatingScaleError: the levels' scores do not rise or are not as many as the words, or an attribute is no question.
     """
 
     questions: Mapping[str, RatingQuestion] = field(default_factory=lambda: dict(DEFAULT_QUESTIONS))
@@ -80,12 +108,15 @@ class RatingScale:
     level_scores: tuple[float, ...] = (1.0, 3.25, 5.5, 7.75, 10.0)
     score_range: tuple[float, float] = (1.0, 10.0)
     references: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    attributes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.level_words) != len(self.level_scores) or list(self.level_scores) != sorted(set(self.level_scores)):
             raise RatingScaleError(
                 f"level_words {self.level_words} need one rising score each, got level_scores {self.level_scores}."
             )
+        for key in self.attributes:
+            self.question(key)
 
     @property
     def default_question(self) -> str:
@@ -101,6 +132,10 @@ class RatingScale:
         if key not in self.questions:
             raise RatingScaleError(f"Unknown question {key!r}; this checkpoint answers {', '.join(self.questions)}.")
         return self.questions[key]
+
+    def with_attributes(self, questions: Mapping[str, RatingQuestion] = ATTRIBUTE_QUESTIONS) -> "RatingScale":
+        """This scale with more questions, which are its attributes."""
+        return replace(self, questions={**self.questions, **questions}, attributes=tuple(questions))
 
     def level_ids(self, tokenizer: Any) -> list[int]:
         """Token of each level word, worst first.
@@ -232,6 +267,7 @@ class RatingScale:
             "level_scores": list(self.level_scores),
             "score_range": list(self.score_range),
             "references": {key: list(values) for key, values in self.references.items()},
+            "attributes": list(self.attributes),
         }
 
     @classmethod
@@ -243,4 +279,5 @@ class RatingScale:
             level_scores=tuple(values["level_scores"]),
             score_range=(values["score_range"][0], values["score_range"][1]),
             references=values.get("references", {}),
+            attributes=tuple(values.get("attributes", ())),  # older checkpoints have none
         )

@@ -257,9 +257,12 @@ class AestheticMLLMForConditionalGeneration(AestheticMLLMPreTrainedModel, GrowsF
         One forward without a cache; the head's other rows and other positions are never computed, and these few are computed
         in float32 whatever the model's dtype. Prompts must end with the answer stem, so pad on the left.
         """
-        last = self.model(use_cache=False, **inputs).last_hidden_state[:, -1]  # [B, D]
-        rows = self.lm_head.weight[torch.as_tensor(level_ids, device=last.device)]  # [levels, D]
-        return self._cap(last.float() @ rows.float().T)
+        return self.token_logits(self.model(use_cache=False, **inputs).last_hidden_state[:, -1], level_ids)
+
+    def token_logits(self, states: torch.Tensor, token_ids: Sequence[int]) -> torch.Tensor:
+        """Logits of a few tokens after the language model's states: [..., D] -> [..., len(token_ids)], float32."""
+        rows = self.lm_head.weight[torch.as_tensor(token_ids, device=states.device)]  # [tokens, D]
+        return self._cap(states.float() @ rows.float().T)
 
     def _expand_multimodal_outputs(
         self,

@@ -134,8 +134,21 @@ class AestheticMLLMProcessor(ProcessorMixin):
 
     def rating_prompt_ids(self, question: str | None = None) -> list[int]:
         """Token ids of `rating_prompt`, the placeholders already as many as the photo has tokens."""
-        text = self.rating_prompt(question).replace(self.image_token, self.image_placeholders())
-        return self.tokenizer(text)["input_ids"]
+        return self.prompt_ids(self.rating_prompt(question))
+
+    def prompt_ids(self, prompt: str) -> list[int]:
+        """Token ids of a whole prompt about one photo, the placeholders as many as the photo has tokens."""
+        return self.tokenizer(prompt.replace(self.image_token, self.image_placeholders()))["input_ids"]
+
+    @property
+    def end_of_turn_ids(self) -> list[int]:
+        """Tokens that end the assistant's words: the tokenizer's own end, and the special token after a turn of the template."""
+        words = "photo"
+        turns = [{"role": role, "content": [{"type": "text", "text": words}]} for role in ("user", "assistant")]
+        after = self.apply_chat_template(turns, tokenize=False).rpartition(words)[2]
+        first = self.tokenizer.encode(after, add_special_tokens=False)[:1]
+        special = {token for token, text in self.tokenizer.added_tokens_decoder.items() if text.special}
+        return list(dict.fromkeys([self.tokenizer.eos_token_id, *special.intersection(first)]))
 
     def rating_inputs(self, images: Any, question: str | None = None) -> BatchFeature:
         """Model inputs that ask one question of each photo.

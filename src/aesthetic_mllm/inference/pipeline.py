@@ -1,0 +1,100 @@
+"""`transformers.pipeline("image-aesthetic-assessment")`: the assessor behind the interface that users of transformers know."""
+
+import urllib.error
+import urllib.request
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from transformers import AutoModelForImageTextToText, Pipeline
+
+from ..processing.image_loading import ImageSource, UnreadableImageError
+from .assessor import DEFAULT_BATCH_SIZE, AestheticAssessor
+
+# Seconds that a server may be silent.
+TIMEOUT = 30
+
+
+class FullPrecisionModel(AutoModelForImageTextToText):
+    """Loads a model for the pipeline in float32 where no dtype is asked for.
+
+    Pipelines take the dtype that a checkpoint was stored in, but one that is stored in bfloat16 to be small is not to be
+    computed so: scores would be coarser, and on most CPUs many times slower.
+    """
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> Any:
+        if kwargs.get("dtype", "auto") == "auto":
+            kwargs["dtype"] = "float32"
+        return AutoModelForImageTextToText.from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
+
+
+class ImageAestheticAssessmentPipeline(Pipeline):
+    """Photos in, [`Assessment`]s as dictionaries out.
+
+    ```python
+    assess = pipeline("image-aesthetic-assessment", model="a checkpoint")
+    assess("photo.jpg")["rating"]["mean"]
+    ```
+
+    Args of a call:
+        inputs: a path, URL, the bytes of a file or a Pillow image, one or a list of them; a generator streams.
+        verify: whether suggested edits are tried, as in [`AestheticAssessor.assess`].
+        batch_size: photos in one forward.
+
+    Raises:
+        ImageError: a photo cannot be fetched, read or judged.
+    """
+
+    _load_processor = True
+    _load_tokenizer = False
+    _load_image_processor = False
+    _load_feature_extractor = False
+    _load_video_processor = False
+
+    def __init__(self, *args: Any, batch_size: int = DEFAULT_BATCH_SIZE, **kwargs: Any):
+        super().__init__(*args, batch_size=batch_size, **kwargs)
+        self.assessor = AestheticAssessor(self.model, self.processor)
+
+    def _sanitize_parameters(self, verify: bool | None = None, **unknown: Any) -> tuple[dict, dict, dict]:
+        if unknown:
+            raise TypeError(
+                f"Unknown options of image-aesthetic-assessment: {', '.join(unknown)}; it takes verify and batch_size."
+            )
+        return {}, {} if verify is None else {"verify": verify}, {}
+
+    def preprocess(self, input_: Any, **parameters: Any) -> Any:
+        return {"image": fetch(input_)}
+
+    def _forward(self, input_tensors: Any, **parameters: Any) -> Any:
+        return self.assessor.assess(input_tensors["image"], **parameters)
+
+    def postprocess(self, model_outputs: Any, **parameters: Any) -> dict[str, Any]:
+        return model_outputs.to_dict()
+
+    def get_iterator(
+        self,
+        inputs: Iterable[Any],
+        num_workers: int,
+        batch_size: int,
+        preprocess_params: Mapping[str, Any],
+        forward_params: Mapping[str, Any],
+        postprocess_params: Mapping[str, Any],
+    ) -> Iterator[dict[str, Any]]:
+        """Many photos: the assessor reads them in threads and judges them in batches, whatever their shapes."""
+        for result in self.assessor.assess_stream(map(fetch, inputs), **forward_params, batch_size=batch_size):
+            yield self.postprocess(result)
+
+
+def fetch(source: ImageSource) -> ImageSource:
+    """What a URL (http, https) leads to, as the bytes of a file; everything else as it is.
+
+    Raises:
+        UnreadableImageError: it leads nowhere.
+    """
+    if not isinstance(source, str) or not source.startswith(("http://", "https://")):
+        return source
+    try:
+        with urllib.request.urlopen(source, timeout=TIMEOUT) as answer:
+            return answer.read()
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        raise UnreadableImageError(source, f"cannot be fetched ({error}).") from error

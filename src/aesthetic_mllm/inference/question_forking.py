@@ -1,0 +1,132 @@
+"""Many prompts about the same photos: the photos and what the prompts begin with are read once, and only the rest for each."""
+
+import copy
+import itertools
+from collections.abc import Iterator, Sequence
+
+import torch
+from transformers import Cache
+
+from ..modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGeneration
+
+# Tokens of each photo that one more forward must save: about what it costs beside its tokens, with small models on a CPU.
+LEAST_SAVED_TOKENS = 16
+
+
+def split_prompts(prompts: Sequence[Sequence[int]]) -> tuple[list[int], list[list[int]]]:
+    """What all prompts begin with, and how each goes on; each keeps at least one token of its own.
+
+    Args:
+        prompts: token ids of at least one prompt.
+    """
+    columns = zip(*(prompt[:-1] for prompt in prompts), strict=False)
+    shared = [tokens[0] for tokens in itertools.takewhile(lambda tokens: len(set(tokens)) == 1, columns)]
+    return shared, [list(prompt[len(shared) :]) for prompt in prompts]
+
+
+class SharedPrefix:
+    """Photos and the tokens that several prompts begin with, read once; what follows is read on copies of the cache.
+
+    Nothing is padded on the left and no photo has more tokens than another, so no mask is needed: what pads a continuation on
+    the right comes after all that is read. The cache is copied and never cut, because layers with a sliding window have
+    forgotten what a cut would need.
+
+    Args:
+        model: in evaluation mode.
+        ids: the prefix's P tokens, the photo's placeholders among them.
+        pixel_values, image_sizes: of B photos, as the model takes them.
+    """
+
+    @torch.inference_mode()
+    def __init__(
+        self,
+        model: AestheticMLLMForConditionalGeneration,
+        ids: Sequence[int],
+        pixel_values: torch.Tensor,
+        image_sizes: torch.Tensor | None = None,
+    ):
+        self.model = model
+        self.ids = list(ids)
+        self.photos = len(pixel_values)
+        self._cache = model.model(
+            input_ids=self._rows([self.ids], self.photos), pixel_values=pixel_values, image_sizes=image_sizes, use_cache=True
+        ).past_key_values
+
+    @torch.inference_mode()
+    def token_logits(self, continuations: Sequence[Sequence[int]], token_ids: Sequence[int]) -> torch.Tensor:
+        """Logits of a few tokens after each of Q continuations of the prefix: [B, Q, len(token_ids)], float32.
+
+        Continuations that begin alike are read together up to where they part.
+        """
+        states = self._last_states(self._cache, continuations)
+        return self.model.token_logits(torch.stack(states, dim=1), token_ids)
+
+    def _last_states(self, cache: Cache, continuations: Sequence[Sequence[int]]) -> list[torch.Tensor]:
+        """The state after each continuation, [B, D]."""
+        shared, rests = split_prompts(continuations)
+        cache = copy.deepcopy(cache)
+        if shared:
+            self._read(self._rows([shared], self.photos), cache)
+        states: dict[int, torch.Tensor] = {}
+        for members in _worth_reading_together(rests):
+            states |= zip(members, self._last_states(cache, [rests[place] for place in members]), strict=True)
+        alone = [place for place in range(len(rests)) if place not in states]
+        if alone:
+            states |= zip(alone, self._fork(cache, [rests[place] for place in alone]), strict=True)
+        return [states[place] for place in range(len(rests))]
+
+    def _fork(self, cache: Cache, continuations: Sequence[Sequence[int]]) -> tuple[torch.Tensor, ...]:
+        """As `_last_states`, each continuation on a copy of the cache, in one forward that uses the cache up."""
+        count, width = len(continuations), max(map(len, continuations))
+        cache.batch_repeat_interleave(count)
+        padded = [list(ids) + [ids[-1]] * (width - len(ids)) for ids in continuations]
+        states = self._read(self._rows(padded, self.photos), cache).unflatten(0, (self.photos, count))  # [B, Q, width, D]
+        return tuple(states[:, place, len(ids) - 1] for place, ids in enumerate(continuations))
+
+    @torch.inference_mode()
+    def write(self, continuation: Sequence[int], stop_ids: Sequence[int], max_new_tokens: int) -> list[list[int]]:
+        """What the model writes after the prefix and a continuation, greedily: for each photo tokens up to the stop, without it.
+
+        Args:
+            continuation: at least one token.
+            stop_ids: the tokens that end a text.
+            max_new_tokens: the most that are written where none of them comes.
+        """
+        ids = self._rows([[*self.ids, *continuation]], self.photos)
+        written = self.model.generate(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),  # as long as the tokens: says that the cache holds the first of them
+            past_key_values=copy.deepcopy(self._cache),
+            max_new_tokens=max_new_tokens,
+            do_sample=False,
+            eos_token_id=list(stop_ids),
+            pad_token_id=stop_ids[0],
+        )
+        texts = written[:, ids.shape[1] :].tolist()
+        return [text[: next((place for place, token in enumerate(text) if token in stop_ids), None)] for text in texts]
+
+    def _read(self, ids: torch.Tensor, cache: Cache) -> torch.Tensor:
+        return self.model.model(input_ids=ids, past_key_values=cache, use_cache=True).last_hidden_state
+
+    def _rows(self, ids: Sequence[Sequence[int]], times: int) -> torch.Tensor:
+        return torch.tensor(ids, device=self.model.device).repeat(times, 1)
+
+
+def _worth_reading_together(
+    continuations: Sequence[Sequence[int]], places: Sequence[int] | None = None, depth: int = 0
+) -> Iterator[list[int]]:
+    """The places of continuations that begin alike, group by group, where a forward of their own saves enough tokens.
+
+    Args:
+        places: of those that are looked at, which share their first `depth` tokens; default all.
+    """
+    places = range(len(continuations)) if places is None else places
+    groups: dict[int, list[int]] = {}
+    for place in places:
+        groups.setdefault(continuations[place][depth], []).append(place)
+    for members in groups.values():
+        shared = len(split_prompts([continuations[place] for place in members])[0])
+        if (len(members) - 1) * shared >= LEAST_SAVED_TOKENS:
+            yield members
+        elif 1 < len(members) < len(places):
+            yield from _worth_reading_together(continuations, members, shared)

@@ -1,0 +1,239 @@
+"""Many photos in order, the best of each burst, and two photos side by side."""
+
+import logging
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import zip_longest
+from typing import Literal, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from ..editing.measurements import measure
+from ..editing.perceptual_hash import BITS, perceptual_hash
+from ..processing.image_loading import ImageError, ImageSource
+from ..processing.rating_scale import Rating
+from ..tasks.ranking import (
+    MEASURED_TRAITS,
+    Comparison,
+    RankedPhoto,
+    RankingError,
+    attribute_reasons,
+    measured_reasons,
+    probability_better,
+)
+from .assessor import DEFAULT_BATCH_SIZE, AestheticAssessor
+from .photo_stream import stream_photos
+
+logger = logging.getLogger(__name__)
+
+# Bits in which the hashes of photos of one burst may differ. Of shots of one scene by a hand that turns by half a degree and
+# moves by 1% of the frame, nine of ten pairs lie within; of pairs of other people's photos that do, nearly all show one scene.
+# From 12 on, one pair in ten shows two.
+BURST_DISTANCE = 10
+# Photos are measured at most this long, and both alike.
+MEASURED_SIDE = 512
+
+
+class RatedPhoto(NamedTuple):
+    """What is kept of a photo until all are rated: no pixels."""
+
+    rating: Rating
+    hash: int
+
+
+def rank_photos(
+    assessor: AestheticAssessor,
+    images: ImageSource | Iterable[ImageSource],
+    question: str | None = None,
+    *,
+    max_distance: int = BURST_DISTANCE,
+    on_error: Literal["raise", "skip"] = "raise",
+    batch_size: int = DEFAULT_BATCH_SIZE,
+) -> list[RankedPhoto]:
+    """All photos, the best first; equal ones in their order. Of each photo only rating and hash are kept.
+
+    Args:
+        images: photos; of thousands give paths, or a generator.
+        question: by which they are ranked; default the checkpoint's first.
+        max_distance: of [`group_bursts`].
+        on_error: `"raise"` the first photo's `ImageError`, or `"skip"` the photo with a warning; `index` tells which are left.
+        batch_size: photos in one forward.
+
+    Raises:
+        ImageError: a photo cannot be read or judged, with `on_error="raise"`.
+        RankingError: another `on_error`, or a distance that is none.
+        RatingScaleError: the checkpoint does not answer the question.
+    """
+    if on_error not in ("raise", "skip"):
+        raise RankingError(f"on_error must be 'raise' or 'skip', got {on_error!r}.")
+    _check_distance(max_distance)
+    rated: dict[int, RatedPhoto] = {}
+    for index, result in enumerate(rate_photos(assessor, images, question, batch_size=batch_size)):
+        if isinstance(result, RatedPhoto):
+            rated[index] = result
+        elif on_error == "raise":
+            raise result
+        else:
+            logger.warning("Left out of the ranking: %s", result)
+    return order_photos(rated, max_distance)
+
+
+def pick_photos(
+    assessor: AestheticAssessor,
+    images: ImageSource | Iterable[ImageSource],
+    k: int,
+    question: str | None = None,
+    *,
+    max_distance: int = BURST_DISTANCE,
+    on_error: Literal["raise", "skip"] = "raise",
+    batch_size: int = DEFAULT_BATCH_SIZE,
+) -> list[RankedPhoto]:
+    """The `k` best photos, of each burst at most the best one; the other arguments are those of [`rank_photos`].
+
+    Raises:
+        RankingError: `k` is less than 1, or more than there are bursts; a lone photo is one too.
+    """
+    if k < 1:
+        raise RankingError(f"k must be at least 1, got {k}.")
+    ranked = rank_photos(assessor, images, question, max_distance=max_distance, on_error=on_error, batch_size=batch_size)
+    return pick_ranked(ranked, k)
+
+
+def pick_ranked(ranked: Sequence[RankedPhoto], k: int) -> list[RankedPhoto]:
+    """The `k` best of photos that are ranked already, of each burst at most the best one; raises as [`pick_photos`]."""
+    best = [photo for photo in ranked if photo.best_of_group]
+    if not 1 <= k <= len(best):
+        raise RankingError(
+            f"{k} photos cannot be picked of {len(ranked)}: without near-duplicates they are {len(best)}. Pick from 1 to "
+            f"{len(best)}, or lower max_distance to keep more of them apart."
+        )
+    return _with_lead(best[:k])
+
+
+def rate_photos(
+    assessor: AestheticAssessor,
+    images: ImageSource | Iterable[ImageSource],
+    question: str | None = None,
+    *,
+    batch_size: int = DEFAULT_BATCH_SIZE,
+) -> Iterator[RatedPhoto | ImageError]:
+    """The rating and the perceptual hash of each photo, in order; an error in the place of one that cannot be judged.
+
+    Each photo is decoded once for both, and few are held at a time.
+
+    Raises:
+        RatingScaleError: the checkpoint does not answer the question.
+    """
+    assessor.processor.rating_scale.question(question)  # known before the first photo is read
+    if isinstance(images, str | os.PathLike | bytes | Image.Image):
+        images = [images]
+
+    def read(source: ImageSource) -> tuple[Image.Image, int]:
+        image = assessor.processor.image_processor.read(source)
+        return image, perceptual_hash(image)
+
+    def rate(photos: list[tuple[Image.Image, int]]) -> list[RatedPhoto]:
+        ratings = assessor.score([image for image, _ in photos], question, batch_size=len(photos))
+        return [RatedPhoto(rating, value) for rating, (_, value) in zip(ratings, photos, strict=True)]
+
+    ahead = assessor.model.device.type != "cpu"
+    return stream_photos(images, read, rate, read_ahead=ahead, on_error="return", batch_size=batch_size)
+
+
+def order_photos(rated: Mapping[int, RatedPhoto], max_distance: int = BURST_DISTANCE) -> list[RankedPhoto]:
+    """The photos in order, the best first.
+
+    Args:
+        rated: photos by their position in the input.
+        max_distance: of [`group_bursts`].
+    """
+    ranked = sorted(rated, key=lambda index: (-rated[index].rating.mean, index))
+    groups = group_bursts([rated[index].hash for index in ranked], max_distance)
+    seen: set[int] = set()
+    photos = []
+    for index, group in zip(ranked, groups, strict=True):
+        photos.append(RankedPhoto(index, rated[index].rating, group, best_of_group=group not in seen, ahead_of_next=None))
+        seen.add(group)
+    return _with_lead(photos)
+
+
+def _with_lead(photos: Sequence[RankedPhoto]) -> list[RankedPhoto]:
+    """The photos, each with its lead over the one that follows here."""
+    return [
+        replace(photo, ahead_of_next=probability_better(photo.rating, following.rating) if following else None)
+        for photo, following in zip_longest(photos, photos[1:])
+    ]
+
+
+def group_bursts(hashes: Sequence[int], max_distance: int = BURST_DISTANCE) -> list[int]:
+    """The group of each photo, numbered from 0 as they come. It holds all that are like one of its photos.
+
+    So the first and the last photo of a long burst may differ by more than `max_distance`, if there are photos between them. All
+    pairs are compared: a second for some ten thousand photos.
+
+    Args:
+        hashes: of [`perceptual_hash`].
+        max_distance: bits in which two photos are alike, 0 to 63. Distances are even, but for photos without any detail.
+
+    Raises:
+        RankingError: another `max_distance`.
+    """
+    _check_distance(max_distance)
+    bits = np.unpackbits(np.array(hashes, dtype=">u8").view(np.uint8)).reshape(len(hashes), BITS)
+    signs = bits.astype(np.float32) * 2 - 1  # the product of two rows is BITS - 2 * distance
+    groups = np.full(len(hashes), -1)
+    count = 0
+    for start in range(len(hashes)):
+        if groups[start] >= 0:
+            continue
+        reached = [start]
+        groups[start] = count
+        while reached:
+            alike = signs @ signs[reached.pop()] >= BITS - 2 * max_distance
+            new = np.flatnonzero(alike & (groups < 0))
+            groups[new] = count
+            reached.extend(new.tolist())
+        count += 1
+    return groups.tolist()
+
+
+def compare_photos(
+    assessor: AestheticAssessor, first: ImageSource, second: ImageSource, question: str | None = None
+) -> Comparison:
+    """Which of two photos is better, how surely, and why.
+
+    The reasons are the attributes in which they differ most. A checkpoint without attributes gives measured differences
+    instead, such as which is brighter: facts, that may or may not be why.
+
+    Raises:
+        ImageError: a photo cannot be read or judged.
+        RatingScaleError: the checkpoint does not answer the question.
+    """
+    scale = assessor.processor.rating_scale
+    question = question or scale.default_question
+    rated = assessor.ratings([first, second], list(dict.fromkeys([question, *scale.attributes])))
+    ratings = rated[0][question], rated[1][question]
+    if scale.attributes:
+        reasons = attribute_reasons(*({name: photo[name] for name in scale.attributes} for photo in rated))
+    else:
+        reasons = _measured_reasons(assessor, first, second)
+    return Comparison(*ratings, probability_better(*ratings), reasons)
+
+
+def _measured_reasons(assessor: AestheticAssessor, *sources: ImageSource) -> tuple[str, ...]:
+    images = [assessor.processor.image_processor.read(source) for source in sources]
+    side = min(MEASURED_SIDE, *(max(image.size) for image in images))
+    for image in images:
+        image.thumbnail((side, side), Image.Resampling.LANCZOS)
+    try:
+        return measured_reasons(*(measure(image, MEASURED_TRAITS) for image in images))
+    except ImportError as error:
+        logger.warning("No reasons can be measured (%s); install the extra: pip install 'aesthetic-mllm[edit]'.", error)
+        return ()
+
+
+def _check_distance(max_distance: int) -> None:
+    if not 0 <= max_distance < BITS:
+        raise RankingError(f"max_distance must be from 0 to {BITS - 1} bits, got {max_distance}.")

@@ -1,0 +1,178 @@
+"""Many questions about one reading of a photo: the same answers as each question alone."""
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import torch
+
+from aesthetic_mllm import AestheticMLLMProcessor
+from aesthetic_mllm.inference.question_forking import SharedPrefix, split_prompts
+from photo_files import scene
+from tiny_models import LANGUAGE_MODELS, tiny_model
+
+TOLERANCE = 1e-4
+# of lengths that differ by far, one ending within another
+QUESTIONS = ["How good is the light?", "How good is the composition, all in all, and why?", "Rate the noise", "How good?"]
+
+
+@pytest.fixture(scope="module", params=LANGUAGE_MODELS)
+def model(request: pytest.FixtureRequest, processor: AestheticMLLMProcessor) -> Any:
+    return tiny_model("efficientnet_lite", request.param, processor)
+
+
+@pytest.fixture(scope="module")
+def photos(processor: AestheticMLLMProcessor) -> dict[str, torch.Tensor]:
+    """Photos of different shapes on one canvas, each with padding of its own."""
+    return dict(processor.image_processor([scene(90, 40), scene(33, 80), scene(64, 64)], return_tensors="pt"))
+
+
+def prompts(processor: AestheticMLLMProcessor, texts: Sequence[str]) -> list[list[int]]:
+    return [processor.prompt_ids(processor.assistant_prompt(text)) for text in texts]
+
+
+@torch.inference_mode()
+def unforked(model: Any, processor: AestheticMLLMProcessor, photos: dict, ids: list[int], row: int) -> torch.Tensor:
+    """All logits [V] after one whole prompt about one photo, in one forward without a cache."""
+    photo = {name: values[row : row + 1] for name, values in photos.items()}
+    return model(input_ids=torch.tensor([ids]), use_cache=False, **photo).logits[0, -1]
+
+
+def shared_part(model: Any, asked: list[list[int]], photos: dict) -> tuple[SharedPrefix, list[list[int]]]:
+    prefix, suffixes = split_prompts(asked)
+    return SharedPrefix(model, prefix, **photos), suffixes
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_forked_equals_unforked(model: Any, photos: dict, processor: AestheticMLLMProcessor, count: int) -> None:
+    """Every photo's logits after every question are those of the question's own prompt, whatever is padded."""
+    asked = prompts(processor, QUESTIONS[:count])
+    shared, suffixes = shared_part(model, asked, photos)
+    assert len(set(map(len, suffixes))) == len(suffixes)
+    found = shared.token_logits(suffixes, processor.level_ids)
+    assert found.dtype == torch.float32
+    for row in range(3):
+        for column, ids in enumerate(asked):
+            alone = unforked(model, processor, photos, ids, row)[processor.level_ids]
+            assert torch.allclose(found[row, column], alone, atol=TOLERANCE), (found[row, column] - alone).abs().max()
+    assert not torch.allclose(found[0], found[1], atol=10 * TOLERANCE)
+
+
+def test_soft_capping_is_kept(photos: dict, processor: AestheticMLLMProcessor) -> None:
+    """A language model that limits its logits limits the forked ones too."""
+    model = tiny_model("efficientnet_lite", "gemma3", processor)
+    asked = prompts(processor, QUESTIONS)
+    shared, suffixes = shared_part(model, asked, photos)
+    free = shared.token_logits(suffixes, processor.level_ids)
+    model.config.text_config.final_logit_softcapping = 0.01
+    capped = shared.token_logits(suffixes, processor.level_ids)
+    assert capped.abs().max() <= 0.01 < free.abs().max()
+    alone = unforked(model, processor, photos, asked[1], 2)[processor.level_ids]
+    assert torch.allclose(capped[2, 1], alone, atol=1e-6)
+
+
+def test_what_only_the_questions_share_is_read_once_more(
+    model: Any, photos: dict, processor: AestheticMLLMProcessor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Questions that begin alike after the prefix are read as one up to where they part, with the same result."""
+    comment, *asked = prompts(processor, ["Comment.", *QUESTIONS[:2]])
+    shared, (_, *suffixes) = shared_part(model, [comment, *asked], photos)
+    read = []
+    forward = model.model.language_model.forward
+
+    def counting(*args: Any, **inputs: Any) -> Any:
+        read.append(inputs["inputs_embeds"].shape[:2].numel())
+        return forward(*args, **inputs)
+
+    monkeypatch.setattr(model.model.language_model, "forward", counting)
+    found = shared.token_logits(suffixes, processor.level_ids)
+    begin, rest = split_prompts(suffixes)
+    assert begin and read == [3 * len(begin), 3 * 2 * max(map(len, rest))]
+    alone = unforked(model, processor, photos, asked[0], 1)[processor.level_ids]
+    assert torch.allclose(found[1, 0], alone, atol=TOLERANCE)
+
+
+def test_groups_that_begin_alike_are_read_together(
+    model: Any, photos: dict, processor: AestheticMLLMProcessor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of questions in families, each family's common words are read once; the answers are those of each question alone."""
+    family = "How free is this photo of the following flaw, which some photos have: "
+    asked = prompts(processor, ["Good?", family + "dark", "How good is it?", family + "soft", family + "pale and tilted"])
+    shared, suffixes = shared_part(model, asked, photos)
+    read = []
+    forward = model.model.language_model.forward
+
+    def counting(*args: Any, **inputs: Any) -> Any:
+        read.append(inputs["inputs_embeds"].shape[:2].numel() // 3)
+        return forward(*args, **inputs)
+
+    monkeypatch.setattr(model.model.language_model, "forward", counting)
+    found = shared.token_logits(suffixes, processor.level_ids)
+    begin, rests = split_prompts([suffixes[place] for place in (1, 3, 4)])
+    assert read == [len(begin), 3 * max(map(len, rests)), 2 * max(len(suffixes[0]), len(suffixes[2]))]
+    for row in range(3):
+        for column, ids in enumerate(asked):
+            alone = unforked(model, processor, photos, ids, row)[processor.level_ids]
+            assert torch.allclose(found[row, column], alone, atol=TOLERANCE)
+
+
+def test_forks_leave_the_prefix_as_it_was(model: Any, photos: dict, processor: AestheticMLLMProcessor) -> None:
+    """Asking and writing, in any order and again, gives what asking first gives."""
+    shared, suffixes = shared_part(model, prompts(processor, QUESTIONS), photos)
+    first = shared.token_logits(suffixes, processor.level_ids)
+    written = shared.write(suffixes[0], [0], 5)
+    assert torch.equal(shared.token_logits(suffixes, processor.level_ids), first)
+    assert shared.write(suffixes[0], [0], 5) == written
+
+
+def test_photos_are_encoded_once(
+    model: Any, photos: dict, processor: AestheticMLLMProcessor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many questions are asked and texts are written, tower and alignment module run once for a photo."""
+    encoded = []
+    encode = model.model.get_image_features
+
+    def counting(pixel_values: torch.Tensor, *args: Any, **options: Any) -> Any:
+        encoded.append(len(pixel_values))
+        return encode(pixel_values, *args, **options)
+
+    monkeypatch.setattr(model.model, "get_image_features", counting)
+    shared, suffixes = shared_part(model, prompts(processor, QUESTIONS), photos)
+    shared.token_logits(suffixes, processor.level_ids)
+    shared.write(suffixes[1], [0], 4)
+    assert encoded == [3]
+
+
+def test_texts_are_those_of_plain_generation(model: Any, photos: dict, processor: AestheticMLLMProcessor) -> None:
+    """What is written from a fork is what generation of the whole prompt writes, for each photo of the batch, word for word."""
+    lively = copy.deepcopy(model)
+    torch.manual_seed(1)
+    lively.lm_head.weight = torch.nn.Parameter(torch.randn_like(lively.lm_head.weight))  # tied, it would repeat one word
+    asked = prompts(processor, QUESTIONS)
+    shared, suffixes = shared_part(lively, asked, photos)
+    for ids, suffix in zip(asked, suffixes, strict=True):
+        written = shared.write(suffix, [processor.tokenizer.pad_token_id], 8)
+        for row in range(3):
+            photo = {name: values[row : row + 1] for name, values in photos.items()}
+            whole = lively.generate(input_ids=torch.tensor([ids]), max_new_tokens=8, do_sample=False, **photo)
+            assert written[row] == whole[0, len(ids) :].tolist()
+    assert len({tuple(text) for text in written}) > 1
+
+
+def test_a_text_ends_where_its_turn_ends(model: Any, photos: dict, processor: AestheticMLLMProcessor) -> None:
+    """Each photo's text stops before its own first stop token, and is as long as allowed where none comes."""
+    shared, suffixes = shared_part(model, prompts(processor, QUESTIONS), photos)
+    free = shared.write(suffixes[0], [len(processor.tokenizer)], 8)
+    assert [len(text) for text in free] == [8, 8, 8]
+    stop = free[1][3]
+    for text, whole in zip(shared.write(suffixes[0], [stop], 8), free, strict=True):
+        assert text == (whole[: whole.index(stop)] if stop in whole else whole)
+
+
+def test_prompts_are_split_where_they_part() -> None:
+    """The shared part is as long as it can be while every prompt keeps a token; nothing is lost."""
+    assert split_prompts([[1, 2, 3, 4], [1, 2, 5]]) == ([1, 2], [[3, 4], [5]])
+    assert split_prompts([[1, 2], [1, 2, 3]]) == ([1], [[2], [2, 3]])
+    assert split_prompts([[1, 2]]) == ([1], [[2]])
+    assert split_prompts([[1], [2]]) == ([], [[1], [2]])
