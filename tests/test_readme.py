@@ -63,6 +63,8 @@ def test_python_of_a_users_first_hour(folder: Path) -> None:
     names: dict[str, object] = {"paths": ["a.jpg", "missing.jpg"]}
     for title in (
         "Rate photos from Python",
+        "Assess a photo: attributes, a comment, suggestions",
+        "Rank, pick, compare",
         "Photos that cannot be read",
         "Embeddings",
         "Through transformers' Auto classes",
@@ -89,12 +91,13 @@ def test_model_card_code_runs(folder: Path) -> None:
 
 
 def test_commands_of_the_command_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Every `aesthetic-mllm score` line of README with the embedded checkpoint ends with 0 and rates each photo."""
+    """Every line of README that judges photos with the embedded checkpoint ends with 0 and tells of each photo."""
     lines = [line for block in re.findall(r"^```bash\n(.*?)^```", README, re.S | re.M) for line in block.splitlines()]
-    scores = [line for line in lines if line.startswith("aesthetic-mllm score ") and "--model" not in line]
+    judging = tuple(f"aesthetic-mllm {command} " for command in ("score", "assess", "comment", "suggest", "rank", "compare"))
+    scores = [line for line in lines if line.startswith(judging) and "--model" not in line]
     commands = [line.split("#")[0].split(">")[0] for line in scores]
     first = [step for line in lines for step in line.split(" && ") if step.startswith("aesthetic-mllm score examples")]
-    assert len(commands) >= 3 and first
+    assert {command.split()[1] for command in commands} == {prefix.split()[1] for prefix in judging} and first
     for command in commands + first:
         assert main(shlex.split(command)[1:]) == 0, command
         assert capsys.readouterr().out.count("\n") >= 2, command
