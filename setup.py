@@ -42,7 +42,7 @@ setup(
     package_data={
         "aesthetic_mllm": ["py.typed"],
         "aesthetic_mllm.checkpoints": ["nano/*"],
-        "aesthetic_mllm.pretext": ["phrase_bank.yaml"],
+        "aesthetic_mllm.pretext": ["*.yaml"],
     },
     python_requires=">=3.11",
     install_requires=[

@@ -5,8 +5,8 @@
 All rounds alternate between the tasks, so that a machine that slows down slows all of them; the medians of ratios within a round
 are what counts. `of tower` is the rate as a share of the bare tower's on the same pixels, `scores` is how many scores the task
 costs. The naive way has one prompt and one forward a photo and question, reads and encodes the photo anew for each, and computes
-the logits of every position over the whole vocabulary. A checkpoint without attributes is asked for them too: its answers mean
-nothing then, but cost the same. Peak memory is that of a process of its own.
+the logits of every position over the whole vocabulary. A checkpoint without attributes and flaws is asked for them too: its
+answers mean nothing then, but cost the same. Peak memory is that of a process of its own.
 
     python benchmarks/assess.py --gpu-model [--batch-sizes 32 64 128 256]
 
@@ -21,6 +21,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,16 +31,19 @@ from score import SAMPLES, large_photos, peak_memory, time_tower
 from aesthetic_mllm import AestheticAssessor
 from aesthetic_mllm.inference.assessor import DEFAULT_BATCH_SIZE
 from aesthetic_mllm.inference.photo_files import photos_of
+from aesthetic_mllm.tasks.suggesting import FLAW_QUESTIONS
 
 TASKS = ("score", "attributes", "assess")
 
 
 def load_assessor(model: str | None, dtype: str) -> AestheticAssessor:
-    """A checkpoint's assessor, which rates attributes, if need be untaught."""
+    """A checkpoint's assessor, which rates attributes and flaws, if need be untaught."""
     assessor = AestheticAssessor.from_pretrained(model, dtype=dtype, device="cpu")
     scale = assessor.processor.rating_scale
     if not scale.attributes:
-        assessor.processor.rating_scale = scale.with_attributes()
+        scale = scale.with_attributes()
+    untaught = {key: question for key, question in FLAW_QUESTIONS.items() if key not in scale.questions}
+    assessor.processor.rating_scale = replace(scale, questions={**scale.questions, **untaught})
     return assessor
 
 

@@ -10,11 +10,11 @@ import argparse
 import textwrap
 from pathlib import Path
 
+from make_picture import COLOURS, INK, ROOT, TILE
 from PIL import Image, ImageDraw, ImageFont
 
 from aesthetic_mllm import AestheticAssessor, Assessment
 from aesthetic_mllm.editing import EDITS
-from make_picture import COLOURS, INK, ROOT, TILE
 
 MARGIN, TEXT_WIDTH, LINE = 16, 350, 16
 COLUMNS = 2

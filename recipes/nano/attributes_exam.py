@@ -54,7 +54,8 @@ def main() -> None:
             edit = EDITS[damage.edit]
             for word, share in STRENGTHS.items():
                 seed = random.Random(f"{number}:{damage.edit}").randrange(2**31)
-                before, after = edit.pair(photo, damage.sign * share * edit.strong, seed)
+                low, high = edit.range
+                before, after = edit.pair(photo, min(max(damage.sign * share * edit.strong, low), high), seed)
                 # edits of the frame show less of the photo before, too
                 told.append((damage, word, 0 if before is photo else len(made), len(made) + (before is not photo)))
                 made += [after] if before is photo else [before, after]

@@ -31,7 +31,7 @@ from aesthetic_mllm.pretext.lessons import LEVELS, OPPOSITE, draw_amount
 from aesthetic_mllm.pretext.phrase_bank import BINS, Cue, PhraseBank
 from aesthetic_mllm.trainers.precision import has_bfloat16
 from codebook import EDIT_UNITS, Codebook, rating_value
-from language import SEED, healing_texts, pack
+from language import SEED, healing_texts, pack, split_texts
 from prompts import nano_processor
 from teacher import CLASS_NAMES, class_names, plain_labels
 from weights import fetch
@@ -460,7 +460,7 @@ def main() -> None:
     processor = nano_processor(tokenizer)
     bank = PhraseBank()
     contents = sorted(set(plain_labels(class_names(fetch(CLASS_NAMES, arguments.work)))))
-    texts = pack(tokenizer, healing_texts(arguments.work, arguments.critiques))
+    texts = pack(tokenizer, split_texts(healing_texts(arguments.work, arguments.critiques))[1])
     tokenizer.save_pretrained(arguments.work / TAUGHT)
     book = Codebook(model.get_input_embeddings().weight, processor, bank)
     teacher = Teacher(model, CodedLessons(book, bank, contents), texts)

@@ -29,8 +29,7 @@ from aesthetic_mllm.pretext.lesson_dataset import load_photo
 from aesthetic_mllm.pretext.pool_statistics import PoolStatistics
 from aesthetic_mllm.tasks.commenting import ASPECTS, STYLES
 from exam import Clock, photo_key, split_photos
-from language import SEED as LANGUAGE_SEED
-from language import healing_texts, uncut
+from language import healing_texts, split_texts, uncut
 
 # a critique as `language.critique_texts` puts it
 CRITIQUE = re.compile(
@@ -92,8 +91,8 @@ def examine(
 def held_out_critiques(work: Path, critiques: Path, count: int) -> list[tuple[str, str]]:
     """Prompts and critiques among the texts that the language model's healing holds out, without those that it also trains on."""
     texts = healing_texts(work, critiques)
-    random.Random(LANGUAGE_SEED).shuffle(texts)
-    held_out, known = texts[: len(texts) // 50], set(texts[len(texts) // 50 :])
+    held_out, trained = split_texts(texts)
+    known = set(trained)
     found = [(match[1], match[2]) for text in held_out if text not in known and (match := CRITIQUE.fullmatch(text))]
     if not found:
         raise SystemExit(

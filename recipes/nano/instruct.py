@@ -35,7 +35,7 @@ from coded_lessons import CodedRow, Question, coded_loss
 from damages import damage_strength
 from features import DAMAGED_VIEWS, UpperTower
 from judge import ALIGNED, JUDGE_FILE, open_judge, read_photos
-from language import healing_texts, pack
+from language import healing_texts, pack, split_texts
 
 logger = logging.getLogger("nano.instruct")
 
@@ -45,6 +45,8 @@ VIEWS = 8_000  # of photos, whole and damaged; about as many as there are rows
 BATCH_SIZE = 16
 LEARNING_RATE = 4e-4
 QUESTIONS_A_ROW = 6  # lessons of one photo
+ALWAYS, OTHER_QUESTIONS = ("aesthetic", "quality"), 12  # ratings of one photo
+GROUP_DROPOUT = 0.35  # of the rows of ratings do not show the thematic tokens, nor all of the others
 SURE = 0.55  # a bin is told in a comment if its code is that much likelier than the others together
 RATING_SHARE, LESSON_SHARE = 0.45, 0.2  # of the rows; the others are comments
 DAMAGED_SHARE = 0.35  # of the photos
@@ -96,17 +98,26 @@ class ToldPhotos:
         return torch.cat([self.tokens[group][number].float() for group in groups])
 
     def ratings(self) -> CodedRow:
-        """All questions of the scale, as level words; now and then as a number."""
-        number = self.draw()
+        """Both whole ratings and some of the others, as level words; now and then as a number."""
+        number, groups = self.draw(), self.shown()
+        others = self.rng.sample([key for key in self.questions if key not in ALWAYS], OTHER_QUESTIONS)
         asked = []
-        for place, key in enumerate(self.questions):
+        for key in (*ALWAYS, *others):
+            place = self.questions.index(key)
             question = self.scale.question(key)
             if self.rng.random() < DECIMAL_SHARE:
                 text = self.scale.write_decimal(float(self.means[number, place]))
                 asked.append(Question(f"{question.decimal_prompt}\n", text, [text]))
             else:
                 asked.append(Question(f"{question.prompt}\n{question.stem}", levels=self.shares[number, place].tolist()))
-        return CodedRow(self.processor.image_placeholders(), self.codes(number), asked)
+        return CodedRow(self.processor.image_placeholders(groups), self.codes(number, groups), asked)
+
+    def shown(self) -> Sequence[str]:
+        """The groups of tokens that a row shows: mostly all, but else the language model reads the thematic ones alone."""
+        if self.rng.random() >= GROUP_DROPOUT:
+            return TOKEN_GROUPS
+        kept = {group for group in TOKEN_GROUPS if self.rng.random() < 0.5} - {"thematic"}
+        return [group for group in TOKEN_GROUPS if group in (kept or {"low"})]
 
     def comments(self) -> CodedRow:
         """A comment in each style, and one on an aspect."""
@@ -286,7 +297,7 @@ def main() -> None:
     contents = {key.split("/")[-1]: label for key, label in load_contents(arguments.work / "contents.json").items()}
     halves = {group: values.half() for group, values in tokens.items()}
     told = ToldPhotos(processor, halves, shares, views, alignment.loss, bank, contents)
-    texts = pack(processor.tokenizer, healing_texts(arguments.work, arguments.critiques))
+    texts = pack(processor.tokenizer, split_texts(healing_texts(arguments.work, arguments.critiques))[1])
 
     def save() -> None:
         upper, model.model.vision_tower = model.model.vision_tower, tower  # its upper stages have learned

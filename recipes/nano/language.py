@@ -145,11 +145,16 @@ def healing_texts(work: Path, critiques: Path) -> list[str]:
     return json.loads((work / OWN_ANSWERS).read_text()) * 4 + critique_texts(critiques)
 
 
+def split_texts(texts: list[str]) -> tuple[list[str], list[str]]:
+    """One text in fifty, which nothing is trained on, and the others."""
+    texts = list(texts)
+    random.Random(SEED).shuffle(texts)
+    return texts[: len(texts) // 50], texts[len(texts) // 50 :]
+
+
 def heal(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, texts: list[str], minutes: float) -> list[float]:
     """Next-token training on packed texts until the time is up; one text in fifty is held out. Returns held-out losses."""
-    rng = random.Random(SEED)
-    rng.shuffle(texts)
-    held_out, train = texts[: len(texts) // 50], texts[len(texts) // 50 :]
+    held_out, train = split_texts(texts)
     packed = {name: pack(tokenizer, part) for name, part in (("held out", held_out), ("train", train))}
     logger.info("heal: %d training sequences of %d tokens", len(packed["train"]), SEQUENCE_LENGTH)
     optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=0.01, betas=(0.9, 0.95))

@@ -40,7 +40,7 @@ GOODNESS: dict[str, dict[str, tuple[tuple[float, float, float, float, float], fl
 }  # fmt: skip
 TECHNICAL = ("sharpness", "noise")  # their other half is the photo's technical quality alone
 ATTRIBUTE_MEAN, ATTRIBUTE_SPREAD = 5.8, 1.2  # of each half
-DAMAGE_TAKES = 3.2  # from the attribute that a strong damage is about
+DAMAGE_TAKES = 4.5  # from the attribute that a strong damage is about
 OVERALL_TAKES = {"quality": 1.6, "aesthetic": 1.2}
 MOST_DAMAGE = 1.3
 FLAWLESS, FLAW_TAKES, LEANING = 9.0, 6.5, 1.5

@@ -186,3 +186,14 @@ def test_streams_keep_order_and_errors_in_place(assessor: AestheticAssessor, pho
     assert type(first) is type(results[2])
     with pytest.raises(ImageError, match="missing"):
         getattr(assessor, method)([tmp_path / "missing.jpg"])
+
+
+def test_a_checkpoint_that_was_not_taught_to_comment_says_so(assessor: AestheticAssessor, photos: list) -> None:
+    """Its words are not taken for a comment: an error of its own, and an assessment without one."""
+    assessor.processor.writes_comments = False
+    try:
+        with pytest.raises(CommentingError, match="was taught to rate, not to comment"):
+            assessor.comment(photos[0])
+        assert assessor.assess(photos[0]).comment == ""
+    finally:
+        assessor.processor.writes_comments = True

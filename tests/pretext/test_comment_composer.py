@@ -122,7 +122,7 @@ def test_damage_is_told_and_named_only_where_it_was_measured() -> None:
         told = COMPOSER.compose(seen, random.Random(seed), "detailed")
         assert {claim.name for claim in find_claims(told)} == {"dark"} and ("expos" in told)
         vague = COMPOSER.compose(unseen, random.Random(seed), "detailed")
-        assert "exposure is wrong" in vague and "dark" not in vague
+        assert "exposure is off" in vague and "dark" not in vague
     barely = PhotoFacts({}, 3.0, edits=(("exposure", "less", "barely"),))
     assert "expos" not in COMPOSER.compose(barely, random.Random(0), "detailed")
 

@@ -83,8 +83,11 @@ def draw(row: Row, question: str) -> str:
         return f"{failure(row['path'], row['error'])}\n"
     return "\n\n".join([
         "\n".join([row["path"], *_ratings(row, question)]),
-        *filter(None, ["\n".join(_levels(row["rating"]["distribution"])), "\n".join(_attributes(row["attributes"]))]),
-        wrapped(row["comment"] or "no comment"),
+        *filter(None, [
+            "\n".join(_levels(row["rating"]["distribution"])),
+            "\n".join(_attributes(row["attributes"])),
+            wrapped(row["comment"]) if row["comment"] else "",
+        ]),
         f"{draw_suggestions(row['suggestions'])}\n",
     ])  # fmt: skip
 

@@ -14,11 +14,11 @@ from ..processing.image_loading import ImageError, ImageSource
 from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
 from ..processing.rating_scale import Rating, RatingScaleError
 from ..tasks.assessment import Assessment
-from ..tasks.commenting import STYLES, comment_prompt
+from ..tasks.commenting import STYLES, CommentingError, comment_prompt
 from ..tasks.ranking import Comparison, RankedPhoto
 from ..tasks.suggesting import Suggestion
 from .int8_linear import quantize_linears
-from .photo_stream import OnError, ReadPhoto, batch_photos, one_or_all, read_photo, stream_photos
+from .photo_stream import OneOrMany, OnError, ReadPhoto, batch_photos, one_or_all, read_photo, stream_photos
 from .question_forking import SharedPrefix, split_prompts
 from .suggestion_search import SuggestionSearch
 
@@ -71,8 +71,8 @@ class AestheticAssessor:
 
         Args:
             model: folder or Hub id; default the checkpoint that ships inside the package.
-            dtype: float32; or for speed, at a tolerance of 1% of the score range, bfloat16 where the machine has it, or "int8", which
-                computes the language model's linear layers in 8 bits and the rest in float32, on a CPU.
+            dtype: float32; or, for speed at a tolerance of 1% of the score range, bfloat16 where the machine has it, or `"int8"`:
+                the language model's linear layers in 8 bits, the rest in float32, on a CPU.
             device: default the GPU where there is one (not for "int8"), else the CPU.
             kwargs: for the model's `from_pretrained`.
 
@@ -92,12 +92,7 @@ class AestheticAssessor:
         return cls(loaded.to(device), AestheticMLLMProcessor.from_pretrained(name))
 
     def score(
-        self,
-        images: ImageSource | Iterable[ImageSource],
-        question: str | None = None,
-        *,
-        on_error: OnError = "raise",
-        batch_size: int = DEFAULT_BATCH_SIZE,
+        self, images: OneOrMany, question: str | None = None, *, on_error: OnError = "raise", batch_size: int = DEFAULT_BATCH_SIZE
     ) -> Any:
         """One question's [`Rating`] of each photo.
 
@@ -133,12 +128,7 @@ class AestheticAssessor:
         return self._stream(images, lambda photos: rate(*self._batch(photos)), on_error, batch_size)
 
     def ratings(
-        self,
-        images: ImageSource | Iterable[ImageSource],
-        questions: Sequence[str],
-        *,
-        on_error: OnError = "raise",
-        batch_size: int = DEFAULT_BATCH_SIZE,
+        self, images: OneOrMany, questions: Sequence[str], *, on_error: OnError = "raise", batch_size: int = DEFAULT_BATCH_SIZE
     ) -> Any:
         """Several questions' ratings of each photo, by question. The photo is read once for all of them.
 
@@ -169,13 +159,7 @@ class AestheticAssessor:
 
         return self._stream(images, rate, on_error, batch_size)
 
-    def attributes(
-        self,
-        images: ImageSource | Iterable[ImageSource],
-        *,
-        on_error: OnError = "raise",
-        batch_size: int = DEFAULT_BATCH_SIZE,
-    ) -> Any:
+    def attributes(self, images: OneOrMany, *, on_error: OnError = "raise", batch_size: int = DEFAULT_BATCH_SIZE) -> Any:
         """The ratings of each photo's attributes, by attribute: composition, light, colour and what else the checkpoint rates.
 
         Raises:
@@ -198,7 +182,7 @@ class AestheticAssessor:
 
     def comment(
         self,
-        images: ImageSource | Iterable[ImageSource],
+        images: OneOrMany,
         style: str = "brief",
         aspect: str | None = None,
         *,
@@ -212,7 +196,7 @@ class AestheticAssessor:
             aspect: what to comment on, such as `"light"`; default the whole photo.
 
         Raises:
-            CommentingError: no such style or aspect.
+            CommentingError: no such style or aspect, or a checkpoint that was not taught to comment.
             ImageError: a photo cannot be read or judged, with `on_error="raise"`.
         """
         return one_or_all(
@@ -229,6 +213,11 @@ class AestheticAssessor:
         batch_size: int = DEFAULT_BATCH_SIZE,
     ) -> Iterator[str | ImageError]:
         """As `comment`, one by one."""
+        if not self.processor.writes_comments:
+            raise CommentingError(
+                f"The checkpoint {self.model.name_or_path} was taught to rate, not to comment. Tune it on comments "
+                "(aesthetic-mllm train sft with tasks: [comment]), or load another."
+            )
         prefix, (suffix,) = split_prompts([self._comment_prompt(style, aspect)])
 
         def comment(photos: list[ReadPhoto]) -> list[str]:
@@ -236,9 +225,7 @@ class AestheticAssessor:
 
         return self._stream(images, comment, on_error, batch_size)
 
-    def suggest(
-        self, images: ImageSource | Iterable[ImageSource], verify: bool = False, limit: int = 3, *, on_error: OnError = "raise"
-    ) -> Any:
+    def suggest(self, images: OneOrMany, verify: bool = False, limit: int = 3, *, on_error: OnError = "raise") -> Any:
         """What would make each photo better: a list of [`Suggestion`]s, the most useful first.
 
         Args:
@@ -266,12 +253,7 @@ class AestheticAssessor:
         )
 
     def assess(
-        self,
-        images: ImageSource | Iterable[ImageSource],
-        verify: bool = False,
-        *,
-        on_error: OnError = "raise",
-        batch_size: int = DEFAULT_BATCH_SIZE,
+        self, images: OneOrMany, verify: bool = False, *, on_error: OnError = "raise", batch_size: int = DEFAULT_BATCH_SIZE
     ) -> Any:
         """Everything together: an [`Assessment`] of each photo; ratings, flaws and comment come from one reading of it.
 
@@ -298,12 +280,13 @@ class AestheticAssessor:
         from_flaws = bool(search.flaws) and not verify
         asked = [scale.default_question, "quality", *scale.attributes, *(search.flaws if from_flaws else ())]
         questions = list(dict.fromkeys(key for key in asked if key in scale.questions))
-        prefix, (to_comment, *suffixes) = split_prompts([self._comment_prompt("brief"), *map(self._prompt, questions)])
+        to_write = [self._comment_prompt("brief")] if self.processor.writes_comments else []
+        prefix, suffixes = split_prompts([*map(self._prompt, questions), *to_write])
 
         def assess(photos: list[ReadPhoto]) -> list[Assessment]:
             shared = SharedPrefix(self.model, prefix, *self._batch(photos))
-            ratings = self._read_ratings(shared, questions, suffixes)
-            comments = self._write_comments(shared, to_comment, "brief")
+            ratings = self._read_ratings(shared, questions, suffixes[: len(questions)])
+            comments = self._write_comments(shared, suffixes[-1], "brief") if to_write else [""] * len(photos)
             return [
                 Assessment(
                     rating=rated[scale.default_question],
@@ -355,7 +338,7 @@ class AestheticAssessor:
 
         return compare_photos(self, first, second, question)
 
-    def embed(self, images: ImageSource | Iterable[ImageSource], *, batch_size: int = DEFAULT_BATCH_SIZE) -> PhotoEmbeddings:
+    def embed(self, images: OneOrMany, *, batch_size: int = DEFAULT_BATCH_SIZE) -> PhotoEmbeddings:
         """Embeds photos: the mean of each group's visual tokens, [N, D]; N is 1 for a single photo.
 
         Raises:

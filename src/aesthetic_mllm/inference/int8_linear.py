@@ -8,7 +8,7 @@ KEPT = ("down_proj",)
 
 
 class Int8Linear(nn.Module):
-    """A linear layer with 8-bit weights, one scale an output, and inputs that are rounded to 8 bits as they come, one scale a row.
+    """A linear layer with 8-bit weights, one scale an output, and inputs rounded to 8 bits as they come, one scale a row.
 
     Each row is rounded by itself, so no row depends on what else is in the batch; torch's own dynamic quantisation has one scale
     for all rows.

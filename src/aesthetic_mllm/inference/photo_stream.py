@@ -13,6 +13,7 @@ from PIL import Image
 from ..processing.image_loading import ImageError, ImageSource
 from ..processing.image_processing_aesthetic_mllm import AestheticMLLMImageProcessor
 
+OneOrMany = ImageSource | Iterable[ImageSource]
 OnError = Literal["raise", "return"]
 Photo = TypeVar("Photo")
 Result = TypeVar("Result")
@@ -44,7 +45,7 @@ def batch_photos(photos: Sequence[ReadPhoto], device: torch.device) -> tuple[tor
     return pixel_values, torch.cat([photo.image_sizes for photo in photos]).to(device)
 
 
-def one_or_all(images: ImageSource | Iterable[ImageSource], stream: Callable[[Iterable[ImageSource]], Iterator[Any]]) -> Any:
+def one_or_all(images: OneOrMany, stream: Callable[[Iterable[ImageSource]], Iterator[Any]]) -> Any:
     """One photo's result, or the list of many photos' results."""
     if isinstance(images, str | os.PathLike | bytes | Image.Image):
         return next(stream([images]))

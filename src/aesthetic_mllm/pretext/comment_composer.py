@@ -80,18 +80,19 @@ class _Remark:
     """Something that could be said, and whether it speaks for the photo.
 
     Args:
+        topics: two remarks on one topic say nearly the same.
+        place: in the order in which remarks are told.
         judges: whether it tells by itself that its aspect is good or bad.
         hedged: whether it is only nearly telling.
-        place: in the order in which remarks are told.
     """
 
     helps: bool
-    judges: bool
-    hedged: bool
     words: Wordings
     weight: float
     topics: frozenset[str]
     place: int
+    judges: bool = False
+    hedged: bool = False
 
 
 class CommentComposer:
@@ -139,10 +140,9 @@ class CommentComposer:
             damage = self.phrases.damage(edit, direction)
             if DAMAGE_WEIGHTS[strength] and (aspect is None or aspect in damage.aspects):
                 words = self._damage_words(damage, facts, rng.choice(self.phrases.strengths[strength]))
-                topics = {edit} | ({damage.says.attribute, damage.says.group} if damage.says else set())
-                remarks.append(
-                    _Remark(False, True, False, words, DAMAGE_WEIGHTS[strength], frozenset(topics), place - len(facts.edits))
-                )
+                said = (damage.says.attribute, damage.says.group) if damage.says else ()
+                topics = frozenset((edit, *said, *map(_aspect_topic, damage.aspects)))
+                remarks.append(_Remark(False, words, DAMAGE_WEIGHTS[strength], topics, place - len(facts.edits), judges=True))
         return remarks
 
     def _damage_words(self, damage: Damage, facts: PhotoFacts, strength: str) -> Wordings:
@@ -163,11 +163,11 @@ class CommentComposer:
                 continue
             side: Side = "good" if helps or (fact.helps is False and facts.rating >= MIDDLE) else "bad"
             weight = (fact.weight or 1.0) * (AGREEING if helps == (facts.rating >= MIDDLE) else 1.0)
-            topics = frozenset((fact.attribute, fact.group, *(f"aspect {name}" for name in fact.aspects)))
+            topics = frozenset((fact.attribute, fact.group, *map(_aspect_topic, fact.aspects)))
             if facts.bins[fact.attribute] in fact.bins:
-                remarks.append(_Remark(helps, fact.helps is not None, False, fact.words[side], weight, topics, place))
+                remarks.append(_Remark(helps, fact.words[side], weight, topics, place, judges=fact.helps is not None))
             elif fact.hedged:
-                nearly.append(_Remark(helps, False, True, fact.hedged, weight * HEDGED_WEIGHT, topics, place))
+                nearly.append(_Remark(helps, fact.hedged, weight * HEDGED_WEIGHT, topics, place, hedged=True))
         share = HEDGED_SHARE if len(remarks) > 1 or (aspect and remarks) else HEDGED_SHARE_WITHOUT_OTHERS
         return remarks + [remark for remark in nearly if rng.random() < share]
 
@@ -192,12 +192,11 @@ class CommentComposer:
         return [
             _Remark(
                 band == "good",
-                True,
-                False,
                 self.phrases.aspects[aspect][band],
                 OPINION_WEIGHT,
-                frozenset(("opinion", f"aspect {aspect}")),
+                frozenset(("opinion", _aspect_topic(aspect))),
                 len(self.phrases.facts),
+                judges=True,
             )
             for aspect, rating in facts.attributes.items()
             if (band := _band(rating)) != "fair"
@@ -253,9 +252,8 @@ class CommentComposer:
         sentences += self._told(helps, rng)
         if hurts:
             sentences += self._told(hurts, rng, self.phrases.detailed["but_hurts"] if helps else ("{facts}",))
-        if band is None and not all(remark.hedged for remark in chosen):
-            band = {"helps": "good", "hurts": "bad"}.get(sides)
-        closings = self.phrases.aspect["closings"][band or "fair"]
+        by_side = "fair" if all(remark.hedged for remark in chosen) else {"helps": "good", "hurts": "bad"}.get(sides, "fair")
+        closings = self.phrases.aspect["closings"][band or by_side]
         whole = rng.choice(self.phrases.aspect["whole"]).format(photo=rng.choice(self.phrases.opinion(facts.rating).photos))
         return _text([*sentences, rng.choice(closings), whole][:MOST_SENTENCES])
 
@@ -307,10 +305,15 @@ def _choose(remarks: Sequence[_Remark], count: int, rng: random.Random) -> list[
 
 
 def _clash(one: _Remark, other: _Remark) -> bool:
+    """Whether they say nearly the same; an opinion on an aspect and a fact of it do, two of its facts do not."""
     shared = one.topics & other.topics
-    if "opinion" in one.topics | other.topics:
-        return bool(shared)
-    return any(not topic.startswith("aspect ") for topic in shared)
+    if "opinion" not in one.topics | other.topics:
+        shared = shared - {_aspect_topic(aspect) for aspect in ASPECTS}
+    return bool(shared)
+
+
+def _aspect_topic(aspect: str) -> str:
+    return f"aspect {aspect}"
 
 
 def _listed(phrases: Sequence[str]) -> str:

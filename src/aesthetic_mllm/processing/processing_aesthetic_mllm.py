@@ -52,6 +52,8 @@ class AestheticMLLMProcessor(ProcessorMixin):
             stands for a whole photo in a prompt.
         num_group_tokens (`dict[str, int]`, *optional*): how many tokens of each group a photo gets, in this order; 0
             switches a group off.
+        writes_comments (`bool`, defaults to `True`): whether the checkpoint was taught to comment. One that was only taught to
+            rate says so here, so that its words are not taken for a comment.
 
     Raises:
         RatingScaleError: the level words are not distinct single tokens of this tokenizer.
@@ -65,8 +67,10 @@ class AestheticMLLMProcessor(ProcessorMixin):
         rating_scale: RatingScale | Mapping[str, Any] | None = None,
         group_tokens: Mapping[str, str] | None = None,
         num_group_tokens: Mapping[str, int] | None = None,
+        writes_comments: bool = True,
         **kwargs: Any,
     ):
+        self.writes_comments = writes_comments
         if rating_scale is None:
             rating_scale = RatingScale()
         elif isinstance(rating_scale, Mapping):

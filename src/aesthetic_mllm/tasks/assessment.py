@@ -15,7 +15,7 @@ class Assessment:
         rating: of the checkpoint's default question, for the embedded one how beautiful the photo is.
         quality: how good it is technically, or `None` where the checkpoint does not answer that.
         attributes: by name, in the checkpoint's order; empty where it rates none.
-        comment: in words.
+        comment: in words; empty where the checkpoint was not taught to comment.
         suggestions: what would make the photo better, the most useful first.
     """
 

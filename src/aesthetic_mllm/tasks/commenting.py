@@ -7,7 +7,7 @@ from .scoring import Words
 
 
 class CommentingError(ValueError):
-    """A style or an aspect that comments do not have."""
+    """A style or an aspect that comments do not have, or a checkpoint that was not taught to comment."""
 
 
 @dataclass(frozen=True)
