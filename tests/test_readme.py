@@ -93,7 +93,7 @@ def test_model_card_code_runs(folder: Path) -> None:
 def test_commands_of_the_command_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Every line of README that judges photos with the embedded checkpoint ends with 0 and tells of each photo."""
     lines = [line for block in re.findall(r"^```bash\n(.*?)^```", README, re.S | re.M) for line in block.splitlines()]
-    judging = tuple(f"aesthetic-mllm {command} " for command in ("score", "assess", "comment", "suggest", "rank", "compare"))
+    judging = tuple(f"aesthetic-mllm {command} " for command in ("score", "assess", "suggest", "rank", "compare"))
     scores = [line for line in lines if line.startswith(judging) and "--model" not in line]
     commands = [line.split("#")[0].split(">")[0] for line in scores]
     first = [step for line in lines for step in line.split(" && ") if step.startswith("aesthetic-mllm score examples")]

@@ -17,6 +17,10 @@ class Int8Linear(nn.Module):
         linear: a float layer, which is not changed.
     """
 
+    weight: torch.Tensor
+    scales: torch.Tensor
+    bias: torch.Tensor | None
+
     def __init__(self, linear: nn.Linear):
         super().__init__()
         weight = linear.weight.detach().float()  # [O, I]
