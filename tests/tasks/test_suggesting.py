@@ -1,6 +1,7 @@
 """Flaws, their remedies and what a photo is judged by have one home and fit the edits that there are."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -17,6 +18,7 @@ from aesthetic_mllm.tasks.suggesting import (
     flaw_strengths,
     judged_questions,
     judgement,
+    told_flaws,
 )
 
 SCALE = RatingScale()
@@ -60,6 +62,15 @@ def test_the_lower_the_rating_the_stronger_the_flaw() -> None:
     assert list(strengths) == ["soft", "hazy", "flat"]
     assert strengths == pytest.approx({"soft": 1.0, "hazy": LEAST_STRENGTH, "flat": 0.0})
     assert 0 == expected_gain(scale, 0.0) < expected_gain(scale, 0.5) < expected_gain(scale, 1.0) < 9
+
+
+def test_a_flaw_is_told_when_it_is_strong_or_rare() -> None:
+    """A timid checkpoint's weak answer counts where hardly any of its reference photos is rated lower."""
+    scale = RatingScale(questions=DEFAULT_QUESTIONS | FLAW_QUESTIONS, references={"flaw_soft": [8.5, 9.0, 9.5]})
+    for mean, told in ((8.4, ["soft"]), (8.6, [])):
+        timid = replace(rating(mean), percentile=scale.percentile(mean, "flaw_soft"))
+        assert list(told_flaws(scale, {"flaw_soft": timid, "flaw_hazy": rating(mean)})) == told
+    assert list(told_flaws(scale, {"flaw_hazy": rating(7.0)})) == ["hazy"]
 
 
 def test_a_suggestion_is_plain_json() -> None:

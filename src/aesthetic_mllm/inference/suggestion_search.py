@@ -17,7 +17,6 @@ from ..processing.image_loading import ImageError
 from ..processing.rating_scale import Rating
 from ..tasks.suggesting import (
     FLAWS,
-    LEAST_STRENGTH,
     OTHER_ADVICE,
     Suggestion,
     SuggestionError,
@@ -28,6 +27,7 @@ from ..tasks.suggesting import (
     flaw_strengths,
     judged_questions,
     judgement,
+    told_flaws,
 )
 
 if TYPE_CHECKING:
@@ -194,18 +194,17 @@ class SuggestionSearch:
         return round(image.width * scale), round(image.height * scale)
 
     def _from_flaws(self, strengths: Mapping[str, float]) -> list[Suggestion]:
+        """Advice against flaws, the strongest first; of remedies that do much the same, or the opposite, only the first."""
         found, purposes = [], set()
         for key, strength in strengths.items():
-            flaw = FLAWS[key]
-            if strength < LEAST_STRENGTH or SAME_PURPOSE.get(flaw.edit or key, flaw.edit or key) in purposes:
-                continue
-            expected = expected_gain(self.scale, strength)
+            flaw, expected = FLAWS[key], expected_gain(self.scale, strength)
             if flaw.edit is None:
                 found.append(Suggestion(flaw.text, expected_gain=expected, flaw=key))
                 continue
             step = _step(flaw.edit, flaw.sign, strength)
-            purposes.add(step.purpose)
-            found.append(self._suggestion(step, expected))
+            if step.purpose not in purposes:
+                purposes.add(step.purpose)
+                found.append(self._suggestion(step, expected))
         return found
 
     def _suggestion(self, step: Step, expected: float | None = None, measured: float | None = None) -> Suggestion:
@@ -239,7 +238,7 @@ class SuggestionSearch:
             flaw = flaw_behind(step.edit, 1 if step.amount > 0 else -1)
             expected = expected_gain(self.scale, strengths[flaw.key]) if flaw and flaw.key in strengths else None
             found.append(self._suggestion(step, expected, gains[step,]))
-        return [*found, *(each for each in self._from_flaws(strengths) if each.edit is None)][:limit]
+        return found
 
     def _best_sum(self, photo: "_Photo", start: float, singles: list[Plan], gains: Mapping[Plan, float]) -> Plan:
         """The most of the plans, the best first, whose sum is judged better than each of them alone."""

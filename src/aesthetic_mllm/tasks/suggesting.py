@@ -9,8 +9,10 @@ from typing import Any
 
 from ..processing.rating_scale import Rating, RatingQuestion, RatingScale
 
-# A flaw is told from this strength on: where its question is answered below "good" on the default scale.
+# A flaw is told from this strength on: where its question is answered below "good" on the default scale. And where so few percent
+# of the checkpoint's reference photos, if it stores them for the question, are rated lower: some checkpoints answer timidly.
 LEAST_STRENGTH = 0.25
+UNUSUAL_PERCENT = 5.0
 # What removing the strongest flaw is expected to add to the judgement, as a share of the score range. A guess.
 GAIN_OF_FULL_STRENGTH = 0.1
 
@@ -151,6 +153,16 @@ def flaw_strengths(scale: RatingScale, ratings: Mapping[str, Rating]) -> dict[st
     low, high = scale.score_range
     found = {key: (high - ratings[flaw_question(key)].mean) / (high - low) for key in FLAWS if flaw_question(key) in ratings}
     return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+
+def told_flaws(scale: RatingScale, ratings: Mapping[str, Rating]) -> dict[str, float]:
+    """The [`flaw_strengths`] that are worth a word: [`LEAST_STRENGTH`] or [`UNUSUAL_PERCENT`] is reached."""
+    told = {}
+    for key, strength in flaw_strengths(scale, ratings).items():
+        percentile = ratings[flaw_question(key)].percentile
+        if strength >= LEAST_STRENGTH or (percentile is not None and percentile < UNUSUAL_PERCENT):
+            told[key] = strength
+    return told
 
 
 def expected_gain(scale: RatingScale, strength: float) -> float:
