@@ -129,12 +129,12 @@ def test_gains_that_harmless_changes_reach_are_no_gains() -> None:
     def judge(image: Image.Image) -> float:
         light = luma(encoded_array(image))
         half = light.shape[1] // 2
-        return 5 + light.mean() + weight * (light[:, :half].mean() - light[:, half:].mean())
+        return 5 + 3 * light.mean() + weight * (light[:, :half].mean() - light[:, half:].mean())
 
     photo = Image.fromarray(np.tile(np.linspace(80, 150, 120, dtype=np.uint8)[:, None], (90, 1, 3)))
     weight = 0.0
     assert [each.edit for each in search_with(judge).suggest(photo, verify=True)][:1] == ["exposure"]
-    weight = 10.0
+    weight = 30.0
     assert search_with(judge).suggest(photo, verify=True) == []
 
 

@@ -69,7 +69,7 @@ FINER = (0.5, 1.5, 2.0)  # times the first amount
 HARMLESS_CROP = 0.01  # of each side
 HARMLESS_QUALITY_LOSS = 5.0  # JPEG at quality 90
 HARMLESS_QUANTILE = 0.95
-LEAST_GAIN = 0.01  # of the score range, whatever the photo's own harmless changes do
+LEAST_GAIN = 0.02  # of the score range, whatever the photo's own harmless changes do
 LEAST_STRUCTURE = 0.85
 
 LARGE = 2.0  # side of the copy for edits of the frame, times that of the small copy
@@ -139,16 +139,17 @@ class SuggestionSearch:
         (rated,) = self._rate([photo.small], self.flaws if self.flaws and not verify else [*judged, *self.flaws])
         if isinstance(rated, ImageError):
             raise rated
-        strengths = flaw_strengths(self.scale, rated)
-        if strengths and not verify:
+        if self.flaws and not verify:
             return self.from_ratings(rated, limit)
-        start = judgement(self.scale, rated)
+        start, strengths = judgement(self.scale, rated), flaw_strengths(self.scale, rated)
         try:
             if not verify:
                 gains = self._gains(photo, start, self._first_plans(strengths))
                 best = _best_of_each_purpose(gains, self._least_gain)[:limit]
                 return [self._suggestion(plan[0], expected=gains[plan]) for plan in best]
-            return self._verified(photo, start, strengths, limit)
+            found = self._verified(photo, start, strengths, limit)
+            only_advice = [each for each in self._from_flaws(told_flaws(self.scale, rated)) if each.edit is None]
+            return [*found, *only_advice][:limit]
         except ImportError as error:
             raise SuggestionError(
                 f"Edits cannot be tried without {error.name}; install the extra: pip install 'aesthetic-mllm[edit]'."
@@ -156,7 +157,7 @@ class SuggestionSearch:
 
     def from_ratings(self, ratings: Mapping[str, Rating], limit: int = 3) -> list[Suggestion]:
         """Suggestions from answers that are there already, to at least `flaws`; as `suggest` without verification."""
-        return self._from_flaws(flaw_strengths(self.scale, ratings))[:limit]
+        return self._from_flaws(told_flaws(self.scale, ratings))[:limit]
 
     def apply(self, image: Image.Image, suggestions: Iterable[Suggestion]) -> Image.Image:
         """The photo with the suggested edits, at its own size and in the order of [`MOST_OF_STRONG`]; advice without an edit is
@@ -230,7 +231,8 @@ class SuggestionSearch:
         changes = [abs(value - start) for value in self.judge(harmless_changes(photo.small)) if value > -math.inf]
         threshold = max(self._least_gain, float(np.quantile(changes, HARMLESS_QUANTILE)) if changes else math.inf)
         gains = self._gains(photo, start, self._first_plans(strengths))
-        finalists = _best_of_each_purpose(gains, 0.0)[:FINALISTS]
+        # more of an edit gains hardly more than in proportion, so what is far below the threshold stays below it
+        finalists = _best_of_each_purpose(gains, threshold / max(FINER))[:FINALISTS]
         gains |= self._gains(photo, start, [(step,) for plan in finalists for step in _finer(plan[0])])
         kept = self._best_sum(photo, start, _best_of_each_purpose(gains, threshold)[:limit], gains)
         found = []
@@ -287,10 +289,10 @@ def most_of(edit: str, sign: int) -> float:
 
 
 def harmless_changes(image: Image.Image) -> list[Image.Image]:
-    """What changes a photo's pixels and not its worth: mirrored, cropped by 1% at four corners, encoded anew, and two at once."""
+    """What changes a photo's pixels and not its worth: mirrored, cropped by 1%, encoded anew, and two of these at once."""
     width, height = image.size
     right, down = max(1, round(HARMLESS_CROP * width)), max(1, round(HARMLESS_CROP * height))
-    crops = [image.crop((x, y, width - right + x, height - down + y)) for x, y in ((0, 0), (right, 0), (0, down), (right, down))]
+    crops = [image.crop((x, y, width - right + x, height - down + y)) for x, y in ((0, 0), (right, down))]
     mirrored, encoded = get_edit("flip").apply(image, 1.0), get_edit("compression").apply(image, HARMLESS_QUALITY_LOSS)
     return [mirrored, *crops, encoded, get_edit("flip").apply(encoded, 1.0), get_edit("flip").apply(crops[0], 1.0)]
 
