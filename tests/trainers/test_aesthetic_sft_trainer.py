@@ -350,3 +350,5 @@ if __name__ == "__main__":  # one of the processes of the tests above
     location = Path(sys.argv[2])
     work = {"train": train_together, "shard": shard_together}[sys.argv[1]]
     work(location, json.loads((location / "rows.json").read_text()), int(sys.argv[3]))
+    if torch.distributed.is_initialized():  # its threads else may outlive the interpreter
+        torch.distributed.destroy_process_group()

@@ -201,3 +201,4 @@ if __name__ == "__main__":  # one of the processes of the test above
         sums = {name: value.sum().item() for name, value in run.accelerator.unwrap_model(run.model).state_dict().items()}
         report = {"history": run.state.log_history, "sums": sums, "unreadable": sorted(run.unreadable)}
         (Path(sys.argv[2]) / "history.json").write_text(json.dumps(report))
+    run.accelerator.end_training()  # closes the process group, whose threads else may outlive the interpreter
