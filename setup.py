@@ -51,7 +51,7 @@ setup(
         "safetensors>=0.8",
         "torch>=2.9",
         "tqdm>=4.60",
-        "transformers>=5.18,<6",
+        "transformers>=5.18,<5.40",  # 5.40 no longer takes a cache by the name past_key_values
         "wrapt>=2.0",
     ],
     extras_require=EXTRAS,

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from transformers import Cache
-from transformers.modeling_outputs import BaseModelOutputWithPast, BaseModelOutputWithPooling, ModelOutput
+from transformers.modeling_outputs import BaseModelOutputWithPast, BaseModelOutputWithPooling, CausalLMOutputWithPast
 
 
 @dataclass
@@ -48,12 +47,7 @@ class AestheticMLLMModelOutputWithPast(BaseModelOutputWithPast):
 
 
 @dataclass
-class AestheticMLLMCausalLMOutputWithPast(ModelOutput):
+class AestheticMLLMCausalLMOutputWithPast(CausalLMOutputWithPast):
     """Output of [`AestheticMLLMForConditionalGeneration`]; logits are [B, L or logits_to_keep, vocabulary]."""
 
-    loss: torch.Tensor | None = None
-    logits: torch.Tensor | None = None
-    past_key_values: Cache | None = None
-    hidden_states: tuple[torch.Tensor, ...] | None = None
-    attentions: tuple[torch.Tensor, ...] | None = None
     image_hidden_states: torch.Tensor | None = None
