@@ -65,3 +65,12 @@ def _run(kind: str, train: Any, options: argparse.Namespace) -> int:
             return 2
     except KeyboardInterrupt:
         return 130
+    finally:
+        _leave_process_group()
+
+
+def _leave_process_group() -> None:
+    """Of several processes; its threads would outlive the interpreter, which now and then aborts a run that has succeeded."""
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()
