@@ -18,7 +18,7 @@ from .judging import (
     write_rows,
 )
 from .output import Layout, Row
-from .suggest import LIMIT, draw_suggestions
+from .suggest import draw_suggestions
 
 BAR, LEVEL_BAR, SMALL_BAR = 20, 24, 14
 
@@ -57,12 +57,14 @@ def assessment_layout(question: str, attributes: Sequence[str]) -> Layout:
         question: that the rating answers.
         attributes: that the checkpoint rates.
     """
+    from ..tasks.suggesting import MOST_SUGGESTIONS
+
     rated = ("rating", "quality", *attributes)
     columns = (
         "path",
         *(f"{name}_{value}" for name in rated for value in ("mean", "std")),
         "comment",
-        *(f"suggestion_{number + 1}" for number in range(LIMIT)),
+        *(f"suggestion_{number + 1}" for number in range(MOST_SUGGESTIONS)),
         "error",
     )
 

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 SUGGESTION_COLUMNS = ("text", "edit", "amount", "unit", "expected_gain", "measured_gain", "flaw")
 COLUMNS = ("path", "number", *SUGGESTION_COLUMNS, "applied", "error")
-LIMIT = 3
 
 
 def add_parser(commands: Any) -> None:
@@ -40,7 +39,7 @@ def add_parser(commands: Any) -> None:
         + ABOUT_PHOTOS,
     )
     add_paths(parser)
-    parser.add_argument("--limit", type=positive, default=LIMIT, help=f"the most suggestions a photo (default: {LIMIT})")
+    parser.add_argument("--limit", type=positive, help="the most suggestions a photo")
     parser.add_argument(
         "--verify",
         action="store_true",
@@ -62,9 +61,8 @@ def run(options: argparse.Namespace) -> int:
     targets = {} if options.apply is None else find_targets(options.paths, named, options.apply)
     assessor = load_assessor(options)
     verify = options.verify or options.apply is not None
-    results = results_in_place(
-        photos, lambda found: assessor.suggest_stream(found, verify=verify, limit=options.limit, on_error="return")
-    )
+    limit = {} if options.limit is None else {"limit": options.limit}
+    results = results_in_place(photos, lambda found: assessor.suggest_stream(found, verify=verify, on_error="return", **limit))
     rows = _rows(results, assessor, targets)
     return write_rows(rows, options, Layout(COLUMNS, lines, draw), len(photos))
 

@@ -16,7 +16,7 @@ from ..processing.rating_scale import Rating, RatingScaleError
 from ..tasks.assessment import Assessment
 from ..tasks.commenting import STYLES, CommentingError, comment_prompt
 from ..tasks.ranking import Comparison, RankedPhoto
-from ..tasks.suggesting import Suggestion
+from ..tasks.suggesting import MOST_SUGGESTIONS, Suggestion
 from .int8_linear import quantize_linears
 from .photo_stream import OneOrMany, OnError, ReadPhoto, batch_photos, one_or_all, read_photo, stream_photos
 from .question_forking import SharedPrefix, split_prompts
@@ -225,7 +225,9 @@ class AestheticAssessor:
 
         return self._stream(images, comment, on_error, batch_size)
 
-    def suggest(self, images: OneOrMany, verify: bool = False, limit: int = 3, *, on_error: OnError = "raise") -> Any:
+    def suggest(
+        self, images: OneOrMany, verify: bool = False, limit: int = MOST_SUGGESTIONS, *, on_error: OnError = "raise"
+    ) -> Any:
         """What would make each photo better: a list of [`Suggestion`]s, the most useful first.
 
         Args:
@@ -239,7 +241,7 @@ class AestheticAssessor:
         return one_or_all(images, lambda photos: self.suggest_stream(photos, verify, limit, on_error=on_error))
 
     def suggest_stream(
-        self, images: Iterable[ImageSource], verify: bool = False, limit: int = 3, *, on_error: OnError = "raise"
+        self, images: Iterable[ImageSource], verify: bool = False, limit: int = MOST_SUGGESTIONS, *, on_error: OnError = "raise"
     ) -> Iterator[list[Suggestion] | ImageError]:
         """As `suggest`, one by one."""
         search = SuggestionSearch(self)

@@ -17,6 +17,7 @@ from ..processing.image_loading import ImageError
 from ..processing.rating_scale import Rating
 from ..tasks.suggesting import (
     FLAWS,
+    MOST_SUGGESTIONS,
     OTHER_ADVICE,
     Suggestion,
     SuggestionError,
@@ -120,7 +121,7 @@ class SuggestionSearch:
         self.flaws = [flaw_question(key) for key in FLAWS if flaw_question(key) in self.scale.questions]
         self.forwards = 0
 
-    def suggest(self, image: Image.Image, verify: bool = False, limit: int = 3) -> list[Suggestion]:
+    def suggest(self, image: Image.Image, verify: bool = False, limit: int = MOST_SUGGESTIONS) -> list[Suggestion]:
         """What would make the photo better, the most useful first.
 
         Args:
@@ -155,7 +156,7 @@ class SuggestionSearch:
                 f"Edits cannot be tried without {error.name}; install the extra: pip install 'aesthetic-mllm[edit]'."
             ) from error
 
-    def from_ratings(self, ratings: Mapping[str, Rating], limit: int = 3) -> list[Suggestion]:
+    def from_ratings(self, ratings: Mapping[str, Rating], limit: int = MOST_SUGGESTIONS) -> list[Suggestion]:
         """Suggestions from answers that are there already, to at least `flaws`; as `suggest` without verification."""
         return self._from_flaws(told_flaws(self.scale, ratings))[:limit]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..processing.rating_scale import Rating, RatingQuestion, RatingScale
 
+MOST_SUGGESTIONS = 3  # a photo, where nobody asks for more or fewer
 # A flaw is told from this strength on: where its question is answered below "good" on the default scale. And where so few percent
 # of the checkpoint's reference photos, if it stores them for the question, are rated lower: some checkpoints answer timidly.
 LEAST_STRENGTH = 0.25
