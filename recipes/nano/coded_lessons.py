@@ -16,23 +16,21 @@ import logging
 import random
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from transformers import AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, LlamaForCausalLM
 
-from aesthetic_mllm import AestheticMLLMProcessor
 from aesthetic_mllm.editing import EDITS
 from aesthetic_mllm.modeling.configuration_aesthetic_mllm import TOKEN_GROUPS
 from aesthetic_mllm.pretext.lessons import LEVELS, OPPOSITE, draw_amount
-from aesthetic_mllm.pretext.phrase_bank import BINS, Cue, PhraseBank
+from aesthetic_mllm.pretext.phrase_bank import BINS, PhraseBank
 from aesthetic_mllm.trainers.precision import has_bfloat16
 from codebook import EDIT_UNITS, Codebook, rating_value
 from language import SEED, healing_texts, pack, split_texts
 from prompts import nano_processor
+from question_rows import CodedRow, Question, coded_loss, cue_question
 from teacher import CLASS_NAMES, class_names, plain_labels
 from weights import fetch
 
@@ -53,44 +51,11 @@ SPREAD = (0.0, 0.5)
 # So do the wordings, from the first ones alone to all: who has to learn many ways to say it learns them, and not what is to be
 # said. Both stay as they are for the first share of the steps, and grow over the second.
 FEW_WORDS_SHARE, GROWTH_SHARE = 0.3, 0.5
-PHRASE_WEIGHT = 5.0  # of the words that tell a lesson's answer; which of their many frames they stand in is chance
 SEEN_TWICE = 0.1  # by how much edits and ratings differ between two views of what is the same, in units
 ATTRIBUTES_MOVE = 0.5  # by how many bins an edit moves attributes: what makes a photo brighter also makes it less contrasty
 SHORT_SHARE = 0.3  # of lessons in the end, all at first: "light: very dark"
 SHORT_CHANGE = " change:"  # and as short of an edit
 ALTERED_SHARE = 0.65  # of the lessons of a level that has edits; the hardest, for two photos must be compared
-
-
-@dataclass(frozen=True)
-class Question:
-    """What is asked after the photos, and what is to be said.
-
-    Args:
-        asked: whole text between the photos and the answer.
-        answer: empty for a rating.
-        phrases: the parts of it that tell the answer.
-        levels: for a rating, the distribution over the level words that come next.
-    """
-
-    asked: str
-    answer: str = ""
-    phrases: Sequence[str] = ()
-    levels: Sequence[float] | None = None
-
-
-@dataclass(frozen=True)
-class CodedRow:
-    """Photos that are codes, and questions about them, none of which sees the others.
-
-    Args:
-        photos: placeholders, after whatever the chat format begins with.
-        codes: [P, D], one for each placeholder.
-        questions: one or more.
-    """
-
-    photos: str
-    codes: torch.Tensor
-    questions: Sequence[Question]
 
 
 class FirstWords(random.Random):
@@ -169,7 +134,7 @@ class CodedLessons:
                 phrase = self.words.choice(words["bins"][bin][:-1])
                 questions.append(Question(f" {self.words.choice(words['names'][:-1])}:", f" {phrase}", [phrase]))
             else:
-                questions.append(self._question(self.bank.measured(name, bin, self.words), words["bins"][bin]))
+                questions.append(cue_question(self.bank.measured(name, bin, self.words), words["bins"][bin]))
         return CodedRow(self.processor.image_placeholders((level,)), self.book.tokens(level, **photo), questions)
 
     def altered(self, level: str, name: str) -> CodedRow:
@@ -185,7 +150,7 @@ class CodedLessons:
         after["edits"][name] = before["edits"][name] + EDIT_UNITS * amount / edit.strong
         said = self.bank.edits[name][direction]
         questions = [
-            self._question(self.bank.altered(name, direction, edit.strength_word(amount), verdict, self.words), said)
+            cue_question(self.bank.altered(name, direction, edit.strength_word(amount), verdict, self.words), said)
             for _ in range(2)
         ]
         if self.rng.random() < self._short_share():
@@ -198,7 +163,7 @@ class CodedLessons:
         """What is to be seen."""
         label = self.rng.choice(self.contents)
         codes = self.book.tokens("high", **(self._photo("high") | {"content": label}))
-        questions = [self._question(self.bank.content(label, self.words), [label]) for _ in range(2)]
+        questions = [cue_question(self.bank.content(label, self.words), [label]) for _ in range(2)]
         return CodedRow(self.processor.image_placeholders(("high",)), codes, questions)
 
     def ratings(self) -> CodedRow:
@@ -238,100 +203,6 @@ class CodedLessons:
 
     def _short_share(self) -> float:
         return 1 - (1 - SHORT_SHARE) * self.words.variety
-
-    def _question(self, cue: Cue, phrases: Sequence[str]) -> Question:
-        said = max((phrase for phrase in phrases if phrase.lower() in cue.text.lower()), key=len)
-        return Question(f"{cue.question}\n", cue.text, [said])
-
-
-def coded_loss(
-    model: LlamaForCausalLM, processor: AestheticMLLMProcessor, rows: Sequence[CodedRow]
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weighted next-token loss of the lessons' answers, and soft cross-entropy of the ratings' levels; 0 without any."""
-    tokenizer: PreTrainedTokenizerBase = processor.tokenizer
-    start = processor.apply_chat_template([{"role": "user", "content": ""}], tokenize=False).rstrip("\n")
-    packed = [_packed(tokenizer, start, row) for row in rows]
-    length = max(len(ids) for ids, *_ in packed)
-    ids = torch.full((len(rows), length), tokenizer.pad_token_id)
-    places, owners = torch.zeros(len(rows), length, dtype=torch.long), torch.full((len(rows), length), -1)
-    labels, weights = torch.full((len(rows), length), -100), torch.zeros(len(rows), length)
-    rated: list[tuple[int, int]] = []
-    wanted: list[Sequence[float]] = []
-    for number, (row_ids, row_places, row_owners, row_labels, row_weights, ratings) in enumerate(packed):
-        size = len(row_ids)
-        for whole, part in (
-            (ids, row_ids),
-            (places, row_places),
-            (owners, row_owners),
-            (labels, row_labels),
-            (weights, row_weights),
-        ):
-            whole[number, :size] = torch.tensor(part)
-        rated += [(number, position) for position, _ in ratings]
-        wanted += [levels for _, levels in ratings]
-    embeddings = model.get_input_embeddings()(ids)
-    visual = torch.isin(ids, torch.tensor(list(processor.group_token_ids.values())))
-    embeddings = embeddings.masked_scatter(visual[..., None], torch.cat([row.codes for row in rows]))
-    with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
-        states = model.model(
-            inputs_embeds=embeddings, attention_mask=question_mask(owners), position_ids=places, use_cache=False
-        ).last_hidden_state
-        said = labels[:, 1:] != -100
-        logits = model.lm_head(states[:, :-1][said]).float()
-        level_logits = model.lm_head(states[tuple(torch.tensor(rated).T)]).float() if rated else None
-    lesson_loss = rating_loss = states.sum() * 0
-    if said.any():
-        losses, weight = F.cross_entropy(logits, labels[:, 1:][said], reduction="none"), weights[:, 1:][said]
-        lesson_loss = (losses * weight).sum() / weight.sum()
-    if level_logits is not None:
-        rating_loss = -(torch.tensor(wanted) * level_logits.log_softmax(-1)[:, processor.level_ids]).sum(1).mean()
-    return lesson_loss, rating_loss
-
-
-def question_mask(owners: torch.Tensor) -> torch.Tensor:
-    """What each position may look at: what stands before it, if that is a photo's (owner 0) or its own question's.
-
-    [B, L] owners (-1: padding) -> [B, 1, L, L], 0 or the least number.
-    """
-    length = owners.shape[1]
-    seen = (owners[:, None, :] == 0) | (owners[:, None, :] == owners[:, :, None])
-    seen = seen & torch.ones(length, length, dtype=torch.bool).tril()
-    return torch.zeros(seen.shape).masked_fill(~seen, torch.finfo(torch.float32).min)[:, None]
-
-
-def _packed(tokenizer: PreTrainedTokenizerBase, start: str, row: CodedRow) -> tuple[list, ...]:
-    """Token ids, places, owners, labels and weights of a row, and its ratings: position and levels."""
-    ids = tokenizer.encode(start + row.photos, add_special_tokens=False)
-    photos = len(ids)
-    places, owners, labels, weights = list(range(photos)), [0] * photos, [-100] * photos, [0.0] * photos
-    ratings = []
-    for number, question in enumerate(row.questions, 1):
-        asked = tokenizer.encode(question.asked, add_special_tokens=False)
-        answer, weight = _weighted_answer(tokenizer, question)
-        if question.levels is not None:
-            ratings.append((len(ids) + len(asked) - 1, question.levels))
-        ids += asked + answer
-        places += range(photos, photos + len(asked) + len(answer))
-        owners += [number] * (len(asked) + len(answer))
-        labels += [-100] * len(asked) + answer
-        weights += [0.0] * len(asked) + weight
-    return ids, places, owners, labels, weights, ratings
-
-
-def _weighted_answer(tokenizer: PreTrainedTokenizerBase, question: Question) -> tuple[list[int], list[float]]:
-    """Tokens of the answer and the end of the turn, and what each weighs; none of a rating."""
-    if question.levels is not None:
-        return [], []
-    encoded = tokenizer(question.answer, add_special_tokens=False, return_offsets_mapping=True)
-    spans, at = [], 0
-    for phrase in question.phrases:  # in their order
-        at = question.answer.lower().index(phrase.lower(), at)
-        spans.append((at, at + len(phrase)))
-    weights = [
-        PHRASE_WEIGHT if any(start < last and end > first for first, last in spans) else 1.0
-        for start, end in encoded["offset_mapping"]
-    ]
-    return [*encoded["input_ids"], tokenizer.eos_token_id], [*weights, 1.0]
 
 
 class Teacher:

@@ -31,11 +31,11 @@ from aesthetic_mllm.trainers.lesson_cache import SeenSample
 from aesthetic_mllm.trainers.precision import has_bfloat16
 from codebook import Codebook
 from coded_alignment import CodedAlignment, CodeLoss, MeasuredLessons, open_caches
-from coded_lessons import CodedRow, Question, coded_loss
 from damages import damage_strength
 from features import DAMAGED_VIEWS, UpperTower
 from judge import ALIGNED, JUDGE_FILE, open_judge, read_photos
 from language import healing_texts, pack, split_texts
+from question_rows import CodedRow, Question, coded_loss, cue_question
 
 logger = logging.getLogger("nano.instruct")
 
@@ -172,10 +172,8 @@ class ToldPhotos:
         }
         asked = []
         for name in self.rng.sample(list(bins), min(QUESTIONS_A_ROW, len(bins))):
-            words = self.bank.attributes[name]["bins"][bins[name]]
             cue = self.bank.measured(name, bins[name], self.rng)
-            said = max((phrase for phrase in words if phrase.lower() in cue.text.lower()), key=len)
-            asked.append(Question(f"{cue.question}\n", cue.text, [said]))
+            asked.append(cue_question(cue, self.bank.attributes[name]["bins"][bins[name]]))
         return CodedRow(self.processor.image_placeholders((level,)), self.codes(number, (level,)), asked)
 
 
@@ -203,11 +201,8 @@ class PairLessons:
                 lesson.level
             ]
             _, direction, strength = lesson.label.split(":")
-            asked = []
-            for _ in range(2):
-                cue = self.bank.altered(lesson.subject, direction, strength, str(lesson.verdict), self.rng)
-                phrases = [phrase for phrase in self.bank.edits[lesson.subject][direction] if phrase.lower() in cue.text.lower()]
-                asked.append(Question(f"{cue.question}\n", cue.text, [max(phrases, key=len)]))
+            cues = [self.bank.altered(lesson.subject, direction, strength, str(lesson.verdict), self.rng) for _ in range(2)]
+            asked = [cue_question(cue, self.bank.edits[lesson.subject][direction]) for cue in cues]
             rows.append(CodedRow(processor.image_placeholders((lesson.level,)) * 2, tokens.flatten(0, 1).clone(), asked))
         return rows
 

@@ -157,6 +157,8 @@ def read_photos(data: Path, work: Path, scale: Any) -> tuple[RatedPhotos, list[R
     """What may be learned from; and the held-out photos of either question."""
     quality, beauty = read_quality(data, scale), read_beauty(data, scale)
     cache = FeatureCache(work, quality + beauty)
+    if missing := [view for view in DAMAGED_VIEWS if view not in cache.features]:
+        raise FileNotFoundError(f"{work}/features lacks the damaged views {missing}; run damages.py first.")
     names, folds = quality_validation(quality), beauty_fold(beauty)
     bins = read_bins(work, quality, beauty)
     known = [photo for photo in quality if photo.name not in names], [p for p in beauty if folds[p.name] != LEFT_OUT]

@@ -81,7 +81,7 @@ def test_pairs_differ_in_what_the_answer_says(lessons: Any, monkeypatch: pytest.
 
 def test_all_kinds_can_be_learned_from(lessons: Any, model: LlamaForCausalLM) -> None:
     """As many codes as placeholders, and a finite loss with gradients for lessons, ratings and keys together."""
-    from coded_lessons import coded_loss
+    from question_rows import coded_loss
 
     model.zero_grad()
     rows = [lessons.row() for _ in range(24)] + [lessons.recall() for _ in range(4)]
@@ -96,7 +96,7 @@ def test_all_kinds_can_be_learned_from(lessons: Any, model: LlamaForCausalLM) ->
 @torch.no_grad()
 def test_questions_of_one_row_do_not_see_each_other(lessons: Any, model: LlamaForCausalLM) -> None:
     """The loss of a row's ratings is the mean of what each costs when it is asked alone."""
-    from coded_lessons import CodedRow, coded_loss
+    from question_rows import CodedRow, coded_loss
 
     row = lessons.ratings()
     _, together = coded_loss(model, lessons.processor, [row])

@@ -1,0 +1,146 @@
+"""Rows that nano's language model learns from: the visual tokens of photos, and several questions about them with their answers.
+
+A photo's tokens are read once for all of its questions, none of which sees the others. Whether they are codes
+(`coded_lessons.py`) or what the alignment module gives (`instruct.py`) makes no difference here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
+
+from aesthetic_mllm import AestheticMLLMProcessor
+from aesthetic_mllm.pretext.phrase_bank import Cue
+from aesthetic_mllm.trainers.precision import has_bfloat16
+
+PHRASE_WEIGHT = 5.0  # of the words that tell a lesson's answer; which of their many frames they stand in is chance
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked after the photos, and what is to be said.
+
+    Args:
+        asked: whole text between the photos and the answer.
+        answer: empty for a rating.
+        phrases: the parts of it that tell the answer.
+        levels: for a rating, the distribution over the level words that come next.
+    """
+
+    asked: str
+    answer: str = ""
+    phrases: Sequence[str] = ()
+    levels: Sequence[float] | None = None
+
+
+@dataclass(frozen=True)
+class CodedRow:
+    """Photos that are codes, and questions about them, none of which sees the others.
+
+    Args:
+        photos: placeholders, after whatever the chat format begins with.
+        codes: [P, D], one for each placeholder.
+        questions: one or more.
+    """
+
+    photos: str
+    codes: torch.Tensor
+    questions: Sequence[Question]
+
+
+def cue_question(cue: Cue, phrases: Sequence[str]) -> Question:
+    """A lesson's cue as a question; of the phrases that may tell its answer the longest that is in it does."""
+    said = max((phrase for phrase in phrases if phrase.lower() in cue.text.lower()), key=len)
+    return Question(f"{cue.question}\n", cue.text, [said])
+
+
+def coded_loss(
+    model: LlamaForCausalLM, processor: AestheticMLLMProcessor, rows: Sequence[CodedRow]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weighted next-token loss of the lessons' answers, and soft cross-entropy of the ratings' levels; 0 without any."""
+    tokenizer: PreTrainedTokenizerBase = processor.tokenizer
+    start = processor.apply_chat_template([{"role": "user", "content": ""}], tokenize=False).rstrip("\n")
+    packed = [_packed(tokenizer, start, row) for row in rows]
+    length = max(len(ids) for ids, *_ in packed)
+    ids = torch.full((len(rows), length), tokenizer.pad_token_id)
+    places, owners = torch.zeros(len(rows), length, dtype=torch.long), torch.full((len(rows), length), -1)
+    labels, weights = torch.full((len(rows), length), -100), torch.zeros(len(rows), length)
+    rated: list[tuple[int, int]] = []
+    wanted: list[Sequence[float]] = []
+    for number, (row_ids, row_places, row_owners, row_labels, row_weights, ratings) in enumerate(packed):
+        size = len(row_ids)
+        for whole, part in (
+            (ids, row_ids),
+            (places, row_places),
+            (owners, row_owners),
+            (labels, row_labels),
+            (weights, row_weights),
+        ):
+            whole[number, :size] = torch.tensor(part)
+        rated += [(number, position) for position, _ in ratings]
+        wanted += [levels for _, levels in ratings]
+    embeddings = model.get_input_embeddings()(ids)
+    visual = torch.isin(ids, torch.tensor(list(processor.group_token_ids.values())))
+    embeddings = embeddings.masked_scatter(visual[..., None], torch.cat([row.codes for row in rows]))
+    with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
+        states = model.model(
+            inputs_embeds=embeddings, attention_mask=question_mask(owners), position_ids=places, use_cache=False
+        ).last_hidden_state
+        said = labels[:, 1:] != -100
+        logits = model.lm_head(states[:, :-1][said]).float()
+        level_logits = model.lm_head(states[tuple(torch.tensor(rated).T)]).float() if rated else None
+    lesson_loss = rating_loss = states.sum() * 0
+    if said.any():
+        losses, weight = F.cross_entropy(logits, labels[:, 1:][said], reduction="none"), weights[:, 1:][said]
+        lesson_loss = (losses * weight).sum() / weight.sum()
+    if level_logits is not None:
+        rating_loss = -(torch.tensor(wanted) * level_logits.log_softmax(-1)[:, processor.level_ids]).sum(1).mean()
+    return lesson_loss, rating_loss
+
+
+def question_mask(owners: torch.Tensor) -> torch.Tensor:
+    """What each position may look at: what stands before it, if that is a photo's (owner 0) or its own question's.
+
+    [B, L] owners (-1: padding) -> [B, 1, L, L], 0 or the least number.
+    """
+    length = owners.shape[1]
+    seen = (owners[:, None, :] == 0) | (owners[:, None, :] == owners[:, :, None])
+    seen = seen & torch.ones(length, length, dtype=torch.bool).tril()
+    return torch.zeros(seen.shape).masked_fill(~seen, torch.finfo(torch.float32).min)[:, None]
+
+
+def _packed(tokenizer: PreTrainedTokenizerBase, start: str, row: CodedRow) -> tuple[list, ...]:
+    """Token ids, places, owners, labels and weights of a row, and its ratings: position and levels."""
+    ids = tokenizer.encode(start + row.photos, add_special_tokens=False)
+    photos = len(ids)
+    places, owners, labels, weights = list(range(photos)), [0] * photos, [-100] * photos, [0.0] * photos
+    ratings = []
+    for number, question in enumerate(row.questions, 1):
+        asked = tokenizer.encode(question.asked, add_special_tokens=False)
+        answer, weight = _weighted_answer(tokenizer, question)
+        if question.levels is not None:
+            ratings.append((len(ids) + len(asked) - 1, question.levels))
+        ids += asked + answer
+        places += range(photos, photos + len(asked) + len(answer))
+        owners += [number] * (len(asked) + len(answer))
+        labels += [-100] * len(asked) + answer
+        weights += [0.0] * len(asked) + weight
+    return ids, places, owners, labels, weights, ratings
+
+
+def _weighted_answer(tokenizer: PreTrainedTokenizerBase, question: Question) -> tuple[list[int], list[float]]:
+    """Tokens of the answer and the end of the turn, and what each weighs; none of a rating."""
+    if question.levels is not None:
+        return [], []
+    encoded = tokenizer(question.answer, add_special_tokens=False, return_offsets_mapping=True)
+    spans, at = [], 0
+    for phrase in question.phrases:  # in their order
+        at = question.answer.lower().index(phrase.lower(), at)
+        spans.append((at, at + len(phrase)))
+    weights = [
+        PHRASE_WEIGHT if any(start < last and end > first for first, last in spans) else 1.0
+        for start, end in encoded["offset_mapping"]
+    ]
+    return [*encoded["input_ids"], tokenizer.eos_token_id], [*weights, 1.0]
