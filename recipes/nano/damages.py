@@ -18,7 +18,7 @@ from aesthetic_mllm.pretext.lesson_dataset import load_photo
 from aesthetic_mllm.pretext.lessons import draw_amount
 from aesthetic_mllm.processing.rating_scale import RatingScale
 from data import RatedPhoto, read_beauty, read_quality
-from features import CANVAS, DAMAGED_VIEWS, LOWER_STAGES, PhotoViews, cache_view
+from features import CANVAS, DAMAGED_VIEWS, LOWER_STAGES, STRONGLY_DAMAGED, PhotoViews, cache_view
 from weights import VISION, convert_vision, fetch
 
 
@@ -66,11 +66,18 @@ DAMAGES = (
 )
 
 
+LEAST_STRONG, MOST_STRONG = 0.6, 1.25  # of the strong amount, in the view that is strongly damaged
+
+
 def draw_damage(name: str, view: int) -> tuple[int, float, int]:
     """Of a photo's damaged view: number into [`DAMAGES`], amount, and the edit's seed; always the same."""
     rng = random.Random(f"{name}:{view}")
     number = rng.randrange(len(DAMAGES))
-    return number, DAMAGES[number].sign * abs(draw_amount(EDITS[DAMAGES[number].edit], rng)), rng.randrange(2**31)
+    edit = EDITS[DAMAGES[number].edit]
+    strong = view == STRONGLY_DAMAGED
+    size = rng.uniform(LEAST_STRONG, MOST_STRONG) * edit.strong if strong else abs(draw_amount(edit, rng))
+    low, high = edit.range
+    return number, min(max(DAMAGES[number].sign * size, low), high), rng.randrange(2**31)
 
 
 class DamagedViews(PhotoViews):
@@ -79,9 +86,7 @@ class DamagedViews(PhotoViews):
     def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
         photo = self.photos[index]
         number, amount, seed = draw_damage(photo.name, self.view)
-        edit = EDITS[DAMAGES[number].edit]
-        low, high = edit.range
-        _, after = edit.pair(load_photo(str(photo.path)), min(max(amount, low), high), seed)
+        _, after = EDITS[DAMAGES[number].edit].pair(load_photo(str(photo.path)), amount, seed)
         inputs = self.image_processor(after, return_tensors="pt")
         return inputs["pixel_values"][0], inputs["image_sizes"][0]
 
@@ -96,12 +101,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path("build/nano"))
+    parser.add_argument("--views", type=int, nargs="*", default=DAMAGED_VIEWS)
     arguments = parser.parse_args()
     tower = convert_vision(fetch(VISION, arguments.work), CANVAS).to(memory_format=torch.channels_last)
     tower.stages = tower.stages[:LOWER_STAGES]
     scale = RatingScale()
     photos: list[RatedPhoto] = read_quality(arguments.data, scale) + read_beauty(arguments.data, scale)
-    for view in DAMAGED_VIEWS:
+    for view in arguments.views:
         cache_view(tower, DamagedViews(photos, view), view, arguments.work / "features")
 
 

@@ -28,7 +28,8 @@ from weights import VISION, convert_vision, fetch
 
 CANVAS = 288
 VIEWS = {"biq2021": 2, "oasis_beauty": 4}  # by the photo's folder
-DAMAGED_VIEWS = (10,)  # of every photo, by one edit each (`damages.py`)
+STRONGLY_DAMAGED = 11
+DAMAGED_VIEWS = (10, STRONGLY_DAMAGED)  # of every photo, by one edit each (`damages.py`): of any strength, and strongly
 LOWER_STAGES = 4  # edges, blobs and textures; the alignment module reads the last of each stride: stages 2, 4 and 6
 LAYERS = (2, 3)  # what the alignment module and the upper stages read of them: strides 8 and 16
 SHAPES = ((36, 36, 48), (18, 18, 88))

@@ -31,6 +31,7 @@ from aesthetic_mllm.trainers.lesson_cache import SeenSample
 from aesthetic_mllm.trainers.precision import has_bfloat16
 from codebook import Codebook
 from coded_alignment import CodedAlignment, CodeLoss, MeasuredLessons, open_caches
+from coded_lessons import FirstWords
 from damages import damage_strength
 from features import DAMAGED_VIEWS, UpperTower
 from judge import ALIGNED, JUDGE_FILE, open_judge, read_photos
@@ -40,15 +41,19 @@ from question_rows import CodedRow, Question, coded_loss, cue_question
 logger = logging.getLogger("nano.instruct")
 
 SEED = 0
-STEPS = 450
-VIEWS = 8_000  # of photos, whole and damaged; about as many as there are rows
+STEPS = 500
+VIEWS = 14_000  # of photos, whole and damaged; about as many as there are rows
 BATCH_SIZE = 16
 LEARNING_RATE = 4e-4
 QUESTIONS_A_ROW = 6  # lessons of one photo
 ALWAYS, OTHER_QUESTIONS = ("aesthetic", "quality"), 12  # ratings of one photo
 GROUP_DROPOUT = 0.35  # of the rows of ratings do not show the thematic tokens, nor all of the others
 SURE = 0.55  # a bin is told in a comment if its code is that much likelier than the others together
-RATING_SHARE, LESSON_SHARE = 0.45, 0.2  # of the rows; the others are comments
+RATING_SHARE, LESSON_SHARE = 0.4, 0.3  # of the rows; the others are comments
+FEW_WORDS_SHARE, GROWTH_SHARE = (
+    0.3,
+    0.4,
+)  # of the steps: lessons in their first wordings alone, and with more and more of the others
 DAMAGED_SHARE = 0.35  # of the photos
 DECIMAL_SHARE = 0.03
 CRITIQUE_EVERY = 6  # so often a batch of plain text
@@ -81,7 +86,7 @@ class ToldPhotos:
         self.processor, self.tokens, self.shares, self.views = processor, tokens, shares, views
         self.loss, self.bank, self.contents = loss, bank, contents
         self.composer = CommentComposer(bank)
-        self.rng = random.Random(seed)
+        self.rng, self.words = random.Random(seed), FirstWords(seed)
         self.scale = processor.rating_scale
         self.questions = list(self.scale.questions)
         self.means = shares @ torch.tensor(self.scale.level_scores)  # [N, questions]
@@ -172,7 +177,7 @@ class ToldPhotos:
         }
         asked = []
         for name in self.rng.sample(list(bins), min(QUESTIONS_A_ROW, len(bins))):
-            cue = self.bank.measured(name, bins[name], self.rng)
+            cue = self.bank.measured(name, bins[name], self.words)
             asked.append(cue_question(cue, self.bank.attributes[name]["bins"][bins[name]]))
         return CodedRow(self.processor.image_placeholders((level,)), self.codes(number, (level,)), asked)
 
@@ -182,7 +187,7 @@ class PairLessons:
 
     def __init__(self, caches: Sequence[MeasuredLessons], alignment: CodedAlignment, bank: PhraseBank, seed: int = SEED):
         self.caches, self.alignment, self.bank = caches, alignment, bank
-        self.rng = random.Random(seed)
+        self.rng, self.words = random.Random(seed), FirstWords(seed)
 
     @torch.inference_mode()
     def rows(self, count: int) -> list[CodedRow]:
@@ -201,7 +206,7 @@ class PairLessons:
                 lesson.level
             ]
             _, direction, strength = lesson.label.split(":")
-            cues = [self.bank.altered(lesson.subject, direction, strength, str(lesson.verdict), self.rng) for _ in range(2)]
+            cues = [self.bank.altered(lesson.subject, direction, strength, str(lesson.verdict), self.words) for _ in range(2)]
             asked = [cue_question(cue, self.bank.edits[lesson.subject][direction]) for cue in cues]
             rows.append(CodedRow(processor.image_placeholders((lesson.level,)) * 2, tokens.flatten(0, 1).clone(), asked))
         return rows
@@ -223,6 +228,7 @@ def tell(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps, pct_start=0.1)
     start = time.monotonic()
     for step in range(steps):
+        told.words.variety = pairs.words.variety = min(1.0, max(0.0, step / steps - FEW_WORDS_SHARE) / GROWTH_SHARE)
         if step % CRITIQUE_EVERY == CRITIQUE_EVERY - 1:
             rows = texts[torch.randint(len(texts), (12,))]
             with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):

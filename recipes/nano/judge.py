@@ -27,7 +27,8 @@ from codebook import Codebook, question_name
 from coded_alignment import MIRRORED_SHARE, CodedAlignment, CodeLoss, MeasuredLessons, mirrored, open_caches
 from damages import damage_strength
 from data import RatedPhoto, beauty_fold, quality_validation, read_beauty, read_quality
-from features import DAMAGED_VIEWS, FeatureCache, UpperTower, views_of
+from features import DAMAGED_VIEWS, STRONGLY_DAMAGED, FeatureCache, UpperTower, views_of
+from prompts import FLAWS
 from ridge import QUALITY_ALPHA, kernel_ridge_predict, ridge_predict
 from targets import Targets, read_bins
 from warm_start import BATCH_SIZE, WarmStart, principal_components
@@ -36,12 +37,14 @@ logger = logging.getLogger("nano.judge")
 
 SEED = 0
 LEFT_OUT = 0  # fold of OASIS
-STEPS = 700
-LEARNING_RATE, TOWER_LEARNING_RATE = 5e-4, 1.5e-4
-# Of a batch: photos of BIQ2021 and of OASIS, and of those the share that is damaged.
-BEAUTY_SHARE, DAMAGED_SHARE = 0.25, 0.4
+RATING_STEPS, STEPS = 700, 500  # on photos as they are; then beside damaged ones, and with lessons
+LEARNING_RATE, TOWER_LEARNING_RATE = 4e-4, 1.5e-4
+LATER_TOWER_LEARNING_RATE = 7e-5  # of a tower that judges already
+BEAUTY_SHARE = 0.25  # of the photos; the others are of BIQ2021
+PAIRS_A_BATCH = 10  # of photos, whole and damaged
+STRONGLY_SHARE = 0.6  # of the damaged views
 QUALITY_PART = 0.25  # of the movement that quality gives to the aesthetic score of BIQ2021 photos, beside beauty's spread
-LESSONS_A_STEP = 16
+LESSONS_A_STEP = 8
 CODES_WEIGHT = 1.0  # of lessons beside ratings
 ALIGNED, JUDGE_FILE = "coded", "judge.safetensors"
 
@@ -93,17 +96,57 @@ class RatedPhotos:
             ratings["aesthetic"] = (self.targets.beauty[photo.name], spread)
         return {"image": photo.name, "view": view, "ratings": ratings, "group": int(photo.name in self.spread)}
 
-    def draw(self, count: int, rng: random.Random) -> list[dict[str, Any]]:
-        """Rows for training, the sources mixed in every batch."""
-        rows, left = [], {"quality": [], "beauty": []}
-        for _ in range(count):
+    def draw(self, batches: int, rng: random.Random, pairs: int = PAIRS_A_BATCH) -> list[dict[str, Any]]:
+        """Rows for training, batch after batch: the sources are mixed in each, and some photos are in it whole and damaged."""
+        left: dict[str, list[RatedPhoto]] = {"quality": [], "beauty": []}
+
+        def photo() -> RatedPhoto:
             source = "beauty" if rng.random() < BEAUTY_SHARE else "quality"
             if not left[source]:
                 left[source] = rng.sample(getattr(self, source), len(getattr(self, source)))
-            photo = left[source].pop()
-            view = rng.choice([0, rng.randrange(1, views_of(photo))])
-            rows.append(self.row(photo, rng.choice(DAMAGED_VIEWS) if rng.random() < DAMAGED_SHARE else view))
+            return left[source].pop()
+
+        rows = []
+        for _ in range(batches):
+            for _ in range(pairs):
+                rows += self.pair(photo(), STRONGLY_DAMAGED if rng.random() < STRONGLY_SHARE else DAMAGED_VIEWS[0])
+            for one in [photo() for _ in range(BATCH_SIZE - 2 * pairs)]:
+                rows.append(self.row(one, rng.choice([0, rng.randrange(1, views_of(one))])))
         return rows
+
+    def pair(self, photo: RatedPhoto, view: int) -> list[dict[str, Any]]:
+        """A photo whole, and damaged."""
+        whole, damaged = self.row(photo, 0), self.row(photo, view)
+        falls = {key: whole["ratings"][key][0] - value for key, (value, _) in damaged["ratings"].items()}
+        return [whole, damaged | {"undamaged": whole, "falls": falls}]
+
+
+def told_right(judge: WarmStart, quality: Sequence[RatedPhoto], beauty: Sequence[RatedPhoto]) -> dict[str, dict[str, float]]:
+    """SRCC of each group of tokens on held-out photos, by question."""
+    found = {}
+    for question, photos in (("quality", quality), ("aesthetic", beauty)):
+        rows = [{"image": p.name, "view": 0, "question": question, "mean": p.mean, "std": p.std, "group": 0} for p in photos]
+        found[question] = judge.correlations(rows, question)
+        logger.info("%s, SRCC of each group on held-out photos: %s", question, found[question])
+    return found
+
+
+def damages_seen(judge: WarmStart, held_out: Sequence[RatedPhoto]) -> dict[str, dict[str, float]]:
+    """By damage, shares of held-out photos, strongly damaged: the attribute that it is about is rated lower than before; of all
+    flaws, its own is rated lowest; is among the three lowest."""
+    flaws = {key: judge.heads.questions[f"flaw_{key}"] for key in FLAWS}
+    before, after = (judge.means([{"image": p.name, "view": view} for p in held_out]) for view in (0, STRONGLY_DAMAGED))
+    order = after[:, list(flaws.values())].argsort(1)
+    seen: dict[str, list[tuple[float, float, float]]] = {}
+    for index, photo in enumerate(held_out):
+        damage, strength = damage_strength(photo.name, STRONGLY_DAMAGED)
+        about = [judge.heads.questions[key] for key, takes in damage.attributes.items() if takes == 1]
+        place = order[index].tolist().index(list(flaws).index(damage.flaw)) if damage.flaw else len(flaws)
+        lower = bool((after[index, about] < before[index, about]).all())
+        seen.setdefault(f"{damage.edit} {damage.sign:+d}", []).append((lower, place == 0, place < 3))
+    return {
+        name: dict(zip(("lower", "first", "third"), np.mean(shares, 0).round(3), strict=True)) for name, shares in seen.items()
+    }
 
 
 def bins_told(
@@ -170,6 +213,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path("build/nano"))
+    parser.add_argument("--rating-steps", type=int, default=RATING_STEPS)
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--config", type=Path, default=Path(__file__).with_name("align.yaml"))
     parser.add_argument("overrides", nargs="*", help="key=value, as of `coded_alignment.py`")
@@ -185,15 +229,13 @@ def main() -> None:
     photos, held_out, asked = read_photos(arguments.data, arguments.work, processor.rating_scale)
     model.model.vision_tower = UpperTower(model.model.vision_tower)
     judge = open_judge(arguments.work, model, processor, photos, book)
-    rows = photos.draw(arguments.steps * BATCH_SIZE, rng)
-    judge.train(rows, LEARNING_RATE, TOWER_LEARNING_RATE, lessons_beside(alignment, caches, rng))
+    judge.train(photos.draw(arguments.rating_steps, rng, pairs=0), LEARNING_RATE, TOWER_LEARNING_RATE)
+    told_right(judge, held_out, asked)
+    rows = photos.draw(arguments.steps, rng)
+    judge.train(rows, LEARNING_RATE, LATER_TOWER_LEARNING_RATE, lessons_beside(alignment, caches, rng))
     judge.round_tower()
     judge.save(arguments.work / JUDGE_FILE)
-    report = {}
-    for question, some in (("quality", held_out), ("aesthetic", asked)):
-        plain = [{"image": p.name, "view": 0, "question": question, "mean": p.mean, "std": p.std, "group": 0} for p in some]
-        report[question] = judge.correlations(plain, question)
-        logger.info("%s, SRCC of each group on held-out photos: %s", question, report[question])
+    report = told_right(judge, held_out, asked) | {"damages": damages_seen(judge, held_out)}
     (arguments.work / "judge.json").write_text(json.dumps(report, indent=2) + "\n")
 
 

@@ -80,23 +80,25 @@ class Targets:
 
     def of(self, name: str, damage: tuple[Damage, float] | None = None) -> Ratings:
         """Means of attributes and flaws, and of both whole ratings where the photo is damaged."""
-        done, strength = damage or (None, 0.0)
-        strength = min(strength, MOST_DAMAGE)
-        takes = done.attributes if done else {}
-        ratings: Ratings = {
-            key: (max(1.0, value - DAMAGE_TAKES * takes.get(key, 0) * strength), None)
-            for key, value in self.attributes[name].items()
-        }
-        for key in FLAWS:
-            attribute, bin = LEANINGS.get(key, (None, 0))
-            value = FLAWLESS - (LEANING if attribute and self.bins[name].get(attribute) == bin else 0)
-            if done and done.flaw == key:
-                value -= FLAW_TAKES * min(strength, 1)
-            ratings[f"flaw_{key}"] = (max(1.0, value), None)
-        if done:
-            for key, values in (("quality", self.quality), ("aesthetic", self.beauty)):
-                ratings[key] = (max(1.0, values[name] - OVERALL_TAKES[key] * strength), None)
-        return ratings
+        means = self.attributes[name] | flaws(self.bins[name])
+        if damage:
+            means |= {"quality": self.quality[name], "aesthetic": self.beauty[name]}
+        taken = falls(*damage) if damage else {}
+        return {key: (max(1.0, value - taken.get(key, 0.0)), None) for key, value in means.items()}
+
+
+def flaws(bins: Mapping[str, int]) -> dict[str, float]:
+    """Ratings of the flaws of a photo that was not damaged."""
+    leaning = {key for key, (attribute, bin) in LEANINGS.items() if bins.get(attribute) == bin}
+    return {f"flaw_{key}": FLAWLESS - LEANING * (key in leaning) for key in FLAWS}
+
+
+def falls(damage: Damage, strength: float) -> dict[str, float]:
+    """What a damage takes from ratings, by question."""
+    strength = min(strength, MOST_DAMAGE)
+    taken = {key: DAMAGE_TAKES * share * strength for key, share in damage.attributes.items()}
+    taken |= {key: points * strength for key, points in OVERALL_TAKES.items()}
+    return taken | ({f"flaw_{damage.flaw}": FLAW_TAKES * min(strength, 1.0)} if damage.flaw else {})
 
 
 def goodness(attribute: str, bins: Mapping[str, int]) -> float:
