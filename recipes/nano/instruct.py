@@ -47,6 +47,7 @@ BATCH_SIZE = 16
 LEARNING_RATE = 4e-4
 QUESTIONS_A_ROW = 6  # lessons of one photo
 ALWAYS, OTHER_QUESTIONS = ("aesthetic", "quality"), 12  # ratings of one photo
+ALWAYS_WEIGHT = 3.0  # of what people rated
 GROUP_DROPOUT = 0.35  # of the rows of ratings do not show the thematic tokens, nor all of the others
 SURE = 0.55  # a bin is told in a comment if its code is that much likelier than the others together
 RATING_SHARE, LESSON_SHARE = 0.4, 0.3  # of the rows; the others are comments
@@ -55,7 +56,7 @@ FEW_WORDS_SHARE, GROWTH_SHARE = (
     0.4,
 )  # of the steps: lessons in their first wordings alone, and with more and more of the others
 DAMAGED_SHARE = 0.35  # of the photos
-DECIMAL_SHARE = 0.03
+DECIMAL_SHARE, DECIMAL_WEIGHT = 0.03, 0.2  # of the ratings; of their loss
 CRITIQUE_EVERY = 6  # so often a batch of plain text
 FINAL = "final"
 
@@ -114,7 +115,13 @@ class ToldPhotos:
                 text = self.scale.write_decimal(float(self.means[number, place]))
                 asked.append(Question(f"{question.decimal_prompt}\n", text, [text]))
             else:
-                asked.append(Question(f"{question.prompt}\n{question.stem}", levels=self.shares[number, place].tolist()))
+                asked.append(
+                    Question(
+                        f"{question.prompt}\n{question.stem}",
+                        levels=self.shares[number, place].tolist(),
+                        weight=ALWAYS_WEIGHT if key in ALWAYS else 1.0,
+                    )
+                )
         return CodedRow(self.processor.image_placeholders(groups), self.codes(number, groups), asked)
 
     def shown(self) -> Sequence[str]:
@@ -221,7 +228,7 @@ def tell(
     steps: int,
     save: Any,
 ) -> None:
-    """Trains the language model, in place; `save` is called every 100 steps."""
+    """Trains the language model, in place; `save` is called every 250 steps, and rounds it."""
     language = _CausalView(model)
     weights = [*model.model.language_model.parameters()]
     optimizer = torch.optim.AdamW(weights, LEARNING_RATE, weight_decay=0.01, betas=(0.9, 0.95), fused=True)
@@ -235,11 +242,12 @@ def tell(
                 loss = model(input_ids=rows, labels=rows).loss
         else:
             rated, lessons = round(RATING_SHARE * BATCH_SIZE), round(LESSON_SHARE * BATCH_SIZE)
-            drawn = [told.ratings() for _ in range(rated)] + pairs.rows(lessons // 2)
-            drawn += [told.measured() for _ in range(lessons - lessons // 2)]
-            drawn += [told.comments() for _ in range(BATCH_SIZE - len(drawn))]
-            word_loss, rating_loss = coded_loss(language, processor, drawn)
-            loss = word_loss + rating_loss
+            # apart, for rows of ratings are short
+            decimal_loss, rating_loss = coded_loss(language, processor, [told.ratings() for _ in range(rated)])
+            (rating_loss + DECIMAL_WEIGHT * decimal_loss).backward()
+            words = pairs.rows(lessons // 2) + [told.measured() for _ in range(lessons - lessons // 2)]
+            words += [told.comments() for _ in range(BATCH_SIZE - rated - lessons)]
+            loss = word_loss = coded_loss(language, processor, words)[0]
         loss.backward()
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
@@ -254,7 +262,7 @@ def tell(
                 word_loss.item(),
                 rating_loss.item(),
             )
-        if step % 100 == 99:
+        if step % 250 == 249:
             save()
 
 

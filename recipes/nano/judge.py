@@ -30,16 +30,21 @@ from data import RatedPhoto, beauty_fold, quality_validation, read_beauty, read_
 from features import DAMAGED_VIEWS, STRONGLY_DAMAGED, FeatureCache, UpperTower, views_of
 from prompts import FLAWS
 from ridge import QUALITY_ALPHA, kernel_ridge_predict, ridge_predict
-from targets import Targets, read_bins
+from targets import OVERALL_TAKES, Targets, read_bins
 from warm_start import BATCH_SIZE, WarmStart, principal_components
 
 logger = logging.getLogger("nano.judge")
 
 SEED = 0
 LEFT_OUT = 0  # fold of OASIS
-RATING_STEPS, STEPS = 700, 500  # on photos as they are; then beside damaged ones, and with lessons
+RATING_STEPS, STEPS, LAST_STEPS = (
+    700,
+    500,
+    350,
+)  # on photos as they are; beside damaged ones, and with lessons; with fewer of these
 LEARNING_RATE, TOWER_LEARNING_RATE = 4e-4, 1.5e-4
 LATER_TOWER_LEARNING_RATE = 7e-5  # of a tower that judges already
+LAST_PAIRS = 5
 BEAUTY_SHARE = 0.25  # of the photos; the others are of BIQ2021
 PAIRS_A_BATCH = 10  # of photos, whole and damaged
 STRONGLY_SHARE = 0.6  # of the damaged views
@@ -87,7 +92,7 @@ class RatedPhotos:
         )
 
     def row(self, photo: RatedPhoto, view: int) -> dict[str, Any]:
-        """All ratings of a view."""
+        """All ratings of a view; of a damaged one those that people gave the photo are not known."""
         damaged = view in DAMAGED_VIEWS
         ratings = self.targets.of(photo.name, damage_strength(photo.name, view) if damaged else None)
         if not damaged:
@@ -117,8 +122,10 @@ class RatedPhotos:
     def pair(self, photo: RatedPhoto, view: int) -> list[dict[str, Any]]:
         """A photo whole, and damaged."""
         whole, damaged = self.row(photo, 0), self.row(photo, view)
-        falls = {key: whole["ratings"][key][0] - value for key, (value, _) in damaged["ratings"].items()}
-        return [whole, damaged | {"undamaged": whole, "falls": falls}]
+        taken = {key: whole["ratings"][key][0] - value for key, (value, _) in damaged["ratings"].items()}
+        _, strength = damage_strength(photo.name, view)
+        taken |= {key: points * strength for key, points in OVERALL_TAKES.items()}
+        return [whole, damaged | {"undamaged": whole, "falls": taken}]
 
 
 def told_right(judge: WarmStart, quality: Sequence[RatedPhoto], beauty: Sequence[RatedPhoto]) -> dict[str, dict[str, float]]:
@@ -215,6 +222,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("build/nano"))
     parser.add_argument("--rating-steps", type=int, default=RATING_STEPS)
     parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--last-steps", type=int, default=LAST_STEPS)
     parser.add_argument("--config", type=Path, default=Path(__file__).with_name("align.yaml"))
     parser.add_argument("overrides", nargs="*", help="key=value, as of `coded_alignment.py`")
     arguments = parser.parse_args()
@@ -233,6 +241,8 @@ def main() -> None:
     told_right(judge, held_out, asked)
     rows = photos.draw(arguments.steps, rng)
     judge.train(rows, LEARNING_RATE, LATER_TOWER_LEARNING_RATE, lessons_beside(alignment, caches, rng))
+    told_right(judge, held_out, asked)
+    judge.train(photos.draw(arguments.last_steps, rng, pairs=LAST_PAIRS), LEARNING_RATE, LATER_TOWER_LEARNING_RATE)
     judge.round_tower()
     judge.save(arguments.work / JUDGE_FILE)
     report = told_right(judge, held_out, asked) | {"damages": damages_seen(judge, held_out)}

@@ -27,12 +27,14 @@ class Question:
         answer: empty for a rating.
         phrases: the parts of it that tell the answer.
         levels: for a rating, the distribution over the level words that come next.
+        weight: of a rating, beside others.
     """
 
     asked: str
     answer: str = ""
     phrases: Sequence[str] = ()
     levels: Sequence[float] | None = None
+    weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def coded_loss(
     places, owners = torch.zeros(len(rows), length, dtype=torch.long), torch.full((len(rows), length), -1)
     labels, weights = torch.full((len(rows), length), -100), torch.zeros(len(rows), length)
     rated: list[tuple[int, int]] = []
-    wanted: list[Sequence[float]] = []
+    wanted: list[Question] = []
     for number, (row_ids, row_places, row_owners, row_labels, row_weights, ratings) in enumerate(packed):
         size = len(row_ids)
         for whole, part in (
@@ -80,7 +82,7 @@ def coded_loss(
         ):
             whole[number, :size] = torch.tensor(part)
         rated += [(number, position) for position, _ in ratings]
-        wanted += [levels for _, levels in ratings]
+        wanted += [question for _, question in ratings]
     embeddings = model.get_input_embeddings()(ids)
     visual = torch.isin(ids, torch.tensor(list(processor.group_token_ids.values())))
     embeddings = embeddings.masked_scatter(visual[..., None], torch.cat([row.codes for row in rows]))
@@ -96,7 +98,9 @@ def coded_loss(
         losses, weight = F.cross_entropy(logits, labels[:, 1:][said], reduction="none"), weights[:, 1:][said]
         lesson_loss = (losses * weight).sum() / weight.sum()
     if level_logits is not None:
-        rating_loss = -(torch.tensor(wanted) * level_logits.log_softmax(-1)[:, processor.level_ids]).sum(1).mean()
+        targets, shares = (torch.tensor([getattr(one, name) for one in wanted]) for name in ("levels", "weight"))
+        losses = -(targets * level_logits.log_softmax(-1)[:, processor.level_ids]).sum(1)
+        rating_loss = (losses * shares).sum() / shares.sum()
     return lesson_loss, rating_loss
 
 
@@ -112,7 +116,7 @@ def question_mask(owners: torch.Tensor) -> torch.Tensor:
 
 
 def _packed(tokenizer: PreTrainedTokenizerBase, start: str, row: CodedRow) -> tuple[list, ...]:
-    """Token ids, places, owners, labels and weights of a row, and its ratings: position and levels."""
+    """Token ids, places, owners, labels and weights of a row, and its ratings: position and question."""
     ids = tokenizer.encode(start + row.photos, add_special_tokens=False)
     photos = len(ids)
     places, owners, labels, weights = list(range(photos)), [0] * photos, [-100] * photos, [0.0] * photos
@@ -121,7 +125,7 @@ def _packed(tokenizer: PreTrainedTokenizerBase, start: str, row: CodedRow) -> tu
         asked = tokenizer.encode(question.asked, add_special_tokens=False)
         answer, weight = _weighted_answer(tokenizer, question)
         if question.levels is not None:
-            ratings.append((len(ids) + len(asked) - 1, question.levels))
+            ratings.append((len(ids) + len(asked) - 1, question))
         ids += asked + answer
         places += range(photos, photos + len(asked) + len(answer))
         owners += [number] * (len(asked) + len(answer))

@@ -41,7 +41,7 @@ GOODNESS: dict[str, dict[str, tuple[tuple[float, float, float, float, float], fl
 TECHNICAL = ("sharpness", "noise")  # their other half is the photo's technical quality alone
 ATTRIBUTE_MEAN, ATTRIBUTE_SPREAD = 5.8, 1.2  # of each half
 DAMAGE_TAKES = 4.5  # from the attribute that a strong damage is about
-OVERALL_TAKES = {"quality": 1.6, "aesthetic": 1.2}
+OVERALL_TAKES = {"quality": 1.6, "aesthetic": 1.0}
 MOST_DAMAGE = 1.3
 FLAWLESS, FLAW_TAKES, LEANING = 9.0, 6.5, 1.5
 # What a photo may have by itself without being edited: bins that lean to a flaw.
@@ -79,10 +79,8 @@ class Targets:
                 self.attributes[name][key] = float(value)
 
     def of(self, name: str, damage: tuple[Damage, float] | None = None) -> Ratings:
-        """Means of attributes and flaws, and of both whole ratings where the photo is damaged."""
+        """Means of attributes and flaws."""
         means = self.attributes[name] | flaws(self.bins[name])
-        if damage:
-            means |= {"quality": self.quality[name], "aesthetic": self.beauty[name]}
         taken = falls(*damage) if damage else {}
         return {key: (max(1.0, value - taken.get(key, 0.0)), None) for key, value in means.items()}
 

@@ -209,6 +209,8 @@ class WarmStart:
         weights = [weight for part, _ in parts for weight in part]
         optimizer = torch.optim.AdamW([{"params": part} for part, _ in parts], weight_decay=0.01, fused=True)
         batches = [rows[first : first + BATCH_SIZE] for first in range(0, len(rows) - BATCH_SIZE + 1, BATCH_SIZE)]
+        if not batches:
+            return
         rates = [rate for _, rate in parts]
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, total_steps=len(batches), pct_start=0.1)
         self.projector.train()
