@@ -37,14 +37,9 @@ logger = logging.getLogger("nano.judge")
 
 SEED = 0
 LEFT_OUT = 0  # fold of OASIS
-RATING_STEPS, STEPS, LAST_STEPS = (
-    700,
-    500,
-    350,
-)  # on photos as they are; beside damaged ones, and with lessons; with fewer of these
+RATING_STEPS, STEPS = 500, 450  # on photos as they are; then beside damaged ones, and with lessons
 LEARNING_RATE, TOWER_LEARNING_RATE = 4e-4, 1.5e-4
-LATER_TOWER_LEARNING_RATE = 7e-5  # of a tower that judges already
-LAST_PAIRS = 5
+DAMAGED_GROUPS = ("low", "middle")  # that learn damages; what the others tell of beauty would suffer
 BEAUTY_SHARE = 0.25  # of the photos; the others are of BIQ2021
 PAIRS_A_BATCH = 10  # of photos, whole and damaged
 STRONGLY_SHARE = 0.6  # of the damaged views
@@ -222,7 +217,6 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("build/nano"))
     parser.add_argument("--rating-steps", type=int, default=RATING_STEPS)
     parser.add_argument("--steps", type=int, default=STEPS)
-    parser.add_argument("--last-steps", type=int, default=LAST_STEPS)
     parser.add_argument("--config", type=Path, default=Path(__file__).with_name("align.yaml"))
     parser.add_argument("overrides", nargs="*", help="key=value, as of `coded_alignment.py`")
     arguments = parser.parse_args()
@@ -238,12 +232,10 @@ def main() -> None:
     model.model.vision_tower = UpperTower(model.model.vision_tower)
     judge = open_judge(arguments.work, model, processor, photos, book)
     judge.train(photos.draw(arguments.rating_steps, rng, pairs=0), LEARNING_RATE, TOWER_LEARNING_RATE)
+    judge.round_tower()
     told_right(judge, held_out, asked)
     rows = photos.draw(arguments.steps, rng)
-    judge.train(rows, LEARNING_RATE, LATER_TOWER_LEARNING_RATE, lessons_beside(alignment, caches, rng))
-    told_right(judge, held_out, asked)
-    judge.train(photos.draw(arguments.last_steps, rng, pairs=LAST_PAIRS), LEARNING_RATE, LATER_TOWER_LEARNING_RATE)
-    judge.round_tower()
+    judge.train(rows, LEARNING_RATE, beside=lessons_beside(alignment, caches, rng), groups=DAMAGED_GROUPS)
     judge.save(arguments.work / JUDGE_FILE)
     report = told_right(judge, held_out, asked) | {"damages": damages_seen(judge, held_out)}
     (arguments.work / "judge.json").write_text(json.dumps(report, indent=2) + "\n")

@@ -7,7 +7,7 @@ the tokens learn to hold quality and little else (ridge regression reads beauty 
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -195,10 +195,17 @@ class WarmStart:
         learning_rate: float,
         tower_learning_rate: float | None = None,
         beside: Callable[[], torch.Tensor] | None = None,
+        groups: Sequence[str] = TOKEN_GROUPS,
     ) -> None:
-        """One pass over the rows, in their order; the tower learns where it is given a rate, `beside` is one more loss a step."""
+        """One pass over the rows, in their order.
+
+        The tower learns where it is given a rate, and of the alignment module what gives the `groups`. `beside` is one more loss.
+        """
         start = time.monotonic()
-        parts = [([*self.projector.parameters(), *self.heads.parameters(), *self.describe.parameters()], learning_rate)]
+        self.projector.requires_grad_(False)
+        of_groups = [self.projector.thematic if group == "thematic" else self.projector.qformers[group] for group in groups]
+        learning = [weight.requires_grad_() for part in of_groups for weight in part.parameters()]
+        parts = [([*learning, *self.heads.parameters(), *self.describe.parameters()], learning_rate)]
         self.tower.requires_grad_(False)
         if tower_learning_rate is not None:
             # depthwise kernels hold 6% of the weights and a quarter of a step's time
