@@ -2,8 +2,7 @@
 
     python recipes/nano/export.py --data DATA --work build/nano
 
-The reference photos are the 1,000 BIQ2021 validation photos, for both questions and the
-attributes.
+The reference photos are the 1,000 BIQ2021 validation photos, for every question.
 """
 
 import argparse
@@ -19,7 +18,6 @@ from aesthetic_mllm.processing.rating_scale import RatingScale
 from data import quality_validation, read_quality
 from validate import Rater
 
-WHOLE = ("aesthetic", "quality")
 EMBEDDED = Path(__file__).parents[2] / "src" / "aesthetic_mllm" / "checkpoints" / "nano"
 
 
@@ -27,9 +25,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path("build/nano"))
+    parser.add_argument("--source", type=Path, help="default: WORK/final")
     parser.add_argument("--target", type=Path, default=EMBEDDED)
     arguments = parser.parse_args()
-    source = arguments.work / "final"
+    source = arguments.source or arguments.work / "final"
     photos = read_quality(arguments.data, RatingScale())
     names = quality_validation(photos)
     rater = Rater(source)
@@ -37,7 +36,7 @@ def main() -> None:
     scale = rater.processor.rating_scale
     references = {
         question: np.quantile(rater.rate(tokens, question), np.linspace(0, 1, 101)).round(4).tolist()
-        for question in (*WHOLE, *scale.attributes)
+        for question in scale.questions
     }
     rater.processor.rating_scale = replace(scale, references=references)
     shutil.rmtree(arguments.target, ignore_errors=True)
