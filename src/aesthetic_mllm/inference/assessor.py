@@ -1,9 +1,9 @@
 """The public face: photos in; ratings, comments and suggestions out."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
@@ -21,6 +21,9 @@ from .int8_linear import quantize_linears
 from .photo_stream import OneOrMany, OnError, ReadPhoto, batch_photos, one_or_all, read_photo, stream_photos
 from .question_forking import SharedPrefix, split_prompts
 from .suggestion_search import SuggestionSearch
+
+if TYPE_CHECKING:
+    from .personal_assessor import PersonalAssessor
 
 # Batches this size keep a tower's feature maps in a CPU's cache; larger ones are slower there (benchmarks/score.py).
 DEFAULT_BATCH_SIZE = 8
@@ -358,6 +361,40 @@ class AestheticAssessor:
             raise ValueError("No photo was given to embed.")
         return PhotoEmbeddings(**{group: torch.stack([row[group] for row in rows]) for group in rows[0]})
 
+    def personalize(
+        self,
+        ratings: Mapping[ImageSource, float] | Iterable[tuple[ImageSource, float]] = (),
+        *,
+        pairs: Iterable[tuple[ImageSource, ImageSource]] = (),
+        likes: Iterable[ImageSource] = (),
+        score_range: tuple[float, float] | None = None,
+        question: str | None = None,
+        way: str = "auto",
+        keep: Literal["tokens", "thumbnails"] = "tokens",
+    ) -> "PersonalAssessor":
+        """An assessor in the eyes of one person, who rated photos, or preferred some of pairs, or liked some.
+
+        Args:
+            ratings: photos with their ratings, the higher the better. None at all: the general assessor's ratings.
+            pairs: the preferred photo, and the other.
+            likes: photos that are liked; of others nothing is known.
+            score_range: worst and best rating that could be given; default a usual range of which the ratings reach both ends.
+            question: that the ratings answer; default the checkpoint's first.
+            way: "adapter" (a ridge regression with other people's tastes as the prior), "examples" (the photos and ratings stand
+                in the prompt; the checkpoint must have been taught to read them), "blend" of both, or "auto" by their number.
+            keep: what is kept, and saved, of the photos: what the model saw of them ("tokens"), or also small "thumbnails".
+
+        Raises:
+            ImageError: a photo cannot be read or judged.
+            ProfileError: ratings that make no profile, such as one distinct rating only, or a way that the checkpoint cannot go.
+            RatingScaleError: the checkpoint does not answer the question.
+        """
+        from .personal_assessor import PersonalAssessor  # imports this module
+
+        return PersonalAssessor.of_ratings(
+            self, ratings, pairs=pairs, likes=likes, score_range=score_range, question=question, way=way, keep=keep
+        )
+
     @property
     def _questions(self) -> list[str]:
         return list(self.processor.rating_scale.questions)
@@ -365,6 +402,16 @@ class AestheticAssessor:
     @property
     def _reads_ahead(self) -> bool:
         return self.model.device.type != "cpu"
+
+    @property
+    def _groups(self) -> list[str]:
+        """The groups of visual tokens that prompts show."""
+        return [group for group, count in self.processor.num_group_tokens.items() if count]
+
+    def _tokens(self, shared: SharedPrefix) -> dict[str, torch.Tensor]:
+        """The visual tokens of the prefix's photos, [B, T, D] of each group."""
+        counts = [self.processor.num_group_tokens[group] for group in self._groups]
+        return dict(zip(self._groups, shared.image_states.split(counts, dim=1), strict=True))
 
     def _prompt(self, question: str | None) -> list[int]:
         """Token ids of the question's prompt; the same for every photo."""

@@ -35,6 +35,9 @@ class SharedPrefix:
         model: in evaluation mode.
         ids: the prefix's P tokens, the photo's placeholders among them.
         pixel_values, image_sizes: of B photos, as the model takes them.
+
+    Attributes:
+        image_states: the photos' visual tokens, [B, T, D], all groups that the prefix shows one after the other.
     """
 
     @torch.inference_mode()
@@ -48,9 +51,10 @@ class SharedPrefix:
         self.model = model
         self.ids = list(ids)
         self.photos = len(pixel_values)
-        self._cache = model.model(
+        read = model.model(
             input_ids=self._rows([self.ids], self.photos), pixel_values=pixel_values, image_sizes=image_sizes, use_cache=True
-        ).past_key_values
+        )
+        self._cache, self.image_states = read.past_key_values, read.image_hidden_states
 
     @torch.inference_mode()
     def token_logits(self, continuations: Sequence[Sequence[int]], token_ids: Sequence[int]) -> torch.Tensor:

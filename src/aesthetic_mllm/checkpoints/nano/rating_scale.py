@@ -10,6 +10,10 @@ from typing import Any
 import torch
 
 
+# A moved rating's mean keeps so much of the range from its ends, and no tilt is steeper (per point of the score range).
+LEAST_MARGIN, STEEPEST_TILT = 0.01, 40.0
+
+
 class RatingScaleError(ValueError):
     """A rating scale that does not fit its tokenizer, a question it does not know, or an answer that is no rating."""
 
@@ -251,6 +255,34 @@ class RatingScale:
             else:
                 end = centre
         return masses
+
+    def moved(self, rating: Rating, mean: float) -> Rating:
+        """A rating moved to another mean: its distribution is tilted, each level's share times exp(t * score) with the t that fits.
+
+        Of all distributions with that mean it is the nearest to the rating's own (in relative entropy). A mean beyond the range's
+        ends, or nearly there, becomes the nearest that a distribution over all level words has. There is no percentile, because
+        references hold ratings as they were read.
+
+        Args:
+            rating: with a distribution over the level words.
+        """
+        low, high = self.level_scores[0], self.level_scores[-1]
+        margin = LEAST_MARGIN * (high - low)
+        mean = min(max(mean, low + margin), high - margin)
+        scores = torch.tensor(self.level_scores, dtype=torch.float64)
+        shares = torch.tensor(list((rating.distribution or {}).values()), dtype=torch.float64).clamp(min=1e-12).log()
+        least, most = -STEEPEST_TILT, STEEPEST_TILT
+        for _ in range(60):  # the expectation rises with the tilt, so halve
+            tilt = (least + most) / 2
+            tilted = (shares + tilt * scores).softmax(0)
+            least, most = (tilt, most) if tilted @ scores < mean else (least, tilt)
+        std = float((tilted @ scores.square() - (tilted @ scores).square()).clamp(min=0).sqrt())
+        words = [word.strip() for word in self.level_words]
+        return Rating(float(tilted @ scores), std, dict(zip(words, tilted.tolist(), strict=True)), self.score_range)
+
+    def nearest_level(self, score: float) -> int:
+        """The number of the level word whose score is nearest, 0 for the worst; the better one of two."""
+        return max(range(len(self.level_scores)), key=lambda level: (-abs(self.level_scores[level] - score), level))
 
     def _bin_masses(self, centre: float, std: float) -> list[float]:
         edges = [(a + b) / 2 for a, b in zip(self.level_scores, self.level_scores[1:], strict=False)]
