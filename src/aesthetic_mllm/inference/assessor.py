@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from ..checkpoints import embedded_checkpoint
+from ..modeling.model_outputs import AestheticImageFeatures
 from ..modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGeneration
 from ..modeling.vision_tower import trim_canvas
 from ..processing.image_loading import ImageError, ImageSource
@@ -158,7 +159,7 @@ class AestheticAssessor:
         prefix, suffixes = split_prompts([self._prompt(question) for question in questions])
 
         def rate(photos: list[ReadPhoto]) -> list[dict[str, Rating]]:
-            return self._read_ratings(SharedPrefix(self.model, prefix, *self._batch(photos)), questions, suffixes)
+            return self._read_ratings(SharedPrefix(self.model, prefix, self._see(photos)), questions, suffixes)
 
         return self._stream(images, rate, on_error, batch_size)
 
@@ -224,7 +225,7 @@ class AestheticAssessor:
         prefix, (suffix,) = split_prompts([self._comment_prompt(style, aspect)])
 
         def comment(photos: list[ReadPhoto]) -> list[str]:
-            return self._write_comments(SharedPrefix(self.model, prefix, *self._batch(photos)), suffix, style)
+            return self._write_comments(SharedPrefix(self.model, prefix, self._see(photos)), suffix, style)
 
         return self._stream(images, comment, on_error, batch_size)
 
@@ -289,7 +290,7 @@ class AestheticAssessor:
         prefix, suffixes = split_prompts([*map(self._prompt, questions), *to_write])
 
         def assess(photos: list[ReadPhoto]) -> list[Assessment]:
-            shared = SharedPrefix(self.model, prefix, *self._batch(photos))
+            shared = SharedPrefix(self.model, prefix, self._see(photos))
             ratings = self._read_ratings(shared, questions, suffixes[: len(questions)])
             comments = self._write_comments(shared, suffixes[-1], "brief") if to_write else [""] * len(photos)
             return [
@@ -403,16 +404,6 @@ class AestheticAssessor:
     def _reads_ahead(self) -> bool:
         return self.model.device.type != "cpu"
 
-    @property
-    def _groups(self) -> list[str]:
-        """The groups of visual tokens that prompts show."""
-        return [group for group, count in self.processor.num_group_tokens.items() if count]
-
-    def _tokens(self, shared: SharedPrefix) -> dict[str, torch.Tensor]:
-        """The visual tokens of the prefix's photos, [B, T, D] of each group."""
-        counts = [self.processor.num_group_tokens[group] for group in self._groups]
-        return dict(zip(self._groups, shared.image_states.split(counts, dim=1), strict=True))
-
     def _prompt(self, question: str | None) -> list[int]:
         """Token ids of the question's prompt; the same for every photo."""
         question = question or self.processor.rating_scale.default_question
@@ -452,6 +443,11 @@ class AestheticAssessor:
             on_error=on_error,
             batch_size=batch_size,
         )
+
+    def _see(self, photos: list[ReadPhoto], statistics: bool = False) -> AestheticImageFeatures:
+        """What the model sees of photos: the groups of visual tokens that prompts show."""
+        groups = [group for group, count in self.processor.num_group_tokens.items() if count]
+        return self.model.get_image_features(*self._batch(photos), groups=groups, statistics=statistics)
 
     def _batch(self, photos: list[ReadPhoto]) -> tuple[torch.Tensor, torch.Tensor | None]:
         return trim_canvas(self.model.config.vision_config, *batch_photos(photos, self.model.device))

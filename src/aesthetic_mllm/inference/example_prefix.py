@@ -59,9 +59,7 @@ class ExamplePrefix:
         start, examples, self._asked = processor.example_prompt_ids(question)
         rows = torch.tensor([[*start, *examples[level]] for level in levels], device=model.device)
         placed = {group: values.to(model.device) for group, values in tokens.items()}
-        cache = model.model(
-            input_ids=rows, mm_encoder_outputs={"image": image_features(placed)}, use_cache=True
-        ).past_key_values
+        cache = model.model(input_ids=rows, mm_encoder_outputs={"image": image_features(placed)}, use_cache=True).past_key_values
         self._position = rows.shape[1]
         self._cache = DynamicCache()
         for number, layer in enumerate(cache.layers):

@@ -8,11 +8,11 @@ from typing import Any, Literal
 import torch
 from PIL import Image
 
+from ..modeling.model_outputs import AestheticImageFeatures
 from ..processing.image_loading import ImageError, ImageSource
 from ..processing.rating_scale import Rating
 from ..tasks.personalizing import Profile, ProfileError, Taste, Trust, tastes
 from .assessor import DEFAULT_BATCH_SIZE, AestheticAssessor
-from .example_prefix import image_features
 from .personal_ways import AdapterWay, BlendWay, ExamplesWay, Way, choose_way
 from .photo_stream import OnError, ReadPhoto, read_photo, stream_photos
 from .profile_file import checkpoint_digest, load_profile, save_profile
@@ -158,13 +158,13 @@ class PersonalAssessor(AestheticAssessor):
         prompt = torch.tensor([self._prompt(question)], device=self.model.device)
 
         def rate(photos: list[ReadPhoto]) -> list[Rating]:
-            tokens = self.model.get_image_features(*self._batch(photos), groups=self._groups).tokens
+            seen = self._see(photos)
             logits = self.model.level_logits(
                 self.processor.level_ids,
                 input_ids=prompt.expand(len(photos), -1),
-                mm_encoder_outputs={"image": image_features(tokens)},
+                mm_encoder_outputs={"image": seen},
             )
-            return way.rate(tokens, self.processor.rating_scale.read_level_logits(logits, question))
+            return way.rate(seen, self.processor.rating_scale.read_level_logits(logits, question))
 
         return self._stream(images, rate, on_error, batch_size)
 
@@ -175,9 +175,13 @@ class PersonalAssessor(AestheticAssessor):
         rated = super()._read_ratings(shared, questions, suffixes)
         if self.way is not None and self.profile.question in questions:
             question = self.profile.question
-            personal = self.way.rate(self._tokens(shared), [ratings[question] for ratings in rated])
+            personal = self.way.rate(shared.features, [ratings[question] for ratings in rated])
             rated = [ratings | {question: own} for ratings, own in zip(rated, personal, strict=True)]
         return rated
+
+    def _see(self, photos: list[ReadPhoto], statistics: bool = True) -> AestheticImageFeatures:
+        """As the assessor's, with what tastes are read from."""
+        return super()._see(photos, statistics)
 
     def _make_way(self, name: str) -> Way | None:
         """The way of a name; none for a profile of no photos, which is nobody's in particular."""
@@ -195,8 +199,7 @@ class PersonalAssessor(AestheticAssessor):
 
 def _prior(assessor: AestheticAssessor) -> TastePrior | None:
     """Other people's tastes, where the checkpoint carries them."""
-    width = len(assessor._groups) * assessor.model.config.text_config.hidden_size
-    return TastePrior.of_checkpoint(assessor.model.name_or_path, width)
+    return TastePrior.of_checkpoint(assessor.model.name_or_path)
 
 
 def _see(
@@ -208,11 +211,10 @@ def _see(
     prefix, suffixes = split_prompts([assessor._prompt(each) for each in questions])
 
     def see(photos: list[ReadPhoto]) -> list[tuple[str, ProfilePhotos]]:
-        shared = SharedPrefix(assessor.model, prefix, *assessor._batch(photos))
+        shared = SharedPrefix(assessor.model, prefix, assessor._see(photos, statistics=True))
         # not through a person's eyes: a profile is told beside what people in general think
         ratings = AestheticAssessor._read_ratings(assessor, shared, questions, suffixes)
-        tokens = assessor._tokens(shared)
-        seen = ProfilePhotos.seen(photos, tokens, ratings, question, processor.num_example_tokens, keep_thumbnails)
+        seen = ProfilePhotos.seen(photos, shared.features, ratings, question, processor.num_example_tokens, keep_thumbnails)
         return [(photo_key(photo), seen.chosen([row])) for row, photo in enumerate(photos)]
 
     found: list[Any] = list(

@@ -1,17 +1,18 @@
 """Ways to see photos in a person's eyes, all behind one small interface."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 import torch
 
+from ..modeling.model_outputs import AestheticImageFeatures
 from ..modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGeneration
 from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
 from ..processing.rating_scale import Rating, RatingScale
 from ..tasks.personalizing import Profile, ProfileError, balanced
 from .example_prefix import ExamplePrefix
-from .profile_photos import ProfilePhotos, mean_embeddings
+from .profile_photos import ProfilePhotos, embeddings
 from .taste_prior import FittedTaste, TastePrior, fit_taste
 
 # As many examples a checkpoint is taught to read.
@@ -22,18 +23,18 @@ WAYS = ("adapter", "examples", "blend")
 class Way(Protocol):
     """Rates photos in a person's eyes."""
 
-    def rate(self, tokens: Mapping[str, torch.Tensor], general: Sequence[Rating]) -> list[Rating]:
+    def rate(self, seen: AestheticImageFeatures, general: Sequence[Rating]) -> list[Rating]:
         """Personal ratings of B photos.
 
         Args:
-            tokens: the photos' visual tokens, [B, T, D] of each group.
+            seen: the photos' visual tokens and feature statistics.
             general: their ratings without a profile.
         """
         ...
 
 
 class AdapterWay:
-    """The general rating, moved by what the photo's embeddings say of this person's taste ([`fit_taste`])."""
+    """The general rating, moved by what the photo's embedding says of this person's taste ([`fit_taste`])."""
 
     def __init__(self, scale: RatingScale, fitted: FittedTaste):
         self.scale, self.fitted = scale, fitted
@@ -44,9 +45,9 @@ class AdapterWay:
         evidence = profile.evidence(scale, photos.general)
         return cls(scale, fit_taste(photos.embeddings, photos.general, evidence, prior, profile.has_level))
 
-    def rate(self, tokens: Mapping[str, torch.Tensor], general: Sequence[Rating]) -> list[Rating]:
+    def rate(self, seen: AestheticImageFeatures, general: Sequence[Rating]) -> list[Rating]:
         means = np.array([rating.mean for rating in general])
-        shifted = means + self.fitted.shift(mean_embeddings(tokens), means)
+        shifted = means + self.fitted.shift(embeddings(seen), means)
         return [self.scale.moved(rating, float(mean)) for rating, mean in zip(general, shifted, strict=True)]
 
 
@@ -79,8 +80,8 @@ class ExamplesWay:
         tokens = {group: values[chosen] for group, values in photos.example_tokens.items()}
         return cls(scale, ExamplePrefix(model, processor, [levels[place] for place in chosen], tokens, profile.question))
 
-    def rate(self, tokens: Mapping[str, torch.Tensor], general: Sequence[Rating]) -> list[Rating]:
-        logits = self.prefix.level_logits(tokens)
+    def rate(self, seen: AestheticImageFeatures, general: Sequence[Rating]) -> list[Rating]:
+        logits = self.prefix.level_logits(seen.tokens)
         return [Rating(r.mean, r.std, r.distribution, r.score_range) for r in self.scale.read_level_logits(logits)]
 
 
@@ -90,8 +91,8 @@ class BlendWay:
     def __init__(self, scale: RatingScale, ways: Sequence[Way]):
         self.scale, self.ways = scale, ways
 
-    def rate(self, tokens: Mapping[str, torch.Tensor], general: Sequence[Rating]) -> list[Rating]:
-        columns = [way.rate(tokens, general) for way in self.ways]
+    def rate(self, seen: AestheticImageFeatures, general: Sequence[Rating]) -> list[Rating]:
+        columns = [way.rate(seen, general) for way in self.ways]
         shares = torch.tensor([[list((rating.distribution or {}).values()) for rating in column] for column in columns])
         # the logarithm of shares is what a softmax gives them back from
         mixed = self.scale.read_level_logits(shares.to(torch.float64).mean(0).clamp(min=1e-12).log())

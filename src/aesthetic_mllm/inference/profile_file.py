@@ -40,9 +40,7 @@ def checkpoint_digest(
     return digest.hexdigest()
 
 
-def save_profile(
-    path: str | os.PathLike[str], profile: Profile, photos: ProfilePhotos | None, way: str, checkpoint: str
-) -> None:
+def save_profile(path: str | os.PathLike[str], profile: Profile, photos: ProfilePhotos | None, way: str, checkpoint: str) -> None:
     """Writes a profile; a file that is there is replaced.
 
     Args:
@@ -78,9 +76,13 @@ def load_profile(path: str | os.PathLike[str], checkpoint: str) -> tuple[Profile
             "the ratings, or install the package that saved it."
         )
     if metadata.pop("checksum", None) != _checksum(metadata, tensors):
-        raise ProfileError(f"{path} was changed or damaged after it was saved (its checksum is wrong); make it anew from the ratings.")
+        raise ProfileError(
+            f"{path} was changed or damaged after it was saved (its checksum is wrong); make it anew from the ratings."
+        )
     if metadata["checkpoint"] != checkpoint:
-        raise ProfileError(f"{path} was made with another checkpoint, which sees photos otherwise; load that one, or make it anew.")
+        raise ProfileError(
+            f"{path} was made with another checkpoint, which sees photos otherwise; load that one, or make it anew."
+        )
     said = json.loads(metadata["said"])
     return Profile.from_dict(said["profile"]), ProfilePhotos.from_tensors(tensors) if tensors else None, said["way"]
 

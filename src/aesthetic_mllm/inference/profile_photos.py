@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from ..editing.measurements import measure
+from ..modeling.model_outputs import AestheticImageFeatures
 from ..processing.rating_scale import Rating
 from ..tasks.personalizing import TRAITS
 from .example_prefix import example_tokens
@@ -28,9 +29,14 @@ def photo_key(photo: ReadPhoto) -> str:
     return hashlib.sha256(size.encode() + photo.pixel_values.numpy().tobytes()).hexdigest()[:32]
 
 
-def mean_embeddings(tokens: Mapping[str, torch.Tensor]) -> np.ndarray:
-    """The means of each group's tokens side by side: [B, T, D] of each group -> [B, F], float64."""
-    return torch.cat([values.float().mean(dim=1) for values in tokens.values()], dim=1).cpu().numpy().astype(np.float64)
+def embeddings(seen: AestheticImageFeatures) -> np.ndarray:
+    """What tastes are read from, [B, F], float64: the statistics of the tower's deepest feature map.
+
+    The alignment module's tokens hold what people agree on, and less of what they differ in: on held-out people and photos of
+    OASIS a hundred ratings gain half as much from the tokens' means (`recipes/nano/README.md`).
+    """
+    assert seen.map_statistics is not None
+    return seen.map_statistics.cpu().numpy().astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,7 @@ class ProfilePhotos:
 
     Args:
         general: ratings without a profile, [n].
-        embeddings: [n, F] of [`mean_embeddings`].
+        embeddings: [n, F] of the function [`embeddings`].
         example_tokens: [n, T, D] of each group, for the prompt; empty where the checkpoint does not read examples.
         traits: what can be liked or not, by name: measurements, and rated attributes; [n] each.
         thumbnails: small JPEG files, n or none.
@@ -55,7 +61,7 @@ class ProfilePhotos:
     def seen(
         cls,
         photos: Sequence[ReadPhoto],
-        tokens: Mapping[str, torch.Tensor],
+        seen: AestheticImageFeatures,
         ratings: Sequence[Mapping[str, Rating]],
         question: str,
         counts: Mapping[str, int],
@@ -65,7 +71,7 @@ class ProfilePhotos:
 
         Args:
             photos: with their images.
-            tokens: [n, T, D] of each group.
+            seen: their tokens and feature statistics.
             ratings: of the question and the attributes, without a profile.
             counts: how many tokens of each group an example shows.
         """
@@ -74,8 +80,8 @@ class ProfilePhotos:
         traits |= {name: np.array([rated[name].mean for rated in ratings]) for name in ratings[0] if name != question}
         return cls(
             np.array([rated[question].mean for rated in ratings]),
-            mean_embeddings(tokens),
-            {group: values.float().cpu() for group, values in example_tokens(tokens, counts).items()},
+            embeddings(seen),
+            {group: values.float().cpu() for group, values in example_tokens(seen.tokens, counts).items()},
             traits,
             tuple(_thumbnail(image) for image in images) if keep_thumbnails else (),
         )

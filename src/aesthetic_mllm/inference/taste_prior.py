@@ -82,16 +82,8 @@ class TastePrior:
         return cls(**tensors, spreads=spreads)
 
     @classmethod
-    def of_checkpoint(cls, name: str, width: int) -> "TastePrior | None":
-        """The prior that a checkpoint carries, or `None`.
-
-        Args:
-            name: the checkpoint's folder or Hub id.
-            width: F of its embeddings.
-
-        Raises:
-            ProfileError: the prior is another model's.
-        """
+    def of_checkpoint(cls, name: str) -> "TastePrior | None":
+        """The prior that a checkpoint's folder or Hub repository carries, or `None`."""
         if not name:
             return None
         path = cached_file(
@@ -101,15 +93,7 @@ class TastePrior:
             _raise_exceptions_for_missing_entries=False,
             _raise_exceptions_for_connection_errors=False,
         )
-        if path is None:
-            return None
-        prior = cls.load(path)
-        if len(prior.centre) != width:
-            raise ProfileError(
-                f"{TASTES_FILE} of {name} is for embeddings of {len(prior.centre)} numbers, its model gives {width}; "
-                "fit it anew, or remove it."
-            )
-        return prior
+        return None if path is None else cls.load(path)
 
 
 @dataclass(frozen=True)
@@ -148,8 +132,16 @@ def fit_taste(
         evidence: by how much the person likes them better than people in general, [n].
         prior: other people's tastes; default an isotropic one whose strength is the best of some by closed-form leave-one-out.
         has_level: whether the evidence says how high the person rates; otherwise only tastes explain it.
+
+    Raises:
+        ProfileError: the prior is another model's.
     """
     known = prior or TastePrior.isotropic(embeddings)
+    if len(known.centre) != embeddings.shape[1]:
+        raise ProfileError(
+            f"The checkpoint's {TASTES_FILE} is for embeddings of {len(known.centre)} numbers, its model gives "
+            f"{embeddings.shape[1]}; fit it anew, or remove it."
+        )
     strengths = (known.spreads.taste,) if prior else ISOTROPIC_TRIED
     centre = float(general.mean())
     coordinates = known.coordinates(embeddings)

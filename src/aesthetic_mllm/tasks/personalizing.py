@@ -77,7 +77,9 @@ class Profile:
         kept: dict[str, float] = {}
         for key, value in ratings:
             if not math.isfinite(value):
-                raise ProfileError(f"The rating of {named.get(key, key)} is {value}, which is no number; correct it or leave it out.")
+                raise ProfileError(
+                    f"The rating of {named.get(key, key)} is {value}, which is no number; correct it or leave it out."
+                )
             if kept.setdefault(key, value) != value:
                 raise ProfileError(
                     f"{named.get(key, key)} is rated {kept[key]:g} and {value:g} (the same photo, maybe by another name); keep one "
@@ -90,7 +92,9 @@ class Profile:
                 "photos higher or lower, or say which photos are liked instead of rating them."
             )
         if len(values) == 1 and source_range is None:
-            raise ProfileError(f"There is only one rating, {values[0]:g}; rate more photos with different ratings, or state the range.")
+            raise ProfileError(
+                f"There is only one rating, {values[0]:g}; rate more photos with different ratings, or state the range."
+            )
         low, high = source_range or guessed_range(values)
         if not low < high:
             raise ProfileError(f"The range of ratings is {low:g} to {high:g}; the best rating must be above the worst.")
