@@ -57,7 +57,7 @@ class Protocol:
 
 
 def flickr_aes(records: Iterable[Record], workers: Collection[str]) -> Protocol:
-    """FLICKR-AES (Ren et al. 2017): each of the 37 test workers, 10 and 100 of their photos shown, all their others asked, 10 times.
+    """FLICKR-AES (Ren et al. 2017): of each of the 37 test workers 10 and 100 photos are shown, all others asked, 10 times.
 
     Args:
         records: of the split "test".

@@ -28,8 +28,8 @@ class PersonalAssessor(AestheticAssessor):
     """Judges photos as one person would; made by [`AestheticAssessor.personalize`] or [`PersonalAssessor.load`].
 
     Every method is the assessor's own. Ratings of the profile's question are the person's, and so is what follows from them:
-    order, picks, comparisons, and which suggestions are worth making. Other questions, attributes and comments are about the photo
-    and stay as they are. A profile of no photos gives exactly the general ratings. Personal ratings have no percentile.
+    order, picks, comparisons, and which suggestions are worth making. Other questions, attributes and comments are about the
+    photo and stay as they are. A profile of no photos gives exactly the general ratings. Personal ratings have no percentile.
 
     Args:
         assessor: whose model and processor it shares.

@@ -72,7 +72,7 @@ class ExamplesWay:
         """
         if not processor.reads_examples:
             raise ProfileError(
-                f"The checkpoint {model.name_or_path} was not taught to read rated examples; personalize with the adapter instead."
+                f"The checkpoint {model.name_or_path} was not taught to read rated examples; personalize by the way 'adapter'."
             )
         scale = processor.rating_scale
         levels = [scale.nearest_level(score) for score in profile.scores(scale)]

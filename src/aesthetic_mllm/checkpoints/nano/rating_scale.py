@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 
-
 # A moved rating's mean keeps so much of the range from its ends, and no tilt is steeper (per point of the score range).
 LEAST_MARGIN, STEEPEST_TILT = 0.01, 40.0
 
