@@ -372,6 +372,7 @@ class AestheticAssessor:
         question: str | None = None,
         way: str = "auto",
         keep: Literal["tokens", "thumbnails"] = "tokens",
+        watch: Callable[[Sequence[ImageSource]], Iterable[ImageSource]] = iter,
     ) -> "PersonalAssessor":
         """An assessor in the eyes of one person, who rated photos, or preferred some of pairs, or liked some.
 
@@ -384,6 +385,7 @@ class AestheticAssessor:
             way: "adapter" (a ridge regression with other people's tastes as the prior), "examples" (the photos and ratings stand
                 in the prompt; the checkpoint must have been taught to read them), "blend" of both, or "auto" by their number.
             keep: what is kept, and saved, of the photos: what the model saw of them ("tokens"), or also small "thumbnails".
+            watch: shows how far it is: takes the photos that are looked at and gives them on, as `tqdm` does.
 
         Raises:
             ImageError: a photo cannot be read or judged.
@@ -393,7 +395,15 @@ class AestheticAssessor:
         from .personal_assessor import PersonalAssessor  # imports this module
 
         return PersonalAssessor.of_ratings(
-            self, ratings, pairs=pairs, likes=likes, score_range=score_range, question=question, way=way, keep=keep
+            self,
+            ratings,
+            pairs=pairs,
+            likes=likes,
+            score_range=score_range,
+            question=question,
+            way=way,
+            keep=keep,
+            watch=watch,
         )
 
     @property

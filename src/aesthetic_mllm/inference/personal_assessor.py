@@ -2,7 +2,7 @@
 
 import io
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -22,6 +22,10 @@ from .taste_prior import TastePrior
 
 Keep = Literal["tokens", "thumbnails"]
 Ratings = Mapping[ImageSource, float] | Iterable[tuple[ImageSource, float]]
+
+
+# Shows how far it is: takes the photos and gives them on, as tqdm does.
+Watch = Callable[[Sequence[ImageSource]], Iterable[ImageSource]]
 
 
 class PersonalAssessor(AestheticAssessor):
@@ -59,6 +63,7 @@ class PersonalAssessor(AestheticAssessor):
         question: str | None = None,
         way: str = "auto",
         keep: Keep = "tokens",
+        watch: Watch = iter,
     ) -> "PersonalAssessor":
         """See [`AestheticAssessor.personalize`]."""
         question = question or assessor.processor.rating_scale.default_question
@@ -70,7 +75,7 @@ class PersonalAssessor(AestheticAssessor):
         if sum(map(bool, (rated, preferred, liked))) > 1:
             raise ProfileError("Ratings, pairs and likes make different profiles; give one of them.")
         sources = [source for source, _ in rated] + [source for pair in preferred for source in pair] + liked
-        keys, photos = _see(assessor, sources, question, keep == "thumbnails")
+        keys, photos = _see(assessor, sources, question, keep == "thumbnails", watch)
         names = {key: str(source) for key, source in zip(keys, sources, strict=True) if isinstance(source, str | os.PathLike)}
         if preferred:
             profile = Profile.from_pairs(list(zip(keys[::2], keys[1::2], strict=True)), question, names)
@@ -93,14 +98,14 @@ class PersonalAssessor(AestheticAssessor):
             ImageError, ProfileError: as `personalize`; or the new ones do not fit the profile.
         """
         keep: Keep = "thumbnails" if self._photos is not None and self._photos.thumbnails else "tokens"
-        said = {"score_range": self.profile.source_range, "question": self.profile.question, "keep": keep} | said
-        newer = PersonalAssessor.of_ratings(self, ratings, way=self._way_name, **said)
+        own = {"score_range": self.profile.source_range, "question": self.profile.question, "way": self._way_name, "keep": keep}
+        newer = PersonalAssessor.of_ratings(self, ratings, **own | said)
         if self._photos is None or newer._photos is None:
             return newer if self._photos is None else self
         profile = self.profile.updated(newer.profile)
         both = ProfilePhotos.joined([self._photos, newer._photos])
         places = {key: place for place, key in enumerate([*self.profile.photos, *newer.profile.photos])}
-        return PersonalAssessor(self, profile, both.chosen([places[key] for key in profile.photos]), self._way_name)
+        return PersonalAssessor(self, profile, both.chosen([places[key] for key in profile.photos]), newer._way_name)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the profile to one safetensors file. It holds no photos but thumbnails, and those only if they were to be kept.
@@ -203,7 +208,7 @@ def _prior(assessor: AestheticAssessor) -> TastePrior | None:
 
 
 def _see(
-    assessor: AestheticAssessor, sources: Sequence[ImageSource], question: str, keep_thumbnails: bool
+    assessor: AestheticAssessor, sources: Sequence[ImageSource], question: str, keep_thumbnails: bool, watch: Watch
 ) -> tuple[list[str], ProfilePhotos | None]:
     """Key of each photo, and what the model sees of them: in one pass, few photos at a time."""
     processor = assessor.processor
@@ -219,7 +224,7 @@ def _see(
 
     found: list[Any] = list(
         stream_photos(
-            sources,
+            watch(sources),
             lambda source: read_photo(processor.image_processor, source, keep_image=True),
             torch.inference_mode()(see),
             read_ahead=assessor._reads_ahead,

@@ -34,7 +34,7 @@ class Spreads:
 
     level: float = 3.0
     slope: float = 0.15
-    taste: float = 0.7
+    taste: float = 1.0
     chance: float = 3.5
 
 

@@ -256,7 +256,7 @@ class RatingScale:
         return masses
 
     def moved(self, rating: Rating, mean: float) -> Rating:
-        """A rating moved to another mean: its distribution is tilted, each level's share times exp(t * score) with the t that fits.
+        """A rating moved to another mean: its distribution is tilted, each share times exp(t * score) with the t that fits.
 
         Of all distributions with that mean it is the nearest to the rating's own (in relative entropy). A mean beyond the range's
         ends, or nearly there, becomes the nearest that a distribution over all level words has. There is no percentile, because

@@ -1,7 +1,7 @@
 """Personalizing: what a person said of photos, and what follows from it about their taste.
 
-A person rates photos, or says which of two they prefer, or only which they like. All of it becomes evidence: for each photo, by how
-much this person liked it better than people in general would.
+A person rates photos, or says which of two they prefer, or only which they like. All of it becomes evidence: for each photo, by
+how much this person liked it better than people in general would.
 """
 
 import math
@@ -82,8 +82,8 @@ class Profile:
                 )
             if kept.setdefault(key, value) != value:
                 raise ProfileError(
-                    f"{named.get(key, key)} is rated {kept[key]:g} and {value:g} (the same photo, maybe by another name); keep one "
-                    "of the ratings."
+                    f"{named.get(key, key)} is rated {kept[key]:g} and {value:g} (the same photo, maybe by another name); keep "
+                    "one of the ratings."
                 )
         values = tuple(kept.values())
         if len(set(values)) == 1 and len(values) > 1:
@@ -143,7 +143,8 @@ class Profile:
             return Profile.from_likes([*self.photos, *newer.photos], self.question)
         if self.source_range != newer.source_range:
             raise ProfileError(
-                f"This profile's ratings are from {self.source_range}, the new ones from {newer.source_range}; give them on one range."
+                f"This profile's ratings are of the range {self.source_range}, the new ones of {newer.source_range}; "
+                "give both on one range."
             )
         merged = dict(zip(self.photos, self.values, strict=True)) | dict(zip(newer.photos, newer.values, strict=True))
         return replace(self, photos=tuple(merged), values=tuple(merged.values()))
@@ -167,8 +168,8 @@ class Profile:
     def evidence(self, scale: RatingScale, general: np.ndarray) -> np.ndarray:
         """By how much this person liked each photo better than people in general, in points of the score range: [n].
 
-        A preference that everybody shares says little about a person: of a pair's step, each photo gets the share that its general
-        ratings did not let expect (a logistic model, one step of its fit).
+        A preference that everybody shares says little about a person: of a pair's step, each photo gets the share that its
+        general ratings did not let expect (a logistic model, one step of its fit).
 
         Args:
             general: the photos' ratings without a profile, [n].
@@ -220,8 +221,8 @@ def guessed_range(values: Sequence[float]) -> tuple[float, float]:
     if ends in KNOWN_RANGES:
         return ends
     raise ProfileError(
-        f"The ratings go from {ends[0]:g} to {ends[1]:g}, which does not tell their range; state the worst and the best rating that "
-        "could be given, such as 1 and 5."
+        f"The ratings go from {ends[0]:g} to {ends[1]:g}, which does not tell their range; state the worst and the best rating "
+        "that could be given, such as 1 and 5."
     )
 
 
@@ -276,7 +277,8 @@ class Trust:
         if self.agreement is None:
             return f"{self.count} photos do not tell how far personal ratings can be trusted; rate more."
         low, high = self.interval
-        text = f"Agreement with {self.count} ratings, each predicted from the others: {self.agreement:.2f} (95%: {low:.2f} to {high:.2f})"
+        text = f"Agreement with {self.count} ratings, each predicted from the others: {self.agreement:.2f}"
+        text += f" (95%: {low:.2f} to {high:.2f})"
         text += "." if self.general is None else f"; the general ratings': {self.general:.2f}."
         return text if low > 0 else text + " That is not certainly better than chance; rate more photos."
 

@@ -10,7 +10,7 @@ from ..inference.taste_prior import Spreads, TastePrior
 # Chosen on training people and training photos of OASIS (`recipes/nano/tastes.py`).
 SHRINKAGE = 0.1  # of each rater's ridge regression, for each number of the embedding
 DIRECTIONS = 64
-TASTE = 0.7  # variance of tastes, of `Spreads`
+TASTE = 1.0  # variance of tastes, of `Spreads`
 LEAST_SPREAD = 0.5  # points that are added to each rater's own spread: some hardly vary
 LEAST_RATED = 10  # photos of a rater
 
