@@ -3,10 +3,10 @@
     python recipes/nano/episodes.py --data DATA --work build/nano --critiques comments.parquet --model build/nano/final
 
 An episode is a person, k of their rated photos and some photos to ask about; k goes from 0 to 32, and with k = 0 the answer is
-everybody's, so that nothing is lost. The people are raters of OASIS, none of them held out, and synthetic ones with random tastes.
-No example sees another, as in inference (`aesthetic_mllm.inference.example_prefix`), and no question sees another; so one row asks
-about several photos. Between the episodes come the ratings that it could say before, and plain text. Tower and alignment module
-stay as they are: all is learned from cached visual tokens.
+everybody's, so that nothing is lost. The people are raters of OASIS, none of them held out, and synthetic ones with random
+tastes. No example sees another, as in inference (`aesthetic_mllm.inference.example_prefix`), and no question sees another; so
+one row asks about several photos. Between the episodes come the ratings that it could say before, and plain text. Tower and
+alignment module stay as they are: all is learned from cached visual tokens.
 """
 
 import argparse

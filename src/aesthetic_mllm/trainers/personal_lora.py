@@ -110,9 +110,10 @@ class LoraWay:
         optimizer = torch.optim.AdamW(weights, config.learning_rate, weight_decay=0.0)
         batches = list(_batches(len(levels), config))
         schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, len(batches))
-        assert seen.tokens is not None
+        # copies: what was seen without gradients cannot be learned from otherwise
+        tokens = {group: values.detach().clone() for group, values in (seen.tokens or {}).items()}
         for step, rows in enumerate(batches):
-            part = image_features({group: values[rows] for group, values in seen.tokens.items()})
+            part = image_features({group: values[rows] for group, values in tokens.items()})
             device = self.model.device
             with torch.autocast(device.type, torch.bfloat16, enabled=device.type != "cpu" or has_bfloat16()):
                 logits = self._logits(part)

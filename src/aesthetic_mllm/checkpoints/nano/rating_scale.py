@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-# A moved rating's mean keeps so much of the range from its ends, and no tilt is steeper (per point of the score range).
-LEAST_MARGIN, STEEPEST_TILT = 0.01, 40.0
+# A moved rating's mean keeps so much of the range from its ends; no tilt is steeper (per point); no level's share counts as less.
+LEAST_MARGIN, STEEPEST_TILT, LEAST_SHARE = 0.01, 40.0, 1e-12
 
 
 class RatingScaleError(ValueError):
@@ -268,16 +268,19 @@ class RatingScale:
         low, high = self.level_scores[0], self.level_scores[-1]
         margin = LEAST_MARGIN * (high - low)
         mean = min(max(mean, low + margin), high - margin)
-        scores = torch.tensor(self.level_scores, dtype=torch.float64)
-        shares = torch.tensor(list((rating.distribution or {}).values()), dtype=torch.float64).clamp(min=1e-12).log()
+        logs = [math.log(max(share, LEAST_SHARE)) for share in (rating.distribution or {}).values()]
         least, most = -STEEPEST_TILT, STEEPEST_TILT
-        for _ in range(60):  # the expectation rises with the tilt, so halve
+        for _ in range(50):  # the expectation rises with the tilt, so halve
             tilt = (least + most) / 2
-            tilted = (shares + tilt * scores).softmax(0)
-            least, most = (tilt, most) if tilted @ scores < mean else (least, tilt)
-        std = float((tilted @ scores.square() - (tilted @ scores).square()).clamp(min=0).sqrt())
+            tilted = [log + tilt * score for log, score in zip(logs, self.level_scores, strict=True)]
+            top = max(tilted)
+            weights = [math.exp(value - top) for value in tilted]
+            found = sum(weight * score for weight, score in zip(weights, self.level_scores, strict=True)) / sum(weights)
+            least, most = (tilt, most) if found < mean else (least, tilt)
+        shares = [weight / sum(weights) for weight in weights]
+        variance = sum(share * (score - found) ** 2 for share, score in zip(shares, self.level_scores, strict=True))
         words = [word.strip() for word in self.level_words]
-        return Rating(float(tilted @ scores), std, dict(zip(words, tilted.tolist(), strict=True)), self.score_range)
+        return Rating(found, math.sqrt(variance), dict(zip(words, shares, strict=True)), self.score_range)
 
     def nearest_level(self, score: float) -> int:
         """The number of the level word whose score is nearest, 0 for the worst; the better one of two."""
