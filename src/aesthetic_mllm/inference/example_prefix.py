@@ -69,18 +69,25 @@ class ExamplePrefix:
     def level_logits(self, tokens: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Logits of the level words for B photos with these tokens, [B, T, D] of each group: [B, levels], float32."""
         count = len(next(iter(tokens.values())))
-        cache = copy.deepcopy(self._cache)
-        cache.batch_repeat_interleave(count)
         ids = torch.tensor([self._asked], device=self.model.device).expand(count, -1)
         places = torch.arange(self._position, self._position + len(self._asked), device=self.model.device)
         states = self.model.model(
             input_ids=ids,
             position_ids=places.expand(count, -1),
             mm_encoder_outputs={"image": image_features(tokens)},
-            past_key_values=cache,
+            past_key_values=self._fork(count),
             use_cache=True,
         ).last_hidden_state
         return self.model.token_logits(states[:, -1], self.level_ids)
+
+    def _fork(self, count: int) -> DynamicCache:
+        """The cache for so many photos. Nothing is copied: layers put what follows behind it in memory of its own."""
+        fork = DynamicCache()
+        for layer in self._cache.layers:
+            forked = copy.copy(layer)
+            forked.keys, forked.values = (states.expand(count, -1, -1, -1) for states in (layer.keys, layer.values))
+            fork.layers.append(forked)
+        return fork
 
 
 def _in_a_row(states: torch.Tensor, start: int) -> torch.Tensor:
