@@ -19,6 +19,7 @@ from data import beauty_fold, read_beauty
 from judge import LEFT_OUT
 
 TESTED_PEOPLE = 125  # of 625
+DEVELOPMENT_SHOTS = (5, 10, 25, 50)
 DEVELOPMENT_FOLD = 1  # of photos, to choose on: people and photos that are trained on in the end
 
 
@@ -41,7 +42,8 @@ def own_protocol(data: Path, records: Sequence[Record], development: bool = Fals
         return oasis_beauty(records, people[:TESTED_PEOPLE], {name for name, fold in folds.items() if fold == LEFT_OUT})
     known = [record for record in records if folds[record.image.name] != LEFT_OUT]
     asked = {name for name, fold in folds.items() if fold == DEVELOPMENT_FOLD}
-    return oasis_beauty(known, people[TESTED_PEOPLE:], asked)
+    # a fifth of the photos fewer can be shown
+    return replace(oasis_beauty(known, people[TESTED_PEOPLE:], asked), shots=DEVELOPMENT_SHOTS)
 
 
 def known_votes(records: Sequence[Record], protocol: Protocol, held_out: Protocol, scale: RatingScale) -> Votes:

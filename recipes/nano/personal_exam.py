@@ -29,7 +29,7 @@ from aesthetic_mllm.evaluation.personal_protocols import (
 from aesthetic_mllm.inference.personal_ways import AdapterWay, BlendWay, ExamplesWay, Way
 from aesthetic_mllm.inference.taste_prior import TastePrior
 from aesthetic_mllm.processing.rating_scale import Rating, RatingScale
-from aesthetic_mllm.tasks.personalizing import Profile, tastes
+from aesthetic_mllm.tasks.personalizing import TRAITS, Profile, tastes
 from aesthetic_mllm.trainers.personal_lora import LoraWay
 from aesthetic_mllm.trainers.taste_fitting import fit_tastes
 from data import read_beauty, read_quality
@@ -134,14 +134,14 @@ def known_tastes(seen: SeenPeople, seed: int = 0) -> dict[str, float]:
     """Share of synthetic people with one taste whose taste is the first that `describe` names, after a few ratings; by trait."""
     rng = np.random.default_rng(seed)
     found: dict[str, float] = {}
-    for trait in seen.photos.traits:
+    for trait in TRAITS:
         right = []
         for sign in (1, -1):
             for _ in range(KNOWN_TASTE_PEOPLE):
                 places = rng.choice(len(seen.photos.general), KNOWN_TASTE_PHOTOS, replace=False)
                 photos = seen.photos.chosen(places.tolist())
                 ratings = SyntheticPerson({trait: float(sign)}).ratings(photos.general, photos.traits, rng)
-                named = tastes(ratings, photos.general, photos.traits)
+                named = tastes(ratings, photos.general, {name: photos.traits[name] for name in TRAITS})
                 right.append(bool(named) and named[0].trait == trait and np.sign(named[0].strength) == sign)
         found[trait] = float(np.mean(right))
     return found

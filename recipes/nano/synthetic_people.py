@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import rankdata
 
 # Of a rating's standard deviation: what everybody sees, the person's own taste, and chance.
 SHARED, OWN, CHANCE = 0.5, 1.0, 0.35
@@ -30,8 +31,7 @@ class SyntheticPerson:
 
 def ranks(values: np.ndarray) -> np.ndarray:
     """Values as evenly spread standard scores, [n]: traits have long tails, and tastes do not."""
-    places = np.argsort(np.argsort(values, kind="stable"), kind="stable")
-    return (places - (len(values) - 1) / 2) / max(len(values) / np.sqrt(12), 1e-9)
+    return (rankdata(values) - (len(values) + 1) / 2) / (len(values) / np.sqrt(12))
 
 
 def draw_person(traits: Mapping[str, np.ndarray], rng: np.random.Generator, most: int = 3) -> SyntheticPerson:

@@ -11,7 +11,7 @@ from PIL import Image
 from ..modeling.model_outputs import AestheticImageFeatures
 from ..processing.image_loading import ImageError, ImageSource
 from ..processing.rating_scale import Rating
-from ..tasks.personalizing import Profile, ProfileError, Taste, Trust, tastes
+from ..tasks.personalizing import TRAITS, Profile, ProfileError, Taste, Trust, tastes
 from .assessor import DEFAULT_BATCH_SIZE, AestheticAssessor
 from .personal_ways import AdapterWay, BlendWay, ExamplesWay, Way, choose_way
 from .photo_stream import OnError, ReadPhoto, read_photo, stream_photos
@@ -128,12 +128,16 @@ class PersonalAssessor(AestheticAssessor):
         return cls(assessor, profile, photos, way)
 
     def describe(self) -> tuple[Taste, ...]:
-        """What the profile certainly says of the person's taste, the strongest first: measured traits and rated attributes that
-        they like more, or less, than the general ratings explain. Empty where nothing is certain."""
+        """What the profile certainly says of the person's taste, the strongest first: what they like more, or less, than the
+        general ratings explain. Of measured traits; where they tell nothing, of rated attributes. Empty where nothing is
+        certain."""
         if self._photos is None or self.profile.kind == "likes":
             return ()
         scores = self.profile.scores(self.processor.rating_scale)
-        return tastes(scores, self._photos.general, self._photos.traits)
+        measured = {name: values for name, values in self._photos.traits.items() if name in TRAITS}
+        judged = {name: values for name, values in self._photos.traits.items() if name not in TRAITS}
+        # attributes go up and down with the whole, so they are soon taken for what was measured
+        return tastes(scores, self._photos.general, measured) or tastes(scores, self._photos.general, judged)
 
     def trust(self) -> Trust:
         """How far the personal ratings can be trusted: how well each rating of the profile follows from the others."""
