@@ -143,7 +143,7 @@ class AestheticMLLMModel(AestheticMLLMPreTrainedModel):
             groups (`Sequence[str]`):
                 The groups to compute.
             statistics (`bool`):
-                Whether to give the deepest feature map's statistics beside the tokens.
+                Whether to give the feature maps' statistics beside the tokens.
         """
         pixel_values = pixel_values.to(self.vision_tower.dtype)
         if image_sizes is not None:
@@ -159,7 +159,8 @@ class AestheticMLLMModel(AestheticMLLMPreTrainedModel):
         )
         features = _image_features(tokens)
         if statistics:
-            features.map_statistics = map_statistics(by_layer[layers[-1]], image_sizes, pixel_values.shape[-2])
+            height = pixel_values.shape[-2]
+            features.map_statistics = torch.cat([map_statistics(values, image_sizes, height) for values in maps], dim=1)
         return features
 
     def get_placeholder_mask(self, input_ids: torch.Tensor | None, inputs_embeds: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -8,7 +8,7 @@ import numpy as np
 from ..inference.taste_prior import Spreads, TastePrior
 
 # Chosen on training people and training photos of OASIS (`recipes/nano/tastes.py`).
-SHRINKAGE = 0.1  # of each rater's ridge regression, for each number of the embedding
+SHRINKAGE = 0.3  # of each rater's ridge regression, for each number of the embedding
 DIRECTIONS = 64
 TASTE = 1.0  # variance of tastes, of `Spreads`
 LEAST_SPREAD = 0.5  # points that are added to each rater's own spread: some hardly vary

@@ -19,7 +19,7 @@ class AestheticImageFeatures(BaseModelOutputWithPooling):
             Mean of a group's tokens: one embedding a photo and level. `None` for a group that is switched off.
         map_statistics (`torch.Tensor` [N, S], *optional*):
             What the tower saw before the alignment module chose of it: mean and standard deviation over the photo of each
-            channel of the deepest feature map that was read; only where they were asked for.
+            channel of the feature maps that were read; only where they were asked for.
     """
 
     tokens: dict[str, torch.Tensor] | None = None
