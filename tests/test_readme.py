@@ -65,6 +65,7 @@ def test_python_of_a_users_first_hour(folder: Path) -> None:
         "Rate photos from Python",
         "Assess a photo: attributes, a comment, suggestions",
         "Rank, pick, compare",
+        "In your eyes",
         "Photos that cannot be read",
         "Embeddings",
         "Through transformers' Auto classes",
@@ -95,6 +96,7 @@ def test_commands_of_the_command_line(folder: Path, capsys: pytest.CaptureFixtur
     lines = [line for block in re.findall(r"^```bash\n(.*?)^```", README, re.S | re.M) for line in block.splitlines()]
     judging = tuple(f"aesthetic-mllm {command} " for command in ("score", "assess", "suggest", "rank", "compare"))
     scores = [line for line in lines if line.startswith(judging) and "--model" not in line]
+    (folder / "ratings.csv").write_text("image,rating\na.jpg,1\nb.jpg,4\nportrait.jpg,5\n")
     commands = [line.split("#")[0].split(">")[0] for line in scores]
     first = [step for line in lines for step in line.split(" && ") if step.startswith("aesthetic-mllm score examples")]
     assert {command.split()[1] for command in commands} == {prefix.split()[1] for prefix in judging} and first

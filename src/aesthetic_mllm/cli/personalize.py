@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def make(options: argparse.Namespace, said: dict[str, list[Any]]) -> "PersonalAssessor":
+def make(options: argparse.Namespace, said: dict[str, Any]) -> "PersonalAssessor":
     """The person of a table, and of the profile that it is added to."""
     from ..inference.personal_assessor import PersonalAssessor
     from ..processing.image_loading import ImageError
@@ -74,7 +74,7 @@ def make(options: argparse.Namespace, said: dict[str, list[Any]]) -> "PersonalAs
         raise UsageError(f"a photo of {options.ratings} cannot be used: {error}") from error
 
 
-def read_table(path: Path) -> dict[str, list[Any]]:
+def read_table(path: Path) -> dict[str, Any]:
     """Arguments of `personalize`, by what the table holds.
 
     Raises:

@@ -194,16 +194,15 @@ class PersonalAssessor(AestheticAssessor):
 
     def _make_way(self, name: str) -> Way | None:
         """The way of a name; none for a profile of no photos, which is nobody's in particular."""
-        if self._photos is None:
+        photos, scale = self._photos, self.processor.rating_scale
+        if photos is None:
             return None
-        scale = self.processor.rating_scale
-        makers = {
-            "adapter": lambda: AdapterWay.fit(scale, self.profile, self._photos, self._prior),
-            "examples": lambda: ExamplesWay.read(self.model, self.processor, self.profile, self._photos),
-        }
-        if name == "blend":
-            return BlendWay(scale, [make() for make in makers.values()])
-        return makers[name]()
+        if name == "adapter":
+            return AdapterWay.fit(scale, self.profile, photos, self._prior)
+        examples = ExamplesWay.read(self.model, self.processor, self.profile, photos)
+        if name == "examples":
+            return examples
+        return BlendWay(scale, [AdapterWay.fit(scale, self.profile, photos, self._prior), examples])
 
 
 def _prior(assessor: AestheticAssessor) -> TastePrior | None:

@@ -11,7 +11,7 @@ from ..modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGenera
 from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
 from ..processing.rating_scale import Rating, RatingScale
 from ..tasks.personalizing import Profile, ProfileError, balanced
-from .example_prefix import ExamplePrefix
+from .example_prefix import ExamplePrefix, tokens_of
 from .profile_photos import ProfilePhotos, embeddings
 from .taste_prior import FittedTaste, TastePrior, fit_taste
 
@@ -81,7 +81,7 @@ class ExamplesWay:
         return cls(scale, ExamplePrefix(model, processor, [levels[place] for place in chosen], tokens, profile.question))
 
     def rate(self, seen: AestheticImageFeatures, general: Sequence[Rating]) -> list[Rating]:
-        logits = self.prefix.level_logits(seen.tokens)
+        logits = self.prefix.level_logits(tokens_of(seen))
         return [Rating(r.mean, r.std, r.distribution, r.score_range) for r in self.scale.read_level_logits(logits)]
 
 

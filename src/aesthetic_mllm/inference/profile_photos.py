@@ -14,7 +14,7 @@ from ..editing.measurements import measure
 from ..modeling.model_outputs import AestheticImageFeatures
 from ..processing.rating_scale import Rating
 from ..tasks.personalizing import TRAITS
-from .example_prefix import example_tokens
+from .example_prefix import example_tokens, tokens_of
 from .photo_stream import ReadPhoto
 
 logger = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ class ProfilePhotos:
         return cls(
             np.array([rated[question].mean for rated in ratings]),
             embeddings(seen),
-            {group: values.float().cpu() for group, values in example_tokens(seen.tokens, counts).items()},
+            {group: values.float().cpu() for group, values in example_tokens(tokens_of(seen), counts).items()},
             traits,
             tuple(_thumbnail(image) for image in images) if keep_thumbnails else (),
         )

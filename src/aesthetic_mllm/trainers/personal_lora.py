@@ -12,7 +12,7 @@ import torch
 from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.tuners_utils import BaseTunerLayer
 
-from ..inference.example_prefix import image_features
+from ..inference.example_prefix import image_features, tokens_of
 from ..modeling.model_outputs import AestheticImageFeatures
 from ..modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGeneration
 from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
@@ -111,7 +111,7 @@ class LoraWay:
         batches = list(_batches(len(levels), config))
         schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, len(batches))
         # copies: what was seen without gradients cannot be learned from otherwise
-        tokens = {group: values.detach().clone() for group, values in (seen.tokens or {}).items()}
+        tokens = {group: values.detach().clone() for group, values in tokens_of(seen).items()}
         for step, rows in enumerate(batches):
             part = image_features({group: values[rows] for group, values in tokens.items()})
             device = self.model.device
@@ -127,7 +127,7 @@ class LoraWay:
 
     def _logits(self, seen: AestheticImageFeatures) -> torch.Tensor:
         """After the rating prompt, over the vocabulary: [B, V]."""
-        count = len(next(iter((seen.tokens or {}).values())))
+        count = len(next(iter(tokens_of(seen).values())))
         ids = self.prompt.expand(count, -1)
         outputs = self.model(input_ids=ids, mm_encoder_outputs={"image": seen}, logits_to_keep=1, use_cache=False)
         return outputs.logits[:, -1].float()
