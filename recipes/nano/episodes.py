@@ -28,7 +28,7 @@ from aesthetic_mllm.trainers.precision import has_bfloat16
 from aesthetic_mllm.trainers.taste_fitting import Votes
 from language import healing_texts, pack, split_texts
 from people import known_votes, own_protocol, read_people
-from question_rows import CodedRow, Question, coded_loss
+from question_rows import CausalView, CodedRow, Question, coded_loss
 from seen_people import SeenPeople, see_people
 from synthetic_people import draw_person
 from tastes import CACHE
@@ -212,9 +212,7 @@ def teach(
     steps: int,
 ) -> None:
     """Trains the language model, in place."""
-    from instruct import _CausalView
-
-    language = _CausalView(model)
+    language = CausalView(model)
     weights = [*model.model.language_model.parameters()]
     optimizer = torch.optim.AdamW(weights, LEARNING_RATE, weight_decay=0.01, betas=(0.9, 0.95), fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps, pct_start=0.1)
