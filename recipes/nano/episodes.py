@@ -23,6 +23,7 @@ from transformers.trainer_utils import set_seed
 from aesthetic_mllm import AestheticAssessor, AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
 from aesthetic_mllm.inference.example_prefix import example_tokens
 from aesthetic_mllm.inference.personal_ways import MOST_EXAMPLES
+from aesthetic_mllm.inference.question_forking import SharedPrefix, split_prompts
 from aesthetic_mllm.processing.rating_scale import RatingScale
 from aesthetic_mllm.trainers.precision import has_bfloat16
 from aesthetic_mllm.trainers.taste_fitting import Votes
@@ -175,21 +176,16 @@ class Rehearsal:
         self.shares: Mapping[str, torch.Tensor] = self._said(assessor)
         self.rng = np.random.default_rng(SEED)
 
-    @torch.inference_mode()
     def _said(self, assessor: AestheticAssessor) -> dict[str, torch.Tensor]:
-        said: dict[str, torch.Tensor] = {}
-        for question in self.processor.rating_scale.questions:
-            prompt = torch.tensor([assessor._prompt(question)])
-            parts = [
-                assessor.model.level_logits(
-                    self.processor.level_ids,
-                    input_ids=prompt.expand(len(rows), -1),
-                    mm_encoder_outputs={"image": self.seen.features(rows)},
-                ).softmax(-1)
-                for rows in np.array_split(self.known, max(1, len(self.known) // 32))
-            ]
-            said[question] = torch.cat(parts)
-        return said
+        """The shares of the levels, [photos, levels] of each question; a photo is read once for all of them."""
+        questions = list(self.processor.rating_scale.questions)
+        prefix, suffixes = split_prompts([assessor._prompt(question) for question in questions])
+        parts = []
+        for rows in np.array_split(self.known, max(1, len(self.known) // 8)):
+            shared = SharedPrefix(assessor.model, prefix, self.seen.features(rows))
+            parts.append(shared.token_logits(suffixes, self.processor.level_ids).softmax(-1))
+        shares = torch.cat(parts)  # [photos, questions, levels]
+        return {question: shares[:, place] for place, question in enumerate(questions)}
 
     def rows(self, count: int) -> list[CodedRow]:
         found = []
