@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from aesthetic_mllm import AestheticMLLMForConditionalGeneration
+from aesthetic_mllm.inference.taste_prior import TASTES_FILE
 from aesthetic_mllm.processing.rating_scale import RatingScale
 from data import quality_validation, read_quality
 from validate import Rater
@@ -27,9 +28,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path("build/nano"))
+    parser.add_argument("--source", type=Path, help="checkpoint to put there (default: WORK/final); its tastes go with it")
     parser.add_argument("--target", type=Path, default=EMBEDDED)
     arguments = parser.parse_args()
-    source = arguments.work / "final"
+    source = arguments.source or arguments.work / "final"
     photos = read_quality(arguments.data, RatingScale())
     names = quality_validation(photos)
     rater = Rater(source)
@@ -44,6 +46,8 @@ def main() -> None:
     model = AestheticMLLMForConditionalGeneration.from_pretrained(source, dtype=torch.float32)
     model.bfloat16().save_pretrained(arguments.target)
     rater.processor.save_pretrained(arguments.target)
+    if (source / TASTES_FILE).exists():
+        shutil.copy(source / TASTES_FILE, arguments.target)
     size = sum(path.stat().st_size for path in arguments.target.iterdir())
     print(f"{arguments.target.name}: {size / 1e6:.1f} MB")
 
