@@ -21,6 +21,7 @@ from aesthetic_mllm.trainers.sft_recipe import check_entry
 from photo_files import jpeg_bytes, scene
 from tiny_checkpoints import save_language_model, save_llava, save_siglip
 
+JUDGING = ("score", "assess", "suggest", "personalize", "rank", "compare")
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -42,8 +43,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with the files that README's examples name."""
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     (tmp_path / "holiday").mkdir()
-    for name in ("a.jpg", "b.jpg", "portrait.jpg", "holiday/1.jpg", "holiday/2.jpg"):
-        (tmp_path / name).write_bytes(jpeg_bytes(scene(60 + 7 * len(name), 50)))
+    for number, name in enumerate(("a.jpg", "b.jpg", "portrait.jpg", "holiday/1.jpg", "holiday/2.jpg")):
+        (tmp_path / name).write_bytes(jpeg_bytes(scene(60 + 7 * number, 50)))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -65,6 +66,7 @@ def test_python_of_a_users_first_hour(folder: Path) -> None:
         "Rate photos from Python",
         "Assess a photo: attributes, a comment, suggestions",
         "Rank, pick, compare",
+        "In your eyes",
         "Photos that cannot be read",
         "Embeddings",
         "Through transformers' Auto classes",
@@ -93,8 +95,9 @@ def test_model_card_code_runs(folder: Path) -> None:
 def test_commands_of_the_command_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Every line of README that judges photos with the embedded checkpoint ends with 0 and tells of each photo."""
     lines = [line for block in re.findall(r"^```bash\n(.*?)^```", README, re.S | re.M) for line in block.splitlines()]
-    judging = tuple(f"aesthetic-mllm {command} " for command in ("score", "assess", "suggest", "rank", "compare"))
+    judging = tuple(f"aesthetic-mllm {command} " for command in JUDGING)
     scores = [line for line in lines if line.startswith(judging) and "--model" not in line]
+    (folder / "ratings.csv").write_text("image,rating\na.jpg,1\nb.jpg,4\nportrait.jpg,5\n")
     commands = [line.split("#")[0].split(">")[0] for line in scores]
     first = [step for line in lines for step in line.split(" && ") if step.startswith("aesthetic-mllm score examples")]
     assert {command.split()[1] for command in commands} == {prefix.split()[1] for prefix in judging} and first

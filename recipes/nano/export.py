@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from aesthetic_mllm import AestheticMLLMForConditionalGeneration
+from aesthetic_mllm.inference.taste_prior import TASTES_FILE
 from aesthetic_mllm.processing.rating_scale import RatingScale
 from data import quality_validation, read_quality
 from validate import Rater
@@ -25,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path("build/nano"))
-    parser.add_argument("--source", type=Path, help="default: WORK/final")
+    parser.add_argument("--source", type=Path, help="checkpoint to put there (default: WORK/final); its tastes go with it")
     parser.add_argument("--target", type=Path, default=EMBEDDED)
     arguments = parser.parse_args()
     source = arguments.source or arguments.work / "final"
@@ -43,6 +44,8 @@ def main() -> None:
     model = AestheticMLLMForConditionalGeneration.from_pretrained(source, dtype=torch.float32)
     model.bfloat16().save_pretrained(arguments.target)
     rater.processor.save_pretrained(arguments.target)
+    if (source / TASTES_FILE).exists():
+        shutil.copy(source / TASTES_FILE, arguments.target)
     size = sum(path.stat().st_size for path in arguments.target.iterdir())
     print(f"{arguments.target.name}: {size / 1e6:.1f} MB")
 

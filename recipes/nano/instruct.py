@@ -36,7 +36,7 @@ from damages import damage_strength
 from features import DAMAGED_VIEWS, UpperTower
 from judge import ALIGNED, JUDGE_FILE, open_judge, read_photos
 from language import healing_texts, pack, split_texts
-from question_rows import CodedRow, Question, coded_loss, cue_question
+from question_rows import CausalView, CodedRow, Question, coded_loss, cue_question
 
 logger = logging.getLogger("nano.instruct")
 
@@ -229,7 +229,7 @@ def tell(
     save: Any,
 ) -> None:
     """Trains the language model, in place; `save` is called every 250 steps, and rounds it."""
-    language = _CausalView(model)
+    language = CausalView(model)
     weights = [*model.model.language_model.parameters()]
     optimizer = torch.optim.AdamW(weights, LEARNING_RATE, weight_decay=0.01, betas=(0.9, 0.95), fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps, pct_start=0.1)
@@ -264,16 +264,6 @@ def tell(
             )
         if step % 250 == 249:
             save()
-
-
-class _CausalView:
-    """The language model inside a checkpoint, as `coded_loss` takes one."""
-
-    def __init__(self, model: AestheticMLLMForConditionalGeneration):
-        self.model, self.lm_head = model.model.language_model, model.lm_head
-
-    def get_input_embeddings(self) -> torch.nn.Module:
-        return self.model.get_input_embeddings()
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
 
-from aesthetic_mllm import AestheticMLLMProcessor
+from aesthetic_mllm import AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
 from aesthetic_mllm.pretext.phrase_bank import Cue
 from aesthetic_mllm.trainers.precision import has_bfloat16
 
@@ -52,6 +52,16 @@ class CodedRow:
     questions: Sequence[Question]
 
 
+class CausalView:
+    """The language model inside a checkpoint, as `coded_loss` takes one."""
+
+    def __init__(self, model: AestheticMLLMForConditionalGeneration):
+        self.model, self.lm_head = model.model.language_model, model.lm_head
+
+    def get_input_embeddings(self) -> torch.nn.Module:
+        return self.model.get_input_embeddings()
+
+
 def cue_question(cue: Cue, phrases: Sequence[str]) -> Question:
     """A lesson's cue as a question; of the phrases that may tell its answer the longest that is in it does."""
     said = max((phrase for phrase in phrases if phrase.lower() in cue.text.lower()), key=len)
@@ -59,7 +69,7 @@ def cue_question(cue: Cue, phrases: Sequence[str]) -> Question:
 
 
 def coded_loss(
-    model: LlamaForCausalLM, processor: AestheticMLLMProcessor, rows: Sequence[CodedRow]
+    model: LlamaForCausalLM | CausalView, processor: AestheticMLLMProcessor, rows: Sequence[CodedRow]
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Weighted next-token loss of the lessons' answers, and soft cross-entropy of the ratings' levels; 0 without any."""
     tokenizer: PreTrainedTokenizerBase = processor.tokenizer

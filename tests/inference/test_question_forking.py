@@ -41,7 +41,7 @@ def unforked(model: Any, processor: AestheticMLLMProcessor, photos: dict, ids: l
 
 def shared_part(model: Any, asked: list[list[int]], photos: dict) -> tuple[SharedPrefix, list[list[int]]]:
     prefix, suffixes = split_prompts(asked)
-    return SharedPrefix(model, prefix, **photos), suffixes
+    return SharedPrefix(model, prefix, model.get_image_features(**photos)), suffixes
 
 
 @pytest.mark.parametrize("count", [1, 4])

@@ -168,3 +168,27 @@ def test_a_turn_ends_with_the_templates_token_and_the_tokenizers(processor: Aest
     assert processor.end_of_turn_ids == [processor.tokenizer.eos_token_id]
     plain = "{%- for message in messages -%}{{ message['role'] + ': ' + message['content'][0]['text'] + '\\n' }}{%- endfor -%}"
     assert AestheticMLLMProcessor(processor.image_processor, tokenizer, chat_template=plain).end_of_turn_ids == [end]
+
+
+def test_an_example_is_an_exchange_in_the_checkpoints_own_words(processor: AestheticMLLMProcessor) -> None:
+    """Start, example and the photo that is asked about make up the conversation that the chat format gives; examples differ in
+    the level word alone, and the prompt without examples is the rating prompt."""
+    taught = tiny_processor()
+    taught.num_example_tokens = {"low": 2, "middle": 1, "high": 0, "thematic": 1}
+    assert taught.reads_examples and not processor.reads_examples
+    start, examples, asked = taught.example_prompt_ids("quality")
+    assert start + asked == taught.rating_prompt_ids("quality")
+    assert len({len(example) for example in examples}) == 1
+    question = taught.rating_scale.question("quality")
+    for word, example in zip(taught.rating_scale.level_words, examples, strict=True):
+        text = taught.tokenizer.decode(start + example + asked)
+        assert text.count(question.prompt) == 2 and text.count(f"{question.stem}{word}") == 1
+        assert text.count("<low>") == 2 + taught.num_group_tokens["low"] and "<low><low><middle><image>" in text
+
+
+def test_example_tokens_are_saved(tmp_path: Path) -> None:
+    """A checkpoint that was taught to read examples says so after a round through a folder."""
+    taught = tiny_processor()
+    taught.num_example_tokens = {"low": 2, "middle": 1, "high": 0, "thematic": 1}
+    taught.save_pretrained(tmp_path)
+    assert AestheticMLLMProcessor.from_pretrained(tmp_path).num_example_tokens == taught.num_example_tokens

@@ -141,3 +141,21 @@ def test_attribute_questions_begin_alike() -> None:
     prompts = [question.prompt for question in {**SCALE.questions, **ATTRIBUTE_QUESTIONS}.values()]
     assert os.path.commonprefix(prompts) == "How would you rate the "
     assert all(len(question.prompt) < 50 and question.stem.endswith(" is") for question in ATTRIBUTE_QUESTIONS.values())
+
+
+@pytest.mark.parametrize("mean", [1.5, 4.0, 9.5])
+def test_a_moved_rating_has_its_new_mean(mean: float) -> None:
+    """Its distribution is one, expects the mean, and is the rating's own where nothing moves; the range's ends hold."""
+    scale = RatingScale()
+    (rating,) = scale.read_level_logits(torch.tensor([[0.0, 1.0, 2.0, 0.5, -1.0]]))
+    moved = scale.moved(rating, mean)
+    assert moved.mean == pytest.approx(mean) and sum(moved.distribution.values()) == pytest.approx(1)
+    assert sum(p * s for p, s in zip(moved.distribution.values(), scale.level_scores, strict=True)) == pytest.approx(mean)
+    same = scale.moved(rating, rating.mean)
+    assert same.distribution == pytest.approx(rating.distribution) and same.std == pytest.approx(rating.std)
+    assert scale.moved(rating, -5).mean == pytest.approx(1.09) and scale.moved(rating, 50).mean == pytest.approx(9.91)
+
+
+def test_the_nearest_level_is_the_better_one_of_two() -> None:
+    scale = RatingScale()
+    assert [scale.nearest_level(score) for score in (1, 2.0, 2.125, 5.4, 10)] == [0, 0, 1, 2, 4]

@@ -54,6 +54,28 @@ def add_question(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--question", help="aesthetic (default) or quality, or what else the checkpoint answers")
 
 
+def add_profile(parser: argparse.ArgumentParser) -> None:
+    """For [`personal_assessor`]."""
+    parser.add_argument(
+        "--profile", type=Path, metavar="FILE", help="see photos in the eyes of the person whose ratings `personalize` saved"
+    )
+
+
+def personal_assessor(options: argparse.Namespace) -> "AestheticAssessor":
+    """As [`load_assessor`], in the eyes of the person whose profile was given, if one was.
+
+    Raises:
+        UsageError: also where the profile cannot be used.
+    """
+    assessor = load_assessor(options)
+    if options.profile is None:
+        return assessor
+    from ..inference.personal_assessor import PersonalAssessor
+
+    with usage_errors():
+        return PersonalAssessor.load(options.profile, assessor)
+
+
 def batching(options: argparse.Namespace) -> dict[str, int]:
     """The argument `batch_size` of the assessor's methods, where one was given."""
     return {} if options.batch_size is None else {"batch_size": options.batch_size}
@@ -112,12 +134,13 @@ def usage_errors() -> Iterator[None]:
     """Turns what a checkpoint or an installation cannot do into a `UsageError`."""
     from ..processing.rating_scale import RatingScaleError
     from ..tasks.commenting import CommentingError
+    from ..tasks.personalizing import ProfileError
     from ..tasks.ranking import RankingError
     from ..tasks.suggesting import SuggestionError
 
     try:
         yield
-    except (RatingScaleError, CommentingError, RankingError, SuggestionError) as error:
+    except (RatingScaleError, CommentingError, ProfileError, RankingError, SuggestionError) as error:
         raise UsageError(error) from error
 
 

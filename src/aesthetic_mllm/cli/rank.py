@@ -11,11 +11,12 @@ from .judging import (
     add_batch_size,
     add_command,
     add_paths,
+    add_profile,
     add_question,
     asked_question,
     batching,
     find_photos,
-    load_assessor,
+    personal_assessor,
     photo_row,
     progress,
     results_in_place,
@@ -47,6 +48,7 @@ def add_parser(commands: Any) -> None:
     )
     add_paths(parser)
     add_question(parser)
+    add_profile(parser)
     parser.add_argument("--pick", type=positive, metavar="K", help="only the K best, of each burst at most one")
     parser.add_argument(
         "--max-distance",
@@ -65,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
     with usage_errors():
         order_photos({}, distance)  # a wrong distance is told before photos are rated
     photos = find_photos(options)
-    assessor = load_assessor(options)
+    assessor = personal_assessor(options)
     question = asked_question(options, assessor)
     rated: dict[int, RatedPhoto] = {}
     failures: list[Row] = []

@@ -9,11 +9,12 @@ from .judging import (
     add_batch_size,
     add_command,
     add_paths,
+    add_profile,
     add_question,
     asked_question,
     batching,
     find_photos,
-    load_assessor,
+    personal_assessor,
     results_in_place,
     write_rows,
 )
@@ -29,13 +30,14 @@ def add_parser(commands: Any) -> None:
     parser = add_command(commands, "score", run, "rate photos", f"Rates photos. {ABOUT_PHOTOS}")
     add_paths(parser)
     add_question(parser)
+    add_profile(parser)
     add_batch_size(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Prints a row for each photo as soon as it is rated."""
     photos = find_photos(options)
-    assessor = load_assessor(options)
+    assessor = personal_assessor(options)
     question = asked_question(options, assessor)
     results = results_in_place(
         photos, lambda found: assessor.score_stream(found, question, on_error="return", **batching(options))

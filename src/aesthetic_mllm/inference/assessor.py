@@ -1,13 +1,14 @@
 """The public face: photos in; ratings, comments and suggestions out."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
 from ..checkpoints import embedded_checkpoint
+from ..modeling.model_outputs import AestheticImageFeatures
 from ..modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGeneration
 from ..modeling.vision_tower import trim_canvas
 from ..processing.image_loading import ImageError, ImageSource
@@ -21,6 +22,9 @@ from .int8_linear import quantize_linears
 from .photo_stream import OneOrMany, OnError, ReadPhoto, batch_photos, one_or_all, read_photo, stream_photos
 from .question_forking import SharedPrefix, split_prompts
 from .suggestion_search import SuggestionSearch
+
+if TYPE_CHECKING:
+    from .personal_assessor import PersonalAssessor
 
 # Batches this size keep a tower's feature maps in a CPU's cache; larger ones are slower there (benchmarks/score.py).
 DEFAULT_BATCH_SIZE = 8
@@ -155,7 +159,7 @@ class AestheticAssessor:
         prefix, suffixes = split_prompts([self._prompt(question) for question in questions])
 
         def rate(photos: list[ReadPhoto]) -> list[dict[str, Rating]]:
-            return self._read_ratings(SharedPrefix(self.model, prefix, *self._batch(photos)), questions, suffixes)
+            return self._read_ratings(SharedPrefix(self.model, prefix, self._see(photos)), questions, suffixes)
 
         return self._stream(images, rate, on_error, batch_size)
 
@@ -221,7 +225,7 @@ class AestheticAssessor:
         prefix, (suffix,) = split_prompts([self._comment_prompt(style, aspect)])
 
         def comment(photos: list[ReadPhoto]) -> list[str]:
-            return self._write_comments(SharedPrefix(self.model, prefix, *self._batch(photos)), suffix, style)
+            return self._write_comments(SharedPrefix(self.model, prefix, self._see(photos)), suffix, style)
 
         return self._stream(images, comment, on_error, batch_size)
 
@@ -286,7 +290,7 @@ class AestheticAssessor:
         prefix, suffixes = split_prompts([*map(self._prompt, questions), *to_write])
 
         def assess(photos: list[ReadPhoto]) -> list[Assessment]:
-            shared = SharedPrefix(self.model, prefix, *self._batch(photos))
+            shared = SharedPrefix(self.model, prefix, self._see(photos))
             ratings = self._read_ratings(shared, questions, suffixes[: len(questions)])
             comments = self._write_comments(shared, suffixes[-1], "brief") if to_write else [""] * len(photos)
             return [
@@ -358,6 +362,50 @@ class AestheticAssessor:
             raise ValueError("No photo was given to embed.")
         return PhotoEmbeddings(**{group: torch.stack([row[group] for row in rows]) for group in rows[0]})
 
+    def personalize(
+        self,
+        ratings: Mapping[ImageSource, float] | Iterable[tuple[ImageSource, float]] = (),
+        *,
+        pairs: Iterable[tuple[ImageSource, ImageSource]] = (),
+        likes: Iterable[ImageSource] = (),
+        score_range: tuple[float, float] | None = None,
+        question: str | None = None,
+        way: str = "auto",
+        keep: Literal["tokens", "thumbnails"] = "tokens",
+        watch: Callable[[Sequence[ImageSource]], Iterable[ImageSource]] = iter,
+    ) -> "PersonalAssessor":
+        """An assessor in the eyes of one person, who rated photos, or preferred some of pairs, or liked some.
+
+        Args:
+            ratings: photos with their ratings, the higher the better. None at all: the general assessor's ratings.
+            pairs: the preferred photo, and the other.
+            likes: photos that are liked; of others nothing is known.
+            score_range: worst and best rating that could be given; default a usual range of which the ratings reach both ends.
+            question: that the ratings answer; default the checkpoint's first.
+            way: "adapter" (a ridge regression with other people's tastes as the prior), "examples" (the photos and ratings stand
+                in the prompt; the checkpoint must have been taught to read them), "blend" of both, or "auto" by their number.
+            keep: what is kept, and saved, of the photos: what the model saw of them ("tokens"), or also small "thumbnails".
+            watch: shows how far it is: takes the photos that are looked at and gives them on, as `tqdm` does.
+
+        Raises:
+            ImageError: a photo cannot be read or judged.
+            ProfileError: ratings that make no profile, such as one distinct rating only, or a way that the checkpoint cannot go.
+            RatingScaleError: the checkpoint does not answer the question.
+        """
+        from .personal_assessor import PersonalAssessor  # imports this module
+
+        return PersonalAssessor.of_ratings(
+            self,
+            ratings,
+            pairs=pairs,
+            likes=likes,
+            score_range=score_range,
+            question=question,
+            way=way,
+            keep=keep,
+            watch=watch,
+        )
+
     @property
     def _questions(self) -> list[str]:
         return list(self.processor.rating_scale.questions)
@@ -405,6 +453,11 @@ class AestheticAssessor:
             on_error=on_error,
             batch_size=batch_size,
         )
+
+    def _see(self, photos: list[ReadPhoto], statistics: bool = False) -> AestheticImageFeatures:
+        """What the model sees of photos: the groups of visual tokens that prompts show."""
+        groups = [group for group, count in self.processor.num_group_tokens.items() if count]
+        return self.model.get_image_features(*self._batch(photos), groups=groups, statistics=statistics)
 
     def _batch(self, photos: list[ReadPhoto]) -> tuple[torch.Tensor, torch.Tensor | None]:
         return trim_canvas(self.model.config.vision_config, *batch_photos(photos, self.model.device))

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from transformers import Cache
 
+from ..modeling.model_outputs import AestheticImageFeatures
 from ..modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGeneration
 
 # Tokens of each photo that one more forward must save: about what it costs beside its tokens, with small models on a CPU.
@@ -34,7 +35,7 @@ class SharedPrefix:
     Args:
         model: in evaluation mode.
         ids: the prefix's P tokens, the photo's placeholders among them.
-        pixel_values, image_sizes: of B photos, as the model takes them.
+        features: of B photos, all groups that the prefix shows.
     """
 
     @torch.inference_mode()
@@ -42,14 +43,14 @@ class SharedPrefix:
         self,
         model: AestheticMLLMForConditionalGeneration,
         ids: Sequence[int],
-        pixel_values: torch.Tensor,
-        image_sizes: torch.Tensor | None = None,
+        features: AestheticImageFeatures,
     ):
         self.model = model
         self.ids = list(ids)
-        self.photos = len(pixel_values)
+        self.features = features
+        self.photos = len(features.pooler_output)
         self._cache = model.model(
-            input_ids=self._rows([self.ids], self.photos), pixel_values=pixel_values, image_sizes=image_sizes, use_cache=True
+            input_ids=self._rows([self.ids], self.photos), mm_encoder_outputs={"image": features}, use_cache=True
         ).past_key_values
 
     @torch.inference_mode()

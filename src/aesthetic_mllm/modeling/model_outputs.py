@@ -17,9 +17,13 @@ class AestheticImageFeatures(BaseModelOutputWithPooling):
             For each group its tokens [N, T_group, D].
         low_embeds, middle_embeds, high_embeds, thematic_embeds (`torch.Tensor` [N, D], *optional*):
             Mean of a group's tokens: one embedding a photo and level. `None` for a group that is switched off.
+        map_statistics (`torch.Tensor` [N, S], *optional*):
+            What the tower saw before the alignment module chose of it: mean and standard deviation over the photo of each
+            channel of the feature maps that were read; only where they were asked for.
     """
 
     tokens: dict[str, torch.Tensor] | None = None
+    map_statistics: torch.Tensor | None = None
     low_embeds: torch.Tensor | None = None
     middle_embeds: torch.Tensor | None = None
     high_embeds: torch.Tensor | None = None

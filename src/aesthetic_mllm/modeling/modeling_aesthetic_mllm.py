@@ -30,6 +30,7 @@ from .token_placement import number_photos, place_tokens, present_groups
 from .vision_tower import (
     build_vision_tower,
     default_feature_layers,
+    map_statistics,
     tower_channels,
     tower_feature_maps,
 )
@@ -129,6 +130,7 @@ class AestheticMLLMModel(AestheticMLLMPreTrainedModel):
         pixel_values: torch.Tensor,
         image_sizes: torch.Tensor | None = None,
         groups: Sequence[str] = TOKEN_GROUPS,
+        statistics: bool = False,
         **kwargs: Any,
     ) -> AestheticImageFeatures:
         """Visual tokens and embeddings of photos.
@@ -140,6 +142,8 @@ class AestheticMLLMModel(AestheticMLLMPreTrainedModel):
                 Height and width in pixels of each photo's rectangle on the canvas. Default: it fills the canvas.
             groups (`Sequence[str]`):
                 The groups to compute.
+            statistics (`bool`):
+                Whether to give the feature maps' statistics beside the tokens.
         """
         pixel_values = pixel_values.to(self.vision_tower.dtype)
         if image_sizes is not None:
@@ -153,7 +157,11 @@ class AestheticMLLMModel(AestheticMLLMPreTrainedModel):
             image_sizes,
             tuple(pixel_values.shape[-2:]),
         )
-        return _image_features(tokens)
+        features = _image_features(tokens)
+        if statistics:
+            height = pixel_values.shape[-2]
+            features.map_statistics = torch.cat([map_statistics(values, image_sizes, height) for values in maps], dim=1)
+        return features
 
     def get_placeholder_mask(self, input_ids: torch.Tensor | None, inputs_embeds: torch.Tensor) -> dict[str, torch.Tensor]:
         """Where each group's placeholders stand: a [B, L] boolean mask a group.

@@ -54,6 +54,9 @@ class AestheticMLLMProcessor(ProcessorMixin):
             switches a group off.
         writes_comments (`bool`, defaults to `True`): whether the checkpoint was taught to comment. One that was only taught to
             rate says so here, so that its words are not taken for a comment.
+        num_example_tokens (`dict[str, int]`, *optional*): how many tokens of each group a photo gets that only stands as a
+            rated example before another photo; fewer than `num_group_tokens` are means of neighbours. Default: none, the
+            checkpoint was not taught to read examples.
 
     Raises:
         RatingScaleError: the level words are not distinct single tokens of this tokenizer.
@@ -68,9 +71,11 @@ class AestheticMLLMProcessor(ProcessorMixin):
         group_tokens: Mapping[str, str] | None = None,
         num_group_tokens: Mapping[str, int] | None = None,
         writes_comments: bool = True,
+        num_example_tokens: Mapping[str, int] | None = None,
         **kwargs: Any,
     ):
         self.writes_comments = writes_comments
+        self.num_example_tokens = {group: (num_example_tokens or {}).get(group, 0) for group in DEFAULT_GROUP_TOKENS}
         if rating_scale is None:
             rating_scale = RatingScale()
         elif isinstance(rating_scale, Mapping):
@@ -143,6 +148,39 @@ class AestheticMLLMProcessor(ProcessorMixin):
     def prompt_ids(self, prompt: str) -> list[int]:
         """Token ids of a whole prompt about one photo, the placeholders as many as the photo has tokens."""
         return self.tokenizer(prompt.replace(self.image_token, self.image_placeholders()))["input_ids"]
+
+    @property
+    def reads_examples(self) -> bool:
+        """Whether the checkpoint was taught to judge a photo in the eyes of a person whose rated photos stand before it."""
+        return any(self.num_example_tokens.values())
+
+    def example_prompt_ids(self, question: str | None = None) -> tuple[list[int], list[list[int]], list[int]]:
+        """A rating prompt after rated examples, in three parts that are tokenized apart.
+
+        An example is a whole exchange in the checkpoint's own words: a photo, the question, and the answer with a level word. So
+        a checkpoint needs no other wording for it, and every example has the same number E of tokens.
+
+        Returns:
+            What stands before the first example; for each level word, worst first, an example that is answered by it, [E]; and
+            the photo that is asked about with the question, up to the answer stem.
+        """
+        asked = self.rating_scale.question(question)
+        photo = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": asked.prompt}]}
+        examples = []
+        for word in self.rating_scale.level_words:
+            answered = {"role": "assistant", "content": [{"type": "text", "text": asked.stem + word}]}
+            text = self.apply_chat_template([photo, answered, photo], tokenize=False, add_generation_prompt=True)
+            start, between, _ = text.split(self.image_token)
+            examples.append(self._example_placeholders + between)
+        last = self.rating_prompt(question).partition(self.image_token)[2]
+        parts = [start, *examples, self.image_placeholders() + last]
+        # only what stands first may get a token that begins all texts
+        ids = [self.tokenizer(part, add_special_tokens=place == 0)["input_ids"] for place, part in enumerate(parts)]
+        return ids[0], ids[1:-1], ids[-1]
+
+    @property
+    def _example_placeholders(self) -> str:
+        return "".join(token * self.num_example_tokens[group] for group, token in self.group_tokens.items())
 
     @property
     def end_of_turn_ids(self) -> list[int]:

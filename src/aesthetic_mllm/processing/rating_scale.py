@@ -9,6 +9,9 @@ from typing import Any
 
 import torch
 
+# A moved rating's mean keeps so much of the range from its ends; no tilt is steeper (per point); no level's share counts as less.
+LEAST_MARGIN, STEEPEST_TILT, LEAST_SHARE = 0.01, 40.0, 1e-12
+
 
 class RatingScaleError(ValueError):
     """A rating scale that does not fit its tokenizer, a question it does not know, or an answer that is no rating."""
@@ -251,6 +254,37 @@ class RatingScale:
             else:
                 end = centre
         return masses
+
+    def moved(self, rating: Rating, mean: float) -> Rating:
+        """A rating moved to another mean: its distribution is tilted, each share times exp(t * score) with the t that fits.
+
+        Of all distributions with that mean it is the nearest to the rating's own (in relative entropy). A mean beyond the range's
+        ends, or nearly there, becomes the nearest that a distribution over all level words has. There is no percentile, because
+        references hold ratings as they were read.
+
+        Args:
+            rating: with a distribution over the level words.
+        """
+        low, high = self.level_scores[0], self.level_scores[-1]
+        margin = LEAST_MARGIN * (high - low)
+        mean = min(max(mean, low + margin), high - margin)
+        logs = [math.log(max(share, LEAST_SHARE)) for share in (rating.distribution or {}).values()]
+        least, most = -STEEPEST_TILT, STEEPEST_TILT
+        for _ in range(50):  # the expectation rises with the tilt, so halve
+            tilt = (least + most) / 2
+            tilted = [log + tilt * score for log, score in zip(logs, self.level_scores, strict=True)]
+            top = max(tilted)
+            weights = [math.exp(value - top) for value in tilted]
+            found = sum(weight * score for weight, score in zip(weights, self.level_scores, strict=True)) / sum(weights)
+            least, most = (tilt, most) if found < mean else (least, tilt)
+        shares = [weight / sum(weights) for weight in weights]
+        variance = sum(share * (score - found) ** 2 for share, score in zip(shares, self.level_scores, strict=True))
+        words = [word.strip() for word in self.level_words]
+        return Rating(found, math.sqrt(variance), dict(zip(words, shares, strict=True)), self.score_range)
+
+    def nearest_level(self, score: float) -> int:
+        """The number of the level word whose score is nearest, 0 for the worst; the better one of two."""
+        return max(range(len(self.level_scores)), key=lambda level: (-abs(self.level_scores[level] - score), level))
 
     def _bin_masses(self, centre: float, std: float) -> list[float]:
         edges = [(a + b) / 2 for a, b in zip(self.level_scores, self.level_scores[1:], strict=False)]

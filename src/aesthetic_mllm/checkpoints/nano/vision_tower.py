@@ -123,6 +123,23 @@ def tower_feature_maps(
     return [hidden_states[layer][:, -rows * columns :].unflatten(1, (rows, columns)) for layer in layers]
 
 
+def map_statistics(features: torch.Tensor, image_sizes: torch.Tensor | None, height: int) -> torch.Tensor:
+    """Mean and standard deviation of every channel over the photo's own cells: [B, h, w, C] -> [B, 2 * C], float32.
+
+    Args:
+        image_sizes: as in [`tower_feature_maps`].
+        height: of the canvas in pixels.
+    """
+    values = features.float()
+    rows, columns = values.shape[1:3]
+    mask = photo_mask(image_sizes, rows, columns, height // rows, values)
+    inside = values.new_ones(1, 1, rows, columns) if mask is None else mask
+    weights = (inside / inside.sum((2, 3), keepdim=True)).permute(0, 2, 3, 1)  # [B or 1, h, w, 1]
+    mean = (values * weights).sum((1, 2))
+    variance = ((values - mean[:, None, None]).square() * weights).sum((1, 2))
+    return torch.cat([mean, variance.sqrt()], dim=1)
+
+
 def _patches(pixel_values: torch.Tensor, image_sizes: torch.Tensor | None, config: PreTrainedConfig) -> dict[str, torch.Tensor]:
     """The canvas cut into patches, the photo's cells marked: what SigLIP 2's variable-resolution tower takes."""
     batch, channels, height, width = pixel_values.shape

@@ -1,0 +1,263 @@
+"""Teaches nano's language model to judge in the eyes of a person whose rated photos stand before the photo.
+
+    python recipes/nano/episodes.py --data DATA --work build/nano --critiques comments.parquet --model build/nano/final
+
+An episode is a person, k of their rated photos and some photos to ask about; k goes from 0 to 32, and with k = 0 the answer is
+everybody's, so that nothing is lost. The people are raters of OASIS, none of them held out, and synthetic ones with random
+tastes. No example sees another, as in inference (`aesthetic_mllm.inference.example_prefix`), and no question sees another; so
+one row asks about several photos. Between the episodes come the ratings that it could say before, and plain text. Tower and
+alignment module stay as they are: all is learned from cached visual tokens.
+"""
+
+import argparse
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers.trainer_utils import set_seed
+
+from aesthetic_mllm import AestheticAssessor, AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
+from aesthetic_mllm.inference.example_prefix import example_tokens
+from aesthetic_mllm.inference.personal_ways import MOST_EXAMPLES
+from aesthetic_mllm.inference.question_forking import SharedPrefix, split_prompts
+from aesthetic_mllm.processing.rating_scale import RatingScale
+from aesthetic_mllm.trainers.precision import has_bfloat16
+from aesthetic_mllm.trainers.taste_fitting import Votes
+from language import healing_texts, pack, split_texts
+from people import known_votes, own_protocol, read_people
+from question_rows import CausalView, CodedRow, Question, coded_loss
+from seen_people import SeenPeople, see_people
+from synthetic_people import draw_person
+from tastes import CACHE
+
+logger = logging.getLogger("nano.episodes")
+
+SEED = 0
+STEPS, BATCH_SIZE, LEARNING_RATE = 600, 6, 2e-4
+ASKED = 12  # photos that an episode asks about
+NUM_EXAMPLE_TOKENS = {"low": 2, "middle": 2, "high": 2, "thematic": 2}
+EMPTY_SHARE, SYNTHETIC_SHARE = 0.2, 0.4  # of the episodes: without examples; of people who do not exist
+REHEARSED = 4  # rows of a step that ask all ratings of one photo, as the checkpoint said them before
+TEXT_EVERY = 10  # so often a batch of plain text
+PERSON_SPREAD = 1.2  # of one person's rating around what they gave, in points
+PERSONAL = "personal"
+
+
+@dataclass(frozen=True)
+class Episode:
+    """Places of photos, and what a person gave the examples; of the photos that are asked about the levels to be said."""
+
+    examples: np.ndarray
+    levels: Sequence[int]
+    asked: np.ndarray
+    wanted: Sequence[Sequence[float]]
+
+
+class Episodes:
+    """Draws episodes.
+
+    Args:
+        seen: of all photos.
+        votes: that may be learned from; no others are looked at, and no other photos are shown.
+    """
+
+    def __init__(self, seen: SeenPeople, votes: Votes, scale: RatingScale, seed: int = SEED):
+        self.seen, self.votes, self.scale = seen, votes, scale
+        self.rng = np.random.default_rng(seed)
+        self.rows = [np.flatnonzero(votes.rater == rater) for rater in np.unique(votes.rater)]
+        self.known = np.unique(votes.photo)
+        self.crowd = np.array([votes.value[votes.photo == photo].mean() for photo in self.known])
+        self.crowd_spread = np.array([votes.value[votes.photo == photo].std() for photo in self.known])
+
+    def draw(self) -> Episode:
+        if self.rng.random() < EMPTY_SHARE:
+            return self._everybodys()
+        photos, values = self._synthetic() if self.rng.random() < SYNTHETIC_SHARE else self._rater()
+        order = self.rng.permutation(len(photos))
+        count = int(self.rng.integers(1, MOST_EXAMPLES + 1))
+        examples, asked = order[:count], order[count : count + ASKED]
+        wanted = [self.scale.level_distribution(float(value), PERSON_SPREAD) for value in values[asked]]
+        levels = [self.scale.nearest_level(float(value)) for value in values[examples]]
+        return Episode(photos[examples], levels, photos[asked], wanted)
+
+    def _everybodys(self) -> Episode:
+        chosen = self.rng.choice(len(self.known), ASKED, replace=False)
+        wanted = [self.scale.level_distribution(float(self.crowd[place]), float(self.crowd_spread[place])) for place in chosen]
+        return Episode(self.known[:0], [], self.known[chosen], wanted)
+
+    def _rater(self) -> tuple[np.ndarray, np.ndarray]:
+        rows = self.rows[self.rng.integers(len(self.rows))]
+        return self.votes.photo[rows], self.votes.value[rows]
+
+    def _synthetic(self) -> tuple[np.ndarray, np.ndarray]:
+        photos = self.rng.choice(self.known, min(len(self.known), MOST_EXAMPLES + ASKED), replace=False)
+        traits = {name: values[photos] for name, values in self.seen.photos.traits.items()}
+        person = draw_person(traits, self.rng)
+        return photos, person.ratings(self.seen.photos.general[photos], traits, self.rng)
+
+
+def episode_loss(
+    model: AestheticMLLMForConditionalGeneration, processor: AestheticMLLMProcessor, seen: SeenPeople, drawn: Sequence[Episode]
+) -> torch.Tensor:
+    """Soft cross-entropy of the levels of all photos that are asked about, each after its episode's examples."""
+    start, examples, asked = processor.example_prompt_ids()
+    packed = [_packed(start, examples, asked, episode) for episode in drawn]
+    length = max(len(ids) for ids, *_ in packed)
+    ids = torch.full((len(drawn), length), processor.tokenizer.pad_token_id)
+    places, owners = torch.zeros(len(drawn), length, dtype=torch.long), torch.full((len(drawn), length), PADDING)
+    for number, (row_ids, row_places, row_owners, _) in enumerate(packed):
+        for whole, part in ((ids, row_ids), (places, row_places), (owners, row_owners)):
+            whole[number, : len(part)] = torch.tensor(part)
+    embeddings = model.get_input_embeddings()(ids)
+    visual = torch.isin(ids, torch.tensor(list(processor.group_token_ids.values())))
+    tokens = torch.cat([_tokens(processor, seen, episode) for episode in drawn])
+    embeddings = embeddings.masked_scatter(visual[..., None], tokens.to(embeddings.dtype))
+    with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
+        states = model.model.language_model(
+            inputs_embeds=embeddings, attention_mask=episode_mask(owners), position_ids=places, use_cache=False
+        ).last_hidden_state
+        rows = [(number, place) for number, (*_, answers) in enumerate(packed) for place in answers]
+        logits = model.lm_head(states[tuple(torch.tensor(rows).T)]).float()
+    wanted = torch.tensor([levels for episode in drawn for levels in episode.wanted])
+    return -(wanted * logits.log_softmax(-1)[:, processor.level_ids]).sum(1).mean()
+
+
+# Owners of positions: the start is everybody's, examples count up from 1, photos that are asked about down from -1.
+EVERYBODY, PADDING = 0, -10_000
+
+
+def episode_mask(owners: torch.Tensor) -> torch.Tensor:
+    """What each position may look at, of what stands before it: the start, its own, and from a question also the examples.
+
+    [B, L] owners -> [B, 1, L, L], 0 or the least number.
+    """
+    looking, seen = owners[:, :, None], owners[:, None, :]
+    allowed = (seen == EVERYBODY) | (seen == looking) | ((looking < 0) & (seen > 0))
+    allowed = allowed & torch.ones(owners.shape[1], owners.shape[1], dtype=torch.bool).tril()
+    return torch.zeros(allowed.shape).masked_fill(~allowed, torch.finfo(torch.float32).min)[:, None]
+
+
+def _packed(
+    start: list[int], examples: list[list[int]], asked: list[int], episode: Episode
+) -> tuple[list[int], list[int], list[int], list[int]]:
+    """Token ids, places and owners of an episode, and where its answers are read. Examples all stand at the same places."""
+    ids, places, owners = list(start), list(range(len(start))), [EVERYBODY] * len(start)
+    for number, level in enumerate(episode.levels, 1):
+        ids += examples[level]
+        places += range(len(start), len(start) + len(examples[level]))
+        owners += [number] * len(examples[level])
+    behind = len(start) + (len(examples[0]) if episode.levels else 0)
+    answers = []
+    for number in range(len(episode.asked)):
+        ids += asked
+        places += range(behind, behind + len(asked))
+        owners += [-1 - number] * len(asked)
+        answers.append(len(ids) - 1)
+    return ids, places, owners, answers
+
+
+def _tokens(processor: AestheticMLLMProcessor, seen: SeenPeople, episode: Episode) -> torch.Tensor:
+    """The visual tokens of an episode in the order of their placeholders, [P, D]."""
+    shown = example_tokens(seen.features(episode.examples).tokens, processor.num_example_tokens) if episode.levels else {}
+    parts = [torch.cat(list(shown.values()), dim=1).flatten(0, 1)] if shown else []
+    whole = seen.features(episode.asked).tokens
+    return torch.cat([*parts, torch.cat(list(whole.values()), dim=1).flatten(0, 1)])
+
+
+class Rehearsal:
+    """Rows of all ratings that the checkpoint said before it learned episodes, of photos that it may be trained on."""
+
+    def __init__(self, assessor: AestheticAssessor, seen: SeenPeople, known: np.ndarray):
+        self.processor, self.seen, self.known = assessor.processor, seen, known
+        self.shares: Mapping[str, torch.Tensor] = self._said(assessor)
+        self.rng = np.random.default_rng(SEED)
+
+    def _said(self, assessor: AestheticAssessor) -> dict[str, torch.Tensor]:
+        """The shares of the levels, [photos, levels] of each question; a photo is read once for all of them."""
+        questions = list(self.processor.rating_scale.questions)
+        prefix, suffixes = split_prompts([assessor._prompt(question) for question in questions])
+        parts = []
+        for rows in np.array_split(self.known, max(1, len(self.known) // 8)):
+            shared = SharedPrefix(assessor.model, prefix, self.seen.features(rows))
+            parts.append(shared.token_logits(suffixes, self.processor.level_ids).softmax(-1))
+        shares = torch.cat(parts)  # [photos, questions, levels]
+        return {question: shares[:, place] for place, question in enumerate(questions)}
+
+    def rows(self, count: int) -> list[CodedRow]:
+        found = []
+        for number in self.rng.choice(len(self.known), count):
+            asked = []
+            for key, shares in self.shares.items():
+                question = self.processor.rating_scale.question(key)
+                asked.append(Question(f"{question.prompt}\n{question.stem}", levels=shares[number].tolist()))
+            tokens = self.seen.features([self.known[number]]).tokens
+            found.append(CodedRow(self.processor.image_placeholders(), torch.cat(list(tokens.values()), dim=1)[0], asked))
+        return found
+
+
+def teach(
+    model: AestheticMLLMForConditionalGeneration,
+    processor: AestheticMLLMProcessor,
+    episodes: Episodes,
+    rehearsal: Rehearsal,
+    texts: torch.Tensor,
+    steps: int,
+) -> None:
+    """Trains the language model, in place."""
+    language = CausalView(model)
+    weights = [*model.model.language_model.parameters()]
+    optimizer = torch.optim.AdamW(weights, LEARNING_RATE, weight_decay=0.01, betas=(0.9, 0.95), fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps, pct_start=0.1)
+    began = time.monotonic()
+    for step in range(steps):
+        personal = episode_loss(model, processor, episodes.seen, [episodes.draw() for _ in range(BATCH_SIZE)])
+        _, rehearsed = coded_loss(language, processor, rehearsal.rows(REHEARSED))
+        loss = personal + rehearsed
+        if step % TEXT_EVERY == TEXT_EVERY - 1:
+            rows = texts[torch.randint(len(texts), (12,))]
+            with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
+                loss = loss + model(input_ids=rows, labels=rows).loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(weights, 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        schedule.step()
+        if step % 20 == 0:
+            logger.info(
+                "step %d of %d, %.0f s, personal %.3f, rehearsed %.3f",
+                step, steps, time.monotonic() - began, personal.item(), rehearsed.item(),
+            )  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--work", type=Path, default=Path("build/nano"))
+    parser.add_argument("--critiques", type=Path, required=True, help="as of language.py")
+    parser.add_argument("--model", type=Path, help="checkpoint to go on from (default: WORK/final)")
+    parser.add_argument("--cache", type=Path, help="folder for what is seen of the photos (default: WORK/people)")
+    parser.add_argument("--output", type=Path, help="folder of the checkpoint (default: WORK/personal)")
+    parser.add_argument("--steps", type=int, default=STEPS)
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    set_seed(SEED)
+    assessor = AestheticAssessor.from_pretrained(arguments.model or arguments.work / "final", device="cpu")
+    model, processor = assessor.model, assessor.processor
+    processor.num_example_tokens = dict(NUM_EXAMPLE_TOKENS)
+    records = read_people(arguments.data)
+    seen = see_people(assessor, records, arguments.cache or arguments.work / CACHE)
+    held_out = own_protocol(arguments.data, records)
+    episodes = Episodes(seen, known_votes(records, held_out, held_out, processor.rating_scale), processor.rating_scale)
+    texts = pack(processor.tokenizer, split_texts(healing_texts(arguments.work, arguments.critiques))[1])
+    teach(model, processor, episodes, Rehearsal(assessor, seen, episodes.known), texts, arguments.steps)
+    output = arguments.output or arguments.work / PERSONAL
+    model.bfloat16().save_pretrained(output)
+    processor.save_pretrained(output)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""`aesthetic-mllm personalize`: a person's rated photos to a profile, which other commands judge photos with."""
+
+import argparse
+import csv
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .judging import load_assessor, progress, usage_errors
+from .usage import UsageError, with_exit_codes
+
+if TYPE_CHECKING:
+    from ..inference.personal_assessor import PersonalAssessor
+
+# By what the header says that a table holds.
+RATED, PREFERRED, LIKED = ("image", "rating"), ("preferred", "other"), ("image",)
+
+
+def add_parser(commands: Any) -> None:
+    """Adds the command to the parser's commands."""
+    parser = commands.add_parser(
+        "personalize",
+        help="learn what a person likes from photos they rated",
+        description="Learns what a person likes from a CSV table with a header: image,rating; or preferred,other; or only image, "
+        "for photos that are liked. Paths are relative to the table. Prints what it learned and how far that can be trusted.",
+    )
+    parser.add_argument("ratings", type=Path, metavar="RATINGS.csv", help="the table")
+    parser.add_argument("--save", type=Path, required=True, metavar="FILE", help="where to write the profile")
+    parser.add_argument(
+        "--range", type=float, nargs=2, metavar=("LOW", "HIGH"), help="worst and best rating that could be given, such as 1 5"
+    )
+    parser.add_argument("--update", type=Path, metavar="FILE", help="a profile that these ratings are added to")
+    parser.add_argument("--way", help="adapter, examples or blend (default: by the number of ratings)")
+    parser.add_argument("--thumbnails", action="store_true", help="keep small copies of the photos in the profile")
+    parser.add_argument("--model", help="folder or Hub id of a checkpoint (default: the embedded one)")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="(default: float32)")
+    parser.add_argument("--device", help="cpu, cuda, ... (default: the GPU where there is one)")
+    parser.set_defaults(run=with_exit_codes(run))
+
+
+def run(options: argparse.Namespace) -> int:
+    """Writes the profile, and prints what it says."""
+    said = read_table(options.ratings)
+    if options.save.is_dir() or not options.save.absolute().parent.is_dir():
+        raise UsageError(f"the profile {options.save} must be a file in a folder that exists.")
+    person = make(options, said)
+    with usage_errors():
+        person.save(options.save)
+    print(f"{options.save}: a profile of {len(person.profile)} photos")
+    print(person.trust())
+    for taste in person.describe():
+        print(f"likes {taste.likes} (correlation {abs(taste.strength):.2f})")
+    return 0
+
+
+def make(options: argparse.Namespace, said: dict[str, Any]) -> "PersonalAssessor":
+    """The person of a table, and of the profile that it is added to."""
+    from ..inference.personal_assessor import PersonalAssessor
+    from ..processing.image_loading import ImageError
+
+    assessor = load_assessor(options)
+    more: dict[str, Any] = {"keep": "thumbnails"} if options.thumbnails else {}
+    if options.range is not None:
+        more["score_range"] = tuple(options.range)
+    if options.way is not None:
+        more["way"] = options.way
+    more["watch"] = lambda photos: progress(photos, len(photos))
+    try:
+        with usage_errors():
+            if options.update is not None:
+                return PersonalAssessor.load(options.update, assessor).update(**said, **more)
+            return assessor.personalize(**said, **more)
+    except ImageError as error:
+        raise UsageError(f"a photo of {options.ratings} cannot be used: {error}") from error
+
+
+def read_table(path: Path) -> dict[str, Any]:
+    """Arguments of `personalize`, by what the table holds.
+
+    Raises:
+        UsageError: no such table, other columns, no rows, an empty cell, or a rating that is no number.
+    """
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            columns = tuple(reader.fieldnames or ())
+            rows = [(reader.line_num, row) for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"the table {path} cannot be read ({error}).") from error
+    found = next((wanted for wanted in (RATED, PREFERRED, LIKED) if set(wanted) <= set(columns)), None)
+    if found is None:
+        raise UsageError(
+            f"the table {path} has the columns {', '.join(columns) or 'none'}; its first line must name image,rating or "
+            "preferred,other or image."
+        )
+    if not rows:
+        raise UsageError(f"the table {path} has a header and no rows; without ratings there is nothing to learn.")
+    if found == LIKED and len(columns) > 1:
+        print(f"aesthetic-mllm personalize: no column 'rating' in {path}; its photos count as liked.", file=sys.stderr)
+    for line, row in rows:
+        if empty := next((name for name in found if not (row[name] or "").strip()), None):
+            raise UsageError(f"{path}, line {line}: no {empty}; fill it in or leave the line out.")
+
+    def photo(row: dict[str, str], name: str) -> Path:
+        return path.parent / row[name].strip()
+
+    if found == RATED:
+        return {"ratings": [(photo(row, "image"), rating(path, line, row["rating"])) for line, row in rows]}
+    if found == PREFERRED:
+        return {"pairs": [(photo(row, "preferred"), photo(row, "other")) for _, row in rows]}
+    return {"likes": [photo(row, "image") for _, row in rows]}
+
+
+def rating(path: Path, line: int, text: str) -> float:
+    """A cell's number; raises `UsageError` with the place."""
+    try:
+        return float(text)
+    except ValueError as error:
+        raise UsageError(f"{path}, line {line}: the rating is {text!r}, expected a number.") from error

@@ -1,0 +1,113 @@
+"""Ways to see photos in a person's eyes, all behind one small interface."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from ..modeling.model_outputs import AestheticImageFeatures
+from ..modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGeneration
+from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
+from ..processing.rating_scale import Rating, RatingScale
+from ..tasks.personalizing import Profile, ProfileError, balanced
+from .example_prefix import ExamplePrefix, tokens_of
+from .profile_photos import ProfilePhotos, embeddings
+from .taste_prior import FittedTaste, TastePrior, fit_taste
+
+# As many examples a checkpoint is taught to read.
+MOST_EXAMPLES = 32
+WAYS = ("adapter", "examples", "blend")
+
+
+class Way(Protocol):
+    """Rates photos in a person's eyes."""
+
+    def rate(self, seen: AestheticImageFeatures, general: Sequence[Rating]) -> list[Rating]:
+        """Personal ratings of B photos.
+
+        Args:
+            seen: the photos' visual tokens and feature statistics.
+            general: their ratings without a profile.
+        """
+        ...
+
+
+class AdapterWay:
+    """The general rating, moved by what the photo's embedding says of this person's taste ([`fit_taste`])."""
+
+    def __init__(self, scale: RatingScale, fitted: FittedTaste):
+        self.scale, self.fitted = scale, fitted
+
+    @classmethod
+    def fit(cls, scale: RatingScale, profile: Profile, photos: ProfilePhotos, prior: TastePrior | None) -> "AdapterWay":
+        """From a profile of at least one photo."""
+        evidence = profile.evidence(scale, photos.general)
+        return cls(scale, fit_taste(photos.embeddings, photos.general, evidence, prior, profile.has_level))
+
+    def rate(self, seen: AestheticImageFeatures, general: Sequence[Rating]) -> list[Rating]:
+        means = np.array([rating.mean for rating in general])
+        shifted = means + self.fitted.shift(embeddings(seen), means)
+        return [self.scale.moved(rating, float(mean)) for rating, mean in zip(general, shifted, strict=True)]
+
+
+class ExamplesWay:
+    """The person's rated photos stand before the photo in the prompt; the language model reads the taste from them."""
+
+    def __init__(self, scale: RatingScale, prefix: ExamplePrefix):
+        self.scale, self.prefix = scale, prefix
+
+    @classmethod
+    def read(
+        cls,
+        model: AestheticMLLMForConditionalGeneration,
+        processor: AestheticMLLMProcessor,
+        profile: Profile,
+        photos: ProfilePhotos,
+    ) -> "ExamplesWay":
+        """From a profile of at least one photo; of more than [`MOST_EXAMPLES`] as many of all levels as evenly as there are.
+
+        Raises:
+            ProfileError: the checkpoint was not taught to read examples.
+        """
+        if not processor.reads_examples:
+            raise ProfileError(
+                f"The checkpoint {model.name_or_path} was not taught to read rated examples; personalize by the way 'adapter'."
+            )
+        scale = processor.rating_scale
+        levels = [scale.nearest_level(score) for score in profile.scores(scale)]
+        chosen = balanced(levels, profile.photos, MOST_EXAMPLES)
+        tokens = {group: values[chosen] for group, values in photos.example_tokens.items()}
+        return cls(scale, ExamplePrefix(model, processor, [levels[place] for place in chosen], tokens, profile.question))
+
+    def rate(self, seen: AestheticImageFeatures, general: Sequence[Rating]) -> list[Rating]:
+        logits = self.prefix.level_logits(tokens_of(seen))
+        return [Rating(r.mean, r.std, r.distribution, r.score_range) for r in self.scale.read_level_logits(logits)]
+
+
+class BlendWay:
+    """The mean of several ways' distributions."""
+
+    def __init__(self, scale: RatingScale, ways: Sequence[Way]):
+        self.scale, self.ways = scale, ways
+
+    def rate(self, seen: AestheticImageFeatures, general: Sequence[Rating]) -> list[Rating]:
+        columns = [way.rate(seen, general) for way in self.ways]
+        shares = torch.tensor([[list((rating.distribution or {}).values()) for rating in column] for column in columns])
+        # the logarithm of shares is what a softmax gives them back from
+        mixed = self.scale.read_level_logits(shares.to(torch.float64).mean(0).clamp(min=1e-12).log())
+        return [Rating(r.mean, r.std, r.distribution, r.score_range) for r in mixed]
+
+
+def choose_way(name: str, count: int, reads_examples: bool) -> str:
+    """The way that "auto" means for so many photos: examples beside the adapter while all of them fit into the prompt, if the
+    checkpoint was taught to read any; the adapter alone beyond that. Other names mean themselves.
+
+    Raises:
+        ProfileError: no such way.
+    """
+    if name == "auto":
+        return "blend" if reads_examples and count <= MOST_EXAMPLES else "adapter"
+    if name not in WAYS:
+        raise ProfileError(f"There is no way {name!r} to personalize; choose auto, {', '.join(WAYS)}.")
+    return name

@@ -1,0 +1,109 @@
+"""Protocols of personalized assessment: who is shown and asked, and what training may know."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aesthetic_mllm.data.record import DataError, Record, Vote
+from aesthetic_mllm.evaluation.personal_protocols import (
+    PersonalResult,
+    Protocol,
+    aadb,
+    flickr_aes,
+    oasis_beauty,
+    paired_difference,
+    para,
+    rank_correlation,
+    real_cur,
+    run_protocol,
+    shuffled,
+    training_votes,
+    with_another_person,
+)
+
+PEOPLE = ("ann", "bob", "cy")
+TRUTH = {name: np.random.default_rng(number).permutation(130) for number, name in enumerate(PEOPLE)}
+
+
+def records(people: tuple[str, ...] = PEOPLE, photos: int = 130) -> list[Record]:
+    """Photos that all of the people rated, each after their own order."""
+    return [
+        Record(
+            Path(f"{place}.jpg"), "set", "test", "aesthetic", 3.0, range_low=0, range_high=200,
+            votes=[Vote(name, float(TRUTH[name][place])) for name in people],
+        )
+        for place in range(photos)
+    ]  # fmt: skip
+
+
+def knows_all(person: str, shown: np.ndarray, values: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    """Guesses right of whom it has seen a rating, and else by the photo's number."""
+    for truth in TRUTH.values():
+        if len(shown) and np.array_equal(truth[shown], values):
+            return truth[asked].astype(float)
+    return asked.astype(float)
+
+
+@pytest.mark.parametrize("protocol", [flickr_aes(records(), PEOPLE), real_cur(records()), para(records()), aadb(records(), 2)])
+def test_shown_and_asked_are_apart(protocol: Protocol) -> None:
+    """In every draw the photos that are asked about are not shown, the same for every k, and shots grow."""
+    calls: list[tuple] = []
+
+    def watch(person: str, shown: np.ndarray, values: np.ndarray, asked: np.ndarray) -> np.ndarray:
+        calls.append((person, shown.tolist(), asked.tolist()))
+        return knows_all(person, shown, values, asked)
+
+    result = run_protocol(protocol, watch)
+    assert result.shots == (0, 10, 100) and result.correlations.shape == (len(protocol.people), 3)
+    assert len(calls) == len(protocol.people) * protocol.draws * 3
+    for none, few, many in zip(calls[::3], calls[1::3], calls[2::3], strict=True):
+        assert none[2] == few[2] == many[2] and not set(many[1]) & set(many[2])
+        assert none[1] == [] and many[1][:10] == few[1]
+    assert result.at(10) == pytest.approx(1) and abs(result.at(0).mean()) < 0.5
+    assert result.correlations.tolist() == run_protocol(protocol, knows_all).correlations.tolist()
+
+
+def test_photos_and_people_are_held_out() -> None:
+    """OASIS asks about the named photos alone, and training sees neither them nor the people."""
+    photos = records()
+    asked = {f"{place}.jpg" for place in range(20)}
+    protocol = oasis_beauty(photos, ["ann", "bob"], asked)
+    votes = training_votes(photos, protocol)
+    assert {rater for _, rater, _ in votes} == {"cy"}
+    assert {photos[place].image.name for place, _, _ in votes} == {photo.image.name for photo in photos} - asked
+    for person in protocol.people:
+        assert {protocol.photos[place].image.name for place in person.asked or ()} == asked
+        assert not set(person.asked or ()) & set(person.shown)
+    within = training_votes(photos, real_cur(photos))
+    assert within == []
+
+
+def test_controls_are_not_the_persons() -> None:
+    """With ratings dealt out anew, or another's, whoever knows the person by their ratings fails."""
+    protocol = real_cur(records())
+    whole = run_protocol(protocol, knows_all, (10,)).at(10).mean()
+    assert whole == pytest.approx(1)
+    assert run_protocol(protocol, shuffled(knows_all), (10,)).at(10).mean() < 0.5
+    assert run_protocol(protocol, with_another_person(knows_all, protocol), (10,)).at(10).mean() < 0.5
+
+
+def test_reports_stand_beside_k_0() -> None:
+    """Each row has the paired difference from k = 0, and from other methods, with its interval."""
+    better, worse = (
+        PersonalResult((0, 10), np.array([[0.4, 0.6 - lost], [0.5, 0.6 - lost], [0.3, 0.5 - lost]])) for lost in (0, 0.1)
+    )
+    none, ten = better.rows({"worse": worse})
+    assert none["differences"]["general"] == {"mean": 0, "low": 0, "high": 0}
+    assert ten["differences"]["general"]["low"] < ten["differences"]["general"]["mean"] == pytest.approx(1 / 6)
+    assert ten["differences"]["worse"]["mean"] == pytest.approx(0.1) and ten["people"] == 3
+    assert paired_difference(np.array([1.0, 2.0, 3.0]), np.array([0.0, 1.0, 2.0]))["high"] == pytest.approx(1)
+
+
+def test_too_few_votes_are_an_error() -> None:
+    """Nobody to test, or somebody with fewer photos than are to be shown."""
+    with pytest.raises(DataError, match="nobody rated enough photos"):
+        real_cur(records(photos=50))
+    with pytest.raises(DataError, match="ann has 30 photos to show, fewer than 100"):
+        run_protocol(oasis_beauty(records(photos=50), ["ann"], {f"{place}.jpg" for place in range(20)}), knows_all)
+    assert rank_correlation(np.ones(5), np.arange(5)) == 0

@@ -1,0 +1,163 @@
+"""Photos in the eyes of a person: the assessor's methods, profiles that are saved, loaded and updated."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
+
+from aesthetic_mllm import AestheticAssessor, ImageError
+from aesthetic_mllm.inference.personal_assessor import PersonalAssessor
+from aesthetic_mllm.inference.personal_ways import MOST_EXAMPLES, choose_way
+from aesthetic_mllm.tasks.personalizing import ProfileError
+from lively_assessor import lively_assessor
+
+WAYS = ("adapter", "examples", "blend")
+
+
+@pytest.fixture(scope="module")
+def assessor() -> AestheticAssessor:
+    """One that reads examples and rates attributes."""
+    found = lively_assessor(attributes=True)
+    found.processor.num_example_tokens = {"low": 2, "middle": 1, "high": 1, "thematic": 0}
+    return found
+
+
+@pytest.fixture(scope="module")
+def photos() -> list[Image.Image]:
+    rng = np.random.default_rng(0)
+    return [Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)).resize((60 + 3 * number, 50)) for number in range(9)]
+
+
+def rated(photos: list[Image.Image]) -> list[tuple[Image.Image, float]]:
+    return [(photo, 1 + number % 5) for number, photo in enumerate(photos)]
+
+
+def means(ratings: list) -> list[float]:
+    return [rating.mean for rating in ratings]
+
+
+def test_nobody_in_particular_sees_what_everybody_sees(assessor: AestheticAssessor, photos: list) -> None:
+    """Without ratings, scores are the assessor's to the last bit, with percentile and all."""
+    person = assessor.personalize([])
+    assert person.score(photos) == assessor.score(photos)
+    assert person.ratings(photos[:2], ["quality", "aesthetic"]) == assessor.ratings(photos[:2], ["quality", "aesthetic"])
+    assert person.describe() == () and person.trust().count == 0
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_method_sees_through_the_same_eyes(assessor: AestheticAssessor, photos: list, way: str) -> None:
+    """Score, ratings, assess, rank, pick and compare tell of the same personal rating, which is not the general one; other
+    questions and attributes stay as they are."""
+    person = assessor.personalize(rated(photos), way=way)
+    scores = person.score(photos)
+    assert means(scores) != means(assessor.score(photos))
+    assert person.score(photos, "quality") == assessor.score(photos, "quality")
+    both = person.ratings(photos, ["aesthetic", "quality"])
+    assert means([each["aesthetic"] for each in both]) == pytest.approx(means(scores), abs=1e-3)
+    assert person.attributes(photos[0]) == assessor.attributes(photos[0])
+    assert person.assess(photos[0]).rating.mean == pytest.approx(scores[0].mean, abs=1e-3)
+    best = int(np.argmax(means(scores)))
+    assert person.rank(photos, max_distance=0)[0].index == best == person.pick(photos, 1, max_distance=0)[0].index
+    assert person.compare(photos[0], photos[1]).first.mean == pytest.approx(scores[0].mean, abs=1e-3)
+    for rating in scores:
+        assert sum(rating.distribution.values()) == pytest.approx(1) and 1 <= rating.mean <= 10
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_order_and_batches_mean_nothing(assessor: AestheticAssessor, photos: list, way: str) -> None:
+    """The same examples in another order, and the same photos in other batches, give the same ratings."""
+    wanted = means(assessor.personalize(rated(photos), way=way).score(photos))
+    turned = assessor.personalize(rated(photos)[::-1], way=way)
+    assert means(turned.score(photos, batch_size=2)) == pytest.approx(wanted, abs=9e-4)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_saved_and_loaded_is_the_same_person(assessor: AestheticAssessor, photos: list, way: str, tmp_path: Path) -> None:
+    """Ratings, trust and tastes are identical after a round through a file; so are those of an update of what was loaded."""
+    person = assessor.personalize(rated(photos[:7]), way=way, keep="thumbnails")
+    person.save(tmp_path / "me.profile")
+    loaded = PersonalAssessor.load(tmp_path / "me.profile", assessor)
+    assert loaded.score(photos) == person.score(photos)
+    assert (loaded.trust(), loaded.describe(), loaded.profile) == (person.trust(), person.describe(), person.profile)
+    assert [small.size for small in loaded.thumbnails()] == [small.size for small in person.thumbnails()] != []
+    whole = assessor.personalize(rated(photos), way=way)
+    assert means(loaded.update(rated(photos)[7:]).score(photos)) == pytest.approx(means(whole.score(photos)), abs=9e-4)
+
+
+def test_tokens_only_holds_no_photo(assessor: AestheticAssessor, photos: list, tmp_path: Path) -> None:
+    """By default the file has no pixels, neither as thumbnails nor otherwise."""
+    assessor.personalize(rated(photos)).save(tmp_path / "me.profile")
+    stored = load_file(tmp_path / "me.profile")
+    assert len(stored["thumbnails"]) == 0
+    assert PersonalAssessor.load(tmp_path / "me.profile", assessor).thumbnails() == []
+
+
+def test_tampered_and_foreign_files_are_refused(assessor: AestheticAssessor, photos: list, tmp_path: Path) -> None:
+    """A changed number, changed words, another checkpoint, another version, another format, no profile at all: each says so."""
+    path = tmp_path / "me.profile"
+    assessor.personalize(rated(photos)).save(path)
+    tensors = load_file(path)
+    with safe_open(path, "numpy") as file:
+        metadata = dict(file.metadata())
+
+    def refused(message: str, changed: dict[str, np.ndarray] | None = None, **words: str) -> None:
+        save_file(changed or tensors, path, metadata | words)
+        with pytest.raises(ProfileError, match=message):
+            PersonalAssessor.load(path, assessor)
+
+    refused("changed or damaged", tensors | {"general": tensors["general"] + 1})
+    said = json.loads(metadata["said"])
+    said["profile"]["values"][0] = 5.0
+    refused("changed or damaged", said=json.dumps(said))
+    refused("version 99", version="99")
+    refused("is not a profile", format="something else")
+    path.write_bytes(b"no safetensors file")
+    with pytest.raises(ProfileError, match="is not a profile"):
+        PersonalAssessor.load(path, assessor)
+    with pytest.raises(ProfileError, match="There is no profile"):
+        PersonalAssessor.load(tmp_path / "missing", assessor)
+    assessor.personalize(rated(photos)).save(path)
+    with pytest.raises(ProfileError, match="another checkpoint"):
+        PersonalAssessor.load(path, lively_assessor(attributes=False))
+    with pytest.raises(ProfileError, match="cannot be written"):
+        assessor.personalize([]).save(tmp_path / "no folder" / "me.profile")
+
+
+def test_examples_need_a_checkpoint_that_reads_them(photos: list) -> None:
+    """One that was not taught to says so, and is personalized by the adapter without being asked."""
+    untaught = lively_assessor()
+    with pytest.raises(ProfileError, match="not taught to read rated examples"):
+        untaught.personalize(rated(photos), way="examples")
+    assert means(untaught.personalize(rated(photos)).score(photos)) == means(
+        untaught.personalize(rated(photos), way="adapter").score(photos)
+    )
+    assert choose_way("auto", MOST_EXAMPLES, True) == "blend" and choose_way("auto", MOST_EXAMPLES + 1, True) == "adapter"
+    with pytest.raises(ProfileError, match="no way 'magic'"):
+        untaught.personalize(rated(photos), way="magic")
+
+
+def test_wrong_photos_and_wrong_words(assessor: AestheticAssessor, photos: list, tmp_path: Path) -> None:
+    """A photo that is not there is named; the same picture under two names is one photo; kinds are not mixed."""
+    with pytest.raises(ImageError, match="missing.jpg"):
+        assessor.personalize({str(tmp_path / "missing.jpg"): 3.0})
+    for name in ("a.png", "b.png"):
+        photos[0].save(tmp_path / name)
+    with pytest.raises(ProfileError, match="b.png is rated 1 and 5|a.png is rated 1 and 5"):
+        assessor.personalize({tmp_path / "a.png": 1, tmp_path / "b.png": 5})
+    with pytest.raises(ProfileError, match="give one of them"):
+        assessor.personalize(rated(photos), likes=photos[:1])
+    with pytest.raises(ProfileError, match="keep must be"):
+        assessor.personalize(rated(photos), keep="everything")  # type: ignore[arg-type]
+
+
+def test_pairs_and_likes_move_ratings(assessor: AestheticAssessor, photos: list) -> None:
+    """What was preferred gains on what was not, and what is liked rises; many more examples than fit are no error."""
+    before = means(assessor.score(photos[:2]))
+    after = means(assessor.personalize(pairs=[(photos[0], photos[1])], way="adapter").score(photos[:2]))
+    likes = assessor.personalize(likes=photos[:3], way="adapter").trust()
+    assert after[0] - after[1] >= before[0] - before[1]
+    assert likes.agreement is None and "rate more" in str(likes)

@@ -1,0 +1,131 @@
+"""Episodes: what the language model learns of a person is what inference asks it, and nothing that is held out."""
+
+import numpy as np
+import pytest
+import torch
+
+from aesthetic_mllm import AestheticAssessor
+from aesthetic_mllm.inference.example_prefix import ExamplePrefix, example_tokens
+from aesthetic_mllm.inference.photo_stream import read_photo
+from aesthetic_mllm.inference.profile_photos import ProfilePhotos
+from aesthetic_mllm.trainers.taste_fitting import Votes
+from lively_assessor import lively_assessor
+from photo_files import scene
+
+PHOTOS = 60
+
+
+@pytest.fixture(scope="module")
+def assessor() -> AestheticAssessor:
+    found = lively_assessor()
+    found.processor.num_example_tokens = {"low": 2, "middle": 1, "high": 1, "thematic": 0}
+    return found
+
+
+@pytest.fixture(scope="module")
+def seen(assessor: AestheticAssessor) -> object:
+    """Some photos, repeated; what is general and what is measured of them is chance."""
+    from seen_people import SeenPeople
+
+    images = [scene(60 + 9 * number, 50) for number in range(6)]
+    with torch.inference_mode():
+        found = assessor._see([read_photo(assessor.processor.image_processor, image) for image in images], statistics=True)
+    rows = [number % 6 for number in range(PHOTOS)]
+    rng = np.random.default_rng(0)
+    photos = ProfilePhotos(
+        rng.uniform(2, 9, PHOTOS),
+        np.zeros((PHOTOS, 2)),
+        {},
+        {name: rng.normal(size=PHOTOS) for name in ("warmth", "tilt", "noise")},
+    )
+    return SeenPeople(photos, {group: values[rows].clone() for group, values in found.tokens.items()}, found.map_statistics[rows])
+
+
+def votes() -> Votes:
+    rng = np.random.default_rng(1)
+    rater = np.repeat(np.arange(5), PHOTOS - 10)
+    photo = np.concatenate([rng.permutation(PHOTOS - 5)[: PHOTOS - 10] for _ in range(5)])
+    return Votes(rater, photo, rng.integers(1, 11, len(rater)).astype(float))
+
+
+def test_an_episode_is_what_inference_asks(assessor: AestheticAssessor, seen: object) -> None:
+    """The loss is that of the logits which a cached prefix of the same examples gives, photo by photo."""
+    from episodes import Episode, episode_loss
+
+    processor = assessor.processor
+    levels, wanted = [4, 0, 1], [[0.1, 0.1, 0.2, 0.3, 0.3], [0.5, 0.5, 0, 0, 0]]
+    examples, asked = np.array([0, 1, 2]), np.array([3, 4])
+    loss = episode_loss(
+        assessor.model, processor, seen, [Episode(examples, levels, asked, wanted), Episode(examples[:0], [], asked, wanted)]
+    )
+    few = example_tokens(seen.features(examples).tokens, processor.num_example_tokens)
+    prefix = ExamplePrefix(assessor.model, processor, levels, few, "aesthetic")
+    prefix.level_ids = range(len(processor.tokenizer))  # the loss is over the whole vocabulary
+    personal = prefix.level_logits(seen.features(asked).tokens)
+    prompt = torch.tensor([processor.rating_prompt_ids()]).expand(2, -1)
+    general = assessor.model(input_ids=prompt, mm_encoder_outputs={"image": seen.features(asked)}, logits_to_keep=1).logits[:, -1]
+    shares = torch.cat([personal, general]).log_softmax(-1)[:, processor.level_ids]
+    assert loss.item() == pytest.approx(-(torch.tensor(wanted * 2) * shares).sum(1).mean().item(), abs=0.02)  # bf16
+
+
+def test_episodes_show_and_ask_different_photos(assessor: AestheticAssessor, seen: object) -> None:
+    """No photo is shown and asked about in one episode, none is seen that nobody of training rated; k goes from 0 to 32."""
+    from episodes import Episodes
+
+    episodes = Episodes(seen, votes(), assessor.processor.rating_scale)
+    drawn = [episodes.draw() for _ in range(200)]
+    counts = {len(episode.levels) for episode in drawn}
+    assert min(counts) == 0 and max(counts) == 32
+    for episode in drawn:
+        assert not set(episode.examples) & set(episode.asked) and len(episode.examples) == len(episode.levels)
+        assert {*episode.examples, *episode.asked} <= set(range(PHOTOS - 5))
+        assert all(sum(levels) == pytest.approx(1) for levels in episode.wanted)
+
+
+def test_a_step_teaches(assessor: AestheticAssessor, seen: object) -> None:
+    """A few steps on the same episode bring its loss down, and gradients reach the language model alone."""
+    from episodes import Episodes, episode_loss
+
+    episode = Episodes(seen, votes(), assessor.processor.rating_scale, seed=3).draw()
+    weights = list(assessor.model.model.language_model.parameters())
+    kept = [weight.detach().clone() for weight in weights]
+    optimizer = torch.optim.AdamW(weights, 1e-3)
+    losses = []
+    for _ in range(6):
+        loss = episode_loss(assessor.model, assessor.processor, seen, [episode])
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0]
+    with torch.no_grad():
+        for weight, before in zip(weights, kept, strict=True):
+            weight.copy_(before)
+
+
+def test_a_synthetic_person_likes_what_they_like() -> None:
+    """Ratings of somebody with one taste go with that trait, beside what everybody sees; and no further than 1 to 10."""
+    from synthetic_people import SyntheticPerson, draw_person, ranks
+
+    rng = np.random.default_rng(0)
+    general, traits = rng.normal(size=300), {"warmth": rng.normal(size=300), "tilt": np.round(rng.exponential(size=300))}
+    rated = SyntheticPerson({"warmth": -1.0}).ratings(general, traits, rng)
+    assert np.corrcoef(rated, traits["warmth"])[0, 1] < -0.6 and np.corrcoef(rated, general)[0, 1] > 0.2
+    assert set(rated) <= set(range(1, 11))
+    assert set(draw_person(traits, rng).tastes) <= set(traits)
+    assert ranks(np.array([3.0, 3.0, 1.0])).tolist()[0] == ranks(np.array([3.0, 3.0, 1.0])).tolist()[1]
+
+
+def test_rehearsal_keeps_what_was_said(assessor: AestheticAssessor, seen: object) -> None:
+    """Its rows ask all ratings of photos of training, and want the answers that the checkpoint gave before."""
+    from episodes import Rehearsal
+
+    known = np.arange(12)
+    rehearsal = Rehearsal(assessor, seen, known)
+    general = assessor.score([scene(60 + 9 * number, 50) for number in range(6)])
+    for place in known:
+        wanted = list(general[place % 6].distribution.values())
+        assert rehearsal.shares["aesthetic"][place].tolist() == pytest.approx(wanted, abs=1e-3)
+    (row,) = rehearsal.rows(1)
+    assert len(row.questions) == len(assessor.processor.rating_scale.questions)
+    assert len(row.codes) == assessor.processor.num_image_tokens
