@@ -57,7 +57,7 @@ def draw_assessment(sheet: Image.Image, left: int, top: int, name: str, photo: I
     write(told.comment)
     for suggestion in told.suggestions:
         gain = suggestion.measured_gain if suggestion.measured_gain is not None else suggestion.expected_gain
-        write(f"→ {suggestion.text}" + ("" if gain is None else f" ({gain:+.1f})"), 11)
+        write(f"- {suggestion.text}" + ("" if gain is None else f" ({gain:+.1f})"), 11)
 
 
 def main() -> None:

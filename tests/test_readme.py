@@ -21,7 +21,7 @@ from aesthetic_mllm.trainers.sft_recipe import check_entry
 from photo_files import jpeg_bytes, scene
 from tiny_checkpoints import save_language_model, save_llava, save_siglip
 
-JUDGING = ("score", "assess", "suggest", "personalize", "rank", "compare")
+JUDGING = ("score", "assess", "comment", "suggest", "personalize", "rank", "compare")
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 

@@ -13,11 +13,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from aesthetic_mllm import AestheticMLLMForConditionalGeneration
+from aesthetic_mllm import AestheticAssessor, AestheticMLLMForConditionalGeneration
 from aesthetic_mllm.inference.taste_prior import TASTES_FILE
 from aesthetic_mllm.processing.rating_scale import RatingScale
 from data import quality_validation, read_quality
-from validate import Rater
 
 EMBEDDED = Path(__file__).parents[2] / "src" / "aesthetic_mllm" / "checkpoints" / "nano"
 
@@ -32,18 +31,19 @@ def main() -> None:
     source = arguments.source or arguments.work / "final"
     photos = read_quality(arguments.data, RatingScale())
     names = quality_validation(photos)
-    rater = Rater(source)
-    tokens = rater.tokens([photo for photo in photos if photo.name in names])
-    scale = rater.processor.rating_scale
+    assessor = AestheticAssessor.from_pretrained(source)
+    scale = assessor.processor.rating_scale
+    rated = assessor.ratings([photo.path for photo in photos if photo.name in names], list(scale.questions))
     references = {
-        question: np.quantile(rater.rate(tokens, question), np.linspace(0, 1, 101)).round(4).tolist()
+        question: np.quantile([ratings[question].mean for ratings in rated], np.linspace(0, 1, 101)).round(4).tolist()
         for question in scale.questions
     }
-    rater.processor.rating_scale = replace(scale, references=references)
+    assessor.processor.rating_scale = replace(scale, references=references)
     shutil.rmtree(arguments.target, ignore_errors=True)
     model = AestheticMLLMForConditionalGeneration.from_pretrained(source, dtype=torch.float32)
+    model.config.text_config._name_or_path = ""  # a folder of whoever trained it
     model.bfloat16().save_pretrained(arguments.target)
-    rater.processor.save_pretrained(arguments.target)
+    assessor.processor.save_pretrained(arguments.target)
     if (source / TASTES_FILE).exists():
         shutil.copy(source / TASTES_FILE, arguments.target)
     size = sum(path.stat().st_size for path in arguments.target.iterdir())

@@ -9,12 +9,12 @@ one photo in one row, and none sees the others.
 """
 
 import argparse
+import itertools
 import logging
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from transformers.trainer_utils import set_seed
@@ -34,14 +34,16 @@ from coded_alignment import CodedAlignment, CodeLoss, MeasuredLessons, open_cach
 from coded_lessons import FirstWords
 from damages import damage_strength
 from features import DAMAGED_VIEWS, UpperTower
-from judge import ALIGNED, JUDGE_FILE, open_judge, read_photos
+from judge import ALIGNED, BEAUTY_SHARE, JUDGE_FILE, RATINGS_FILE, open_judge, read_photos
 from language import healing_texts, pack, split_texts
 from question_rows import CausalView, CodedRow, Question, coded_loss, cue_question
+from targets import falls
+from warm_start import WarmStart
 
 logger = logging.getLogger("nano.instruct")
 
 SEED = 0
-STEPS = 500
+STEPS, LAST_STEPS = 400, 200  # of everything; then mostly of ratings
 VIEWS = 14_000  # of photos, whole and damaged; about as many as there are rows
 BATCH_SIZE = 16
 LEARNING_RATE = 4e-4
@@ -50,7 +52,9 @@ ALWAYS, OTHER_QUESTIONS = ("aesthetic", "quality"), 12  # ratings of one photo
 ALWAYS_WEIGHT = 3.0  # of what people rated
 GROUP_DROPOUT = 0.35  # of the rows of ratings do not show the thematic tokens, nor all of the others
 SURE = 0.55  # a bin is told in a comment if its code is that much likelier than the others together
-RATING_SHARE, LESSON_SHARE = 0.4, 0.3  # of the rows; the others are comments
+# Of the rows, ratings and lessons; the others are comments.
+SHARES, LAST_SHARES = (0.4, 0.3), (0.75, 0.1)
+LAST_LEARNING_RATE = 2e-4
 FEW_WORDS_SHARE, GROWTH_SHARE = (
     0.3,
     0.4,
@@ -71,6 +75,7 @@ class ToldPhotos:
         views: name and view of each.
         loss: of codes.
         contents: what a teacher saw, by photo.
+        beauty: names of the photos whose beauty people rated; they are few, and drawn in [`BEAUTY_SHARE`] of the cases.
     """
 
     def __init__(
@@ -82,6 +87,7 @@ class ToldPhotos:
         loss: CodeLoss,
         bank: PhraseBank,
         contents: Mapping[str, str],
+        beauty: Collection[str] = (),
         seed: int = SEED,
     ):
         self.processor, self.tokens, self.shares, self.views = processor, tokens, shares, views
@@ -91,14 +97,16 @@ class ToldPhotos:
         self.scale = processor.rating_scale
         self.questions = list(self.scale.questions)
         self.means = shares @ torch.tensor(self.scale.level_scores)  # [N, questions]
-        self.by_damage = {
-            damaged: [number for number, (_, view) in enumerate(views) if (view in DAMAGED_VIEWS) is damaged]
-            for damaged in (False, True)
-        }
+        self.drawn_from: dict[tuple[bool, bool], list[int]] = {}
+        for number, (name, view) in enumerate(views):
+            self.drawn_from.setdefault((view in DAMAGED_VIEWS, name in beauty), []).append(number)
 
-    def draw(self) -> int:
-        damaged = self.rng.random() < DAMAGED_SHARE and bool(self.by_damage[True])
-        return self.rng.choice(self.by_damage[damaged])
+    def draw(self, damaged: bool | None = None) -> int:
+        """The number of a view; damaged or not, or as chance will have it."""
+        if damaged is None:
+            damaged = self.rng.random() < DAMAGED_SHARE
+        source = damaged, self.rng.random() < BEAUTY_SHARE
+        return self.rng.choice(self.drawn_from.get(source) or [*itertools.chain(*self.drawn_from.values())])
 
     def codes(self, number: int, groups: Sequence[str] = TOKEN_GROUPS) -> torch.Tensor:
         return torch.cat([self.tokens[group][number].float() for group in groups])
@@ -177,7 +185,7 @@ class ToldPhotos:
 
     def measured(self) -> CodedRow:
         """Lessons of one level, about a photo as it is."""
-        number = self.rng.choice(self.by_damage[False])
+        number = self.draw(damaged=False)
         level = self.rng.choice(LEVELS)
         bins = {
             name: int(chances.argmax()) for name, chances in self.loss.chances(level, self.tokens[level][number].float()).items()
@@ -219,6 +227,29 @@ class PairLessons:
         return rows
 
 
+def read_views(judge: WarmStart, work: Path, views: Sequence[tuple[str, int]]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """What the judge reads in views, [N, questions, levels], and their tokens, with the judge as it is in the end.
+
+    What people rated is read as it was before the damages came in, in the photo as it was; a damage takes from that what its
+    strength says.
+    """
+    judge.load(work / RATINGS_FILE)
+    rows = {name: number for number, name in enumerate(dict.fromkeys(name for name, _ in views))}
+    whole, _ = judge.read([{"image": name, "view": 0} for name in rows])
+    judge.load(work / JUDGE_FILE)
+    shares, tokens = judge.read([{"image": name, "view": view} for name, view in views])
+    shares = shares.clone()  # what inference mode made cannot be changed
+    for number, (name, view) in enumerate(views):
+        taken = falls(*damage_strength(name, view)) if view in DAMAGED_VIEWS else {}
+        for key in ALWAYS:
+            question = judge.heads.questions[key]
+            (rating,) = judge.scale.read_level_logits(whole[rows[name], question][None].log(), key)
+            if key in taken:
+                rating = judge.scale.moved(rating, rating.mean - taken[key])
+            shares[number, question] = torch.tensor(list((rating.distribution or {}).values()))
+    return shares, tokens
+
+
 def tell(
     model: AestheticMLLMForConditionalGeneration,
     processor: AestheticMLLMProcessor,
@@ -226,22 +257,32 @@ def tell(
     pairs: PairLessons,
     texts: torch.Tensor,
     steps: int,
-    save: Any,
+    shares: tuple[float, float],
+    learning_rate: float,
+    first_words: bool,
 ) -> None:
-    """Trains the language model, in place; `save` is called every 250 steps, and rounds it."""
+    """Trains the language model, in place.
+
+    Args:
+        shares: of ratings and of lessons among the rows.
+        first_words: whether lessons begin with their first wordings alone.
+    """
+    if not steps:
+        return
     language = CausalView(model)
     weights = [*model.model.language_model.parameters()]
-    optimizer = torch.optim.AdamW(weights, LEARNING_RATE, weight_decay=0.01, betas=(0.9, 0.95), fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps, pct_start=0.1)
+    optimizer = torch.optim.AdamW(weights, learning_rate, weight_decay=0.01, betas=(0.9, 0.95), fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=steps, pct_start=0.1)
     start = time.monotonic()
     for step in range(steps):
-        told.words.variety = pairs.words.variety = min(1.0, max(0.0, step / steps - FEW_WORDS_SHARE) / GROWTH_SHARE)
+        variety = min(1.0, max(0.0, step / steps - FEW_WORDS_SHARE) / GROWTH_SHARE) if first_words else 1.0
+        told.words.variety = pairs.words.variety = variety
         if step % CRITIQUE_EVERY == CRITIQUE_EVERY - 1:
             rows = texts[torch.randint(len(texts), (12,))]
             with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
                 loss = model(input_ids=rows, labels=rows).loss
         else:
-            rated, lessons = round(RATING_SHARE * BATCH_SIZE), round(LESSON_SHARE * BATCH_SIZE)
+            rated, lessons = (round(share * BATCH_SIZE) for share in shares)
             # apart, for rows of ratings are short
             decimal_loss, rating_loss = coded_loss(language, processor, [told.ratings() for _ in range(rated)])
             (rating_loss + DECIMAL_WEIGHT * decimal_loss).backward()
@@ -262,8 +303,6 @@ def tell(
                 word_loss.item(),
                 rating_loss.item(),
             )
-        if step % 250 == 249:
-            save()
 
 
 def main() -> None:
@@ -272,6 +311,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("build/nano"))
     parser.add_argument("--critiques", type=Path, required=True, help="as of language.py")
     parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--last-steps", type=int, default=LAST_STEPS)
     parser.add_argument("--config", type=Path, default=Path(__file__).with_name("align.yaml"))
     parser.add_argument("overrides", nargs="*", help="key=value, as of `coded_alignment.py`")
     arguments = parser.parse_args()
@@ -285,28 +325,26 @@ def main() -> None:
     tower = model.model.vision_tower
     model.model.vision_tower = UpperTower(tower)
     judge = open_judge(arguments.work, model, processor, photos, book)
-    judge.load(arguments.work / JUDGE_FILE)
     views = [(photo.name, view) for photo in (*photos.quality, *photos.beauty) for view in (0, *DAMAGED_VIEWS)]
-    views = random.Random(SEED).sample(views, min(VIEWS, len(views)))
-    shares, tokens = judge.read([{"image": name, "view": view} for name, view in views])
+    rated = {photo.name for photo in photos.beauty}
+    kept = [view for view in views if view[0] in rated]
+    views = kept + random.Random(SEED).sample([view for view in views if view[0] not in rated], VIEWS - len(kept))
+    shares, tokens = read_views(judge, arguments.work, views)
     logger.info("%d views read", len(views))
     caches = open_caches(arguments.config, [f"model={arguments.work / ALIGNED}", *arguments.overrides], arguments.work)
     alignment = CodedAlignment(model.model.multi_modal_projector, book, processor.image_processor.canvas_size)
     alignment.projector.eval()
     contents = {key.split("/")[-1]: label for key, label in load_contents(arguments.work / "contents.json").items()}
     halves = {group: values.half() for group, values in tokens.items()}
-    told = ToldPhotos(processor, halves, shares, views, alignment.loss, bank, contents)
+    told = ToldPhotos(processor, halves, shares, views, alignment.loss, bank, contents, rated)
     texts = pack(processor.tokenizer, split_texts(healing_texts(arguments.work, arguments.critiques))[1])
 
-    def save() -> None:
-        upper, model.model.vision_tower = model.model.vision_tower, tower  # its upper stages have learned
-        model.bfloat16().save_pretrained(arguments.work / FINAL)
-        processor.save_pretrained(arguments.work / FINAL)
-        model.float()
-        model.model.vision_tower = upper
-
-    tell(model, processor, told, PairLessons(caches, alignment, bank), texts, arguments.steps, save)
-    save()
+    lessons = PairLessons(caches, alignment, bank)
+    tell(model, processor, told, lessons, texts, arguments.steps, SHARES, LEARNING_RATE, first_words=True)
+    tell(model, processor, told, lessons, texts, arguments.last_steps, LAST_SHARES, LAST_LEARNING_RATE, first_words=False)
+    model.model.vision_tower = tower  # its upper stages have learned
+    model.bfloat16().save_pretrained(arguments.work / FINAL)
+    processor.save_pretrained(arguments.work / FINAL)
 
 
 if __name__ == "__main__":

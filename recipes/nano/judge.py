@@ -39,14 +39,15 @@ SEED = 0
 LEFT_OUT = 0  # fold of OASIS
 RATING_STEPS, STEPS = 500, 450  # on photos as they are; then beside damaged ones, and with lessons
 LEARNING_RATE, TOWER_LEARNING_RATE = 4e-4, 1.5e-4
-DAMAGED_GROUPS = ("low", "middle")  # that learn damages; what the others tell of beauty would suffer
+DAMAGED_GROUPS = ("low", "middle")  # that learn damages; what the others tell of beauty would suffer, as the heads' readings do
 BEAUTY_SHARE = 0.25  # of the photos; the others are of BIQ2021
-PAIRS_A_BATCH = 10  # of photos, whole and damaged
+PAIRS_A_BATCH = 13  # of photos, whole and damaged
 STRONGLY_SHARE = 0.6  # of the damaged views
 QUALITY_PART = 0.25  # of the movement that quality gives to the aesthetic score of BIQ2021 photos, beside beauty's spread
 LESSONS_A_STEP = 8
 CODES_WEIGHT = 1.0  # of lessons beside ratings
-ALIGNED, JUDGE_FILE = "coded", "judge.safetensors"
+ALIGNED = "coded"
+RATINGS_FILE, JUDGE_FILE = "judge_ratings.safetensors", "judge.safetensors"  # before and after the damages
 
 
 class RatedPhotos:
@@ -233,6 +234,7 @@ def main() -> None:
     judge = open_judge(arguments.work, model, processor, photos, book)
     judge.train(photos.draw(arguments.rating_steps, rng, pairs=0), LEARNING_RATE, TOWER_LEARNING_RATE)
     judge.round_tower()
+    judge.save(arguments.work / RATINGS_FILE)
     told_right(judge, held_out, asked)
     rows = photos.draw(arguments.steps, rng)
     judge.train(rows, LEARNING_RATE, beside=lessons_beside(alignment, caches, rng), groups=DAMAGED_GROUPS)
