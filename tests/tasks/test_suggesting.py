@@ -64,6 +64,14 @@ def test_the_lower_the_rating_the_stronger_the_flaw() -> None:
     assert 0 == expected_gain(scale, 0.0) < expected_gain(scale, 0.5) < expected_gain(scale, 1.0) < 9
 
 
+def test_the_most_telling_flaw_lies_lowest_beside_its_reference() -> None:
+    """A timid answer that is unheard of comes before a bold one that is usual; strengths stay what they are."""
+    usual = {"flaw_soft": [2.0, 4.0, 6.0], "flaw_hazy": [8.8, 8.9, 9.0]}
+    scale = RatingScale(questions=DEFAULT_QUESTIONS | FLAW_QUESTIONS, references=usual)
+    strengths = flaw_strengths(scale, {"flaw_soft": rating(3.0), "flaw_hazy": rating(8.0)})
+    assert list(strengths) == ["hazy", "soft"] and strengths["soft"] > strengths["hazy"]
+
+
 def test_a_flaw_is_told_when_it_is_strong_or_rare() -> None:
     """A timid checkpoint's weak answer counts where hardly any of its reference photos is rated lower."""
     scale = RatingScale(questions=DEFAULT_QUESTIONS | FLAW_QUESTIONS, references={"flaw_soft": [8.5, 9.0, 9.5]})

@@ -5,6 +5,7 @@ Nobody labelled suggestions. A checkpoint may answer questions about single flaw
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from statistics import fmean, pstdev
 from typing import Any
 
 from ..processing.rating_scale import Rating, RatingQuestion, RatingScale
@@ -150,10 +151,18 @@ def judgement(scale: RatingScale, ratings: Mapping[str, Rating]) -> float:
 
 
 def flaw_strengths(scale: RatingScale, ratings: Mapping[str, Rating]) -> dict[str, float]:
-    """How strong each flaw is that was asked for, 0 (rated best) to 1 (rated worst); the strongest first."""
+    """How strong each flaw is that was asked for, 0 (rated best) to 1 (rated worst); the most telling first.
+
+    That is the one whose rating lies lowest beside the checkpoint's reference photos, in their standard deviations: checkpoints
+    answer some of the questions more timidly than others. Without reference photos it is the strongest.
+    """
     low, high = scale.score_range
-    found = {key: (high - ratings[flaw_question(key)].mean) / (high - low) for key in FLAWS if flaw_question(key) in ratings}
-    return dict(sorted(found.items(), key=lambda item: -item[1]))
+    means = {key: ratings[flaw_question(key)].mean for key in FLAWS if flaw_question(key) in ratings}
+    telling = {key: high - mean for key, mean in means.items()}
+    if all(flaw_question(key) in scale.references for key in means):
+        known = {key: scale.references[flaw_question(key)] for key in means}
+        telling = {key: (fmean(known[key]) - mean) / (pstdev(known[key]) or 1.0) for key, mean in means.items()}
+    return {key: (high - means[key]) / (high - low) for key in sorted(means, key=lambda key: -telling[key])}
 
 
 def told_flaws(scale: RatingScale, ratings: Mapping[str, Rating]) -> dict[str, float]:
