@@ -12,11 +12,11 @@ BINS = {name: {"brightness": number % 5, "sharpness": number % 5, "noise": 2} fo
 
 def test_a_damage_takes_from_its_attributes_and_shows_its_flaw_the_more_the_stronger_it_is() -> None:
     from damages import DAMAGES
-    from targets import Targets
+    from targets import Targets, falls
 
     targets = Targets(PHOTOS, PHOTOS, BINS)
     plain = targets.of("3.jpg")
-    assert "quality" not in plain  # of a photo as it is people said it
+    assert "quality" not in plain  # people said it
     for damage in DAMAGES:
         slight, strong = (targets.of("3.jpg", (damage, strength)) for strength in (0.3, 1.0))
         for name, weight in damage.attributes.items():
@@ -25,7 +25,7 @@ def test_a_damage_takes_from_its_attributes_and_shows_its_flaw_the_more_the_stro
         assert all(strong[name] == plain[name] for name in others)
         flaws = {key for key in plain if key.startswith("flaw_") and strong[key] != plain[key]}
         assert flaws == ({f"flaw_{damage.flaw}"} if damage.flaw else set())
-        assert strong["quality"][0] < slight["quality"][0] < PHOTOS["3.jpg"]
+        assert falls(damage, 1.0)["quality"] > falls(damage, 0.3)["quality"] > 0
 
 
 def test_damages_are_edits_that_lessons_may_show_and_flaws_are_those_that_can_be_asked() -> None:
