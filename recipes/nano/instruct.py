@@ -55,10 +55,8 @@ SURE = 0.55  # a bin is told in a comment if its code is that much likelier than
 # Of the rows, ratings and lessons; the others are comments.
 SHARES, LAST_SHARES = (0.4, 0.3), (0.75, 0.1)
 LAST_LEARNING_RATE = 2e-4
-FEW_WORDS_SHARE, GROWTH_SHARE = (
-    0.3,
-    0.4,
-)  # of the steps: lessons in their first wordings alone, and with more and more of the others
+# Of the steps, lessons in their first wordings alone, and with more and more of the others.
+FEW_WORDS_SHARE, GROWTH_SHARE = 0.3, 0.4
 DAMAGED_SHARE = 0.35  # of the photos
 DECIMAL_SHARE, DECIMAL_WEIGHT = 0.03, 0.2  # of the ratings; of their loss
 CRITIQUE_EVERY = 6  # so often a batch of plain text
@@ -338,7 +336,6 @@ def main() -> None:
     halves = {group: values.half() for group, values in tokens.items()}
     told = ToldPhotos(processor, halves, shares, views, alignment.loss, bank, contents, rated)
     texts = pack(processor.tokenizer, split_texts(healing_texts(arguments.work, arguments.critiques))[1])
-
     lessons = PairLessons(caches, alignment, bank)
     tell(model, processor, told, lessons, texts, arguments.steps, SHARES, LEARNING_RATE, first_words=True)
     tell(model, processor, told, lessons, texts, arguments.last_steps, LAST_SHARES, LAST_LEARNING_RATE, first_words=False)
