@@ -9,7 +9,6 @@ one photo in one row, and none sees the others.
 """
 
 import argparse
-import itertools
 import logging
 import random
 import time
@@ -103,8 +102,8 @@ class ToldPhotos:
         """The number of a view; damaged or not, or as chance will have it."""
         if damaged is None:
             damaged = self.rng.random() < DAMAGED_SHARE
-        source = damaged, self.rng.random() < BEAUTY_SHARE
-        return self.rng.choice(self.drawn_from.get(source) or [*itertools.chain(*self.drawn_from.values())])
+        beauty = self.rng.random() < BEAUTY_SHARE
+        return self.rng.choice(self.drawn_from.get((damaged, beauty)) or self.drawn_from[damaged, not beauty])
 
     def codes(self, number: int, groups: Sequence[str] = TOKEN_GROUPS) -> torch.Tensor:
         return torch.cat([self.tokens[group][number].float() for group in groups])

@@ -4,7 +4,9 @@
 
 Each group of tokens alone must tell all ratings of a photo, and all together say them in the language model's code
 (`warm_start.py`); beside that the tokens go on telling the codes of lessons, so that nothing of the alignment is forgotten.
-The OASIS photos of one fold are left out, here and later: what nano says of beauty is validated on them.
+First come photos as they are, and the upper tower learns with everything; then photos beside themselves damaged, of which the
+low- and middle-level queries alone learn. The OASIS photos of one fold are left out, here and later: what nano says of beauty is
+validated on them.
 """
 
 import argparse

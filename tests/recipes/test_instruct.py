@@ -1,5 +1,7 @@
 """Rows for the language model say what the tokens say."""
 
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -53,3 +55,44 @@ def test_a_lesson_says_the_bin_that_the_token_is_nearest_to(told: Any) -> None:
         for question in told.measured().questions:
             words = {phrase for name, bin in told.expected.items() for phrase in BANK.attributes[name]["bins"][bin]}
             assert question.phrases[0] in words and question.phrases[0].lower() in question.answer.lower()
+
+
+def test_lessons_are_of_photos_as_they_are(told: Any) -> None:
+    """Whatever sources there are, a lesson's measurements are never those of a damaged view."""
+    from features import DAMAGED_VIEWS
+
+    assert all(told.views[told.draw(damaged=False)][1] == 0 for _ in range(30))
+    assert all(told.views[told.draw(damaged=True)][1] in DAMAGED_VIEWS for _ in range(30))
+
+
+def test_what_people_rated_is_read_before_the_damages_and_falls_by_their_strength(tmp_path: Path) -> None:
+    """That is what the judge's first stage reads of the photo as it is, less of a damaged view; the last stage reads the rest."""
+    from damages import damage_strength
+    from features import DAMAGED_VIEWS
+    from instruct import ALWAYS, read_views
+    from judge import RATINGS_FILE
+    from prompts import nano_scale
+    from targets import falls
+
+    scale = nano_scale()
+    questions = {key: number for number, key in enumerate(scale.questions)}
+
+    class Judge:
+        def __init__(self) -> None:
+            self.scale, self.heads = scale, SimpleNamespace(questions=questions)
+
+        def load(self, path: Path) -> None:
+            good = (0.02, 0.05, 0.1, 0.3, 0.53)
+            self.shares = torch.tensor(good if path.name == RATINGS_FILE else good[::-1])
+
+        @torch.inference_mode()
+        def read(self, rows: list[dict[str, Any]]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+            return self.shares.expand(len(rows), len(questions), -1).clone(), {}
+
+    shares, _ = read_views(Judge(), tmp_path, [("a.jpg", 0), ("a.jpg", DAMAGED_VIEWS[-1])])  # type: ignore[arg-type]
+    means = shares.double() @ torch.tensor(scale.level_scores).double()
+    taken = falls(*damage_strength("a.jpg", DAMAGED_VIEWS[-1]))
+    for key in ALWAYS:
+        whole, damaged = means[:, questions[key]].tolist()
+        assert whole > 7 and whole - damaged == pytest.approx(taken[key], abs=1e-3)
+    assert (means[:, questions["light"]] < 4).all()

@@ -62,7 +62,7 @@ ALL_OR_NOTHING = ("straighten", "thirds")
 
 # The search. First one amount of every candidate, then others of the best few.
 FIRST_SHARE = 0.5  # of the most allowed, where no flaw tells more
-FLAWS_TRIED = 5  # of the flaws that the checkpoint is asked for, the strongest; edits that no flaw speaks of are all tried
+FLAWS_TRIED = 5  # of the flaws that the checkpoint is asked for, the most telling; edits that no flaw speaks of are all tried
 FINALISTS = 3
 FINER = (0.5, 1.5, 2.0)  # times the first amount
 
@@ -196,7 +196,7 @@ class SuggestionSearch:
         return round(image.width * scale), round(image.height * scale)
 
     def _from_flaws(self, strengths: Mapping[str, float]) -> list[Suggestion]:
-        """Advice against flaws, the strongest first; of remedies that do much the same, or the opposite, only the first."""
+        """Advice against flaws, in their order; of remedies that do much the same, or the opposite, only the first."""
         found, purposes = [], set()
         for key, strength in strengths.items():
             flaw, expected = FLAWS[key], expected_gain(self.scale, strength)
@@ -216,7 +216,7 @@ class SuggestionSearch:
         return Suggestion(advice(step.edit, sign), step.edit, step.amount, unit, expected, measured, flaw.key if flaw else None)
 
     def _first_plans(self, strengths: Mapping[str, float]) -> list[Plan]:
-        """Every candidate with its first amount; of edits whose flaws are rated only those against the strongest."""
+        """Every candidate with its first amount; of edits whose flaws are rated only those against the most telling."""
         known = [flaw for flaw in FLAWS.values() if flaw.edit]
         asked = [FLAWS[key] for key in strengths if FLAWS[key].edit]
         steps = [_step(str(flaw.edit), flaw.sign, max(strengths[flaw.key], FIRST_SHARE)) for flaw in asked[:FLAWS_TRIED]]
