@@ -11,6 +11,7 @@ one photo in one row, and none sees the others.
 import argparse
 import logging
 import random
+import re
 import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -26,11 +27,12 @@ from aesthetic_mllm.pretext.phrase_bank import PhraseBank
 from aesthetic_mllm.pretext.teachers import load_contents
 from aesthetic_mllm.processing.rating_scale import ATTRIBUTE_QUESTIONS
 from aesthetic_mllm.tasks.commenting import comment_prompt
+from aesthetic_mllm.tasks.suggesting import flaw_question
 from aesthetic_mllm.trainers.lesson_cache import SeenSample
 from aesthetic_mllm.trainers.precision import has_bfloat16
 from codebook import Codebook
 from coded_alignment import CodedAlignment, CodeLoss, MeasuredLessons, open_caches
-from coded_lessons import FirstWords
+from coded_lessons import SHORT_CHANGE, FirstWords
 from damages import damage_strength
 from features import DAMAGED_VIEWS, UpperTower
 from judge import ALIGNED, BEAUTY_SHARE, JUDGE_FILE, RATINGS_FILE, open_judge, read_photos
@@ -42,21 +44,22 @@ from warm_start import WarmStart
 logger = logging.getLogger("nano.instruct")
 
 SEED = 0
-STEPS, LAST_STEPS = 400, 200  # of everything; then mostly of ratings
+STEPS, LAST_STEPS = 800, 150  # of everything; then mostly of ratings
 VIEWS = 14_000  # of photos, whole and damaged; about as many as there are rows
 BATCH_SIZE = 16
 LEARNING_RATE = 4e-4
 QUESTIONS_A_ROW = 6  # lessons of one photo
 ALWAYS, OTHER_QUESTIONS = ("aesthetic", "quality"), 12  # ratings of one photo
 ALWAYS_WEIGHT = 3.0  # of what people rated
-GROUP_DROPOUT = 0.35  # of the rows of ratings do not show the thematic tokens, nor all of the others
-SURE = 0.55  # a bin is told in a comment if its code is that much likelier than the others together
+FLAW_WEIGHT = 4.0  # of the flaw that a damage made, which is always asked about
+SURE = 0.7  # a bin is told in a comment if its code is that likely
 # Of the rows, ratings and lessons; the others are comments.
-SHARES, LAST_SHARES = (0.4, 0.3), (0.75, 0.1)
+SHARES, LAST_SHARES = (0.4, 0.4), (0.7, 0.15)
 LAST_LEARNING_RATE = 2e-4
 # Of the steps, lessons in their first wordings alone, and with more and more of the others.
 FEW_WORDS_SHARE, GROWTH_SHARE = 0.3, 0.4
-DAMAGED_SHARE = 0.35  # of the photos
+DAMAGED_SHARE = 0.5  # of the photos
+SHORT_SHARE = 0.5  # of the lessons: "light: very dark", of all attributes of a level at once
 DECIMAL_SHARE, DECIMAL_WEIGHT = 0.03, 0.2  # of the ratings; of their loss
 CRITIQUE_EVERY = 6  # so often a batch of plain text
 FINAL = "final"
@@ -90,6 +93,8 @@ class ToldPhotos:
         self.processor, self.tokens, self.shares, self.views = processor, tokens, shares, views
         self.loss, self.bank, self.contents = loss, bank, contents
         self.composer = CommentComposer(bank)
+        longest_first = sorted(self.composer.phrases.wordings(), key=len, reverse=True)
+        self.wordings = re.compile("|".join(rf"\b{re.escape(words)}\b" for words in longest_first), re.IGNORECASE)
         self.rng, self.words = random.Random(seed), FirstWords(seed)
         self.scale = processor.rating_scale
         self.questions = list(self.scale.questions)
@@ -110,10 +115,12 @@ class ToldPhotos:
 
     def ratings(self) -> CodedRow:
         """Both whole ratings and some of the others, as level words; now and then as a number."""
-        number, groups = self.draw(), self.shown()
-        others = self.rng.sample([key for key in self.questions if key not in ALWAYS], OTHER_QUESTIONS)
+        number = self.draw()
+        made = self.made_flaw(number)
+        others = self.rng.sample([key for key in self.questions if key not in (*ALWAYS, made)], OTHER_QUESTIONS)
+        weights = dict.fromkeys(ALWAYS, ALWAYS_WEIGHT) | ({made: FLAW_WEIGHT} if made else {})
         asked = []
-        for key in (*ALWAYS, *others):
+        for key in (*weights, *others):
             place = self.questions.index(key)
             question = self.scale.question(key)
             if self.rng.random() < DECIMAL_SHARE:
@@ -124,17 +131,18 @@ class ToldPhotos:
                     Question(
                         f"{question.prompt}\n{question.stem}",
                         levels=self.shares[number, place].tolist(),
-                        weight=ALWAYS_WEIGHT if key in ALWAYS else 1.0,
+                        weight=weights.get(key, 1.0),
                     )
                 )
-        return CodedRow(self.processor.image_placeholders(groups), self.codes(number, groups), asked)
+        return CodedRow(self.processor.image_placeholders(), self.codes(number), asked)
 
-    def shown(self) -> Sequence[str]:
-        """The groups of tokens that a row shows: mostly all, but else the language model reads the thematic ones alone."""
-        if self.rng.random() >= GROUP_DROPOUT:
-            return TOKEN_GROUPS
-        kept = {group for group in TOKEN_GROUPS if self.rng.random() < 0.5} - {"thematic"}
-        return [group for group in TOKEN_GROUPS if group in (kept or {"low"})]
+    def made_flaw(self, number: int) -> str | None:
+        """The question about the flaw that a view's damage made."""
+        name, view = self.views[number]
+        if view not in DAMAGED_VIEWS:
+            return None
+        damage, _ = damage_strength(name, view)
+        return flaw_question(damage.flaw) if damage.flaw else None
 
     def comments(self) -> CodedRow:
         """A comment in each style, and one on an aspect."""
@@ -147,7 +155,7 @@ class ToldPhotos:
             (self.rng.choice(STYLES), self.rng.choice(list(ATTRIBUTE_QUESTIONS))),
         ):
             text = self.composer.compose(facts, self.rng, style, aspect)
-            asked.append(Question(f"{comment_prompt(aspect, style)}\n", text))
+            asked.append(Question(f"{comment_prompt(aspect, style)}\n", text, self.telling(text)))
         return CodedRow(self.processor.image_placeholders(), self.codes(number), asked)
 
     def facts(self, number: int) -> PhotoFacts:
@@ -169,6 +177,10 @@ class ToldPhotos:
             edits,
         )
 
+    def telling(self, text: str) -> list[str]:
+        """The parts of a comment that say something of its photo; the rest are frames, and chance."""
+        return [match[0] for match in self.wordings.finditer(text)]
+
     def read_bins(self, number: int) -> dict[str, int]:
         """Bins that the tokens tell surely."""
         found = {}
@@ -188,6 +200,12 @@ class ToldPhotos:
             name: int(chances.argmax()) for name, chances in self.loss.chances(level, self.tokens[level][number].float()).items()
         }
         asked = []
+        if self.rng.random() < SHORT_SHARE:
+            for name, bin in bins.items():
+                words = self.bank.attributes[name]
+                phrase = self.words.choice(words["bins"][bin][:-1])  # the last one is held out
+                asked.append(Question(f" {self.words.choice(words['names'][:-1])}:", f" {phrase}", [phrase]))
+            return CodedRow(self.processor.image_placeholders((level,)), self.codes(number, (level,)), asked)
         for name in self.rng.sample(list(bins), min(QUESTIONS_A_ROW, len(bins))):
             cue = self.bank.measured(name, bins[name], self.words)
             asked.append(cue_question(cue, self.bank.attributes[name]["bins"][bins[name]]))
@@ -219,7 +237,11 @@ class PairLessons:
             ]
             _, direction, strength = lesson.label.split(":")
             cues = [self.bank.altered(lesson.subject, direction, strength, str(lesson.verdict), self.words) for _ in range(2)]
-            asked = [cue_question(cue, self.bank.edits[lesson.subject][direction]) for cue in cues]
+            said = self.bank.edits[lesson.subject][direction]
+            asked = [cue_question(cue, said) for cue in cues]
+            if self.rng.random() < SHORT_SHARE:
+                phrase = self.words.choice(said[:-1])
+                asked[0] = Question(SHORT_CHANGE, f" {phrase}", [phrase])
             rows.append(CodedRow(processor.image_placeholders((lesson.level,)) * 2, tokens.flatten(0, 1).clone(), asked))
         return rows
 

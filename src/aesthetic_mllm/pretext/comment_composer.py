@@ -33,7 +33,7 @@ FACTS_TOLD = {"brief": (1, 2, 2, 2, 3), "detailed": (3, 3, 4)}  # drawn from, wh
 ASPECT_FACTS_TOLD = {"brief": (1, 1, 2), "detailed": (2, 2, 3)}
 MOST_SENTENCES = 4
 BAD_BELOW, GOOD_ABOVE = 4.5, 6.5  # ratings of an aspect
-OPINION_WEIGHT = 0.5  # of an aspect's rating among the facts of the whole photo
+OPINION_WEIGHT = 0.2  # of an aspect's rating among the facts of the whole photo: it can be said of nearly every one
 MIDDLE = (LOWEST_RATING + HIGHEST_RATING) / 2
 
 Band = Literal["bad", "fair", "good"]
