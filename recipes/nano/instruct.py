@@ -9,6 +9,7 @@ one photo in one row, and none sees the others.
 """
 
 import argparse
+import json
 import logging
 import random
 import re
@@ -34,12 +35,13 @@ from codebook import Codebook
 from coded_alignment import CodedAlignment, CodeLoss, MeasuredLessons, open_caches
 from coded_lessons import SHORT_CHANGE, FirstWords
 from damages import damage_strength
-from features import DAMAGED_VIEWS, UpperTower
+from features import DAMAGED_VIEWS, FeatureCache, UpperTower
 from judge import ALIGNED, BEAUTY_SHARE, JUDGE_FILE, RATINGS_FILE, open_judge, read_photos
 from language import healing_texts, pack, split_texts
 from question_rows import CausalView, CodedRow, Question, coded_loss, cue_question
 from targets import falls
-from warm_start import WarmStart
+from token_cache import TokenCache
+from warm_start import ALL, WarmStart
 
 logger = logging.getLogger("nano.instruct")
 
@@ -62,6 +64,7 @@ DAMAGED_SHARE = 0.5  # of the photos
 SHORT_SHARE = 0.5  # of the lessons: "light: very dark", of all attributes of a level at once
 DECIMAL_SHARE, DECIMAL_WEIGHT = 0.03, 0.2  # of the ratings; of their loss
 CRITIQUE_EVERY = 6  # so often a batch of plain text
+SAID_FILE = "said.json"  # by the checkpoint that this one goes on from, of what people rated
 FINAL = "final"
 
 
@@ -246,18 +249,26 @@ class PairLessons:
         return rows
 
 
-def read_views(judge: WarmStart, work: Path, views: Sequence[tuple[str, int]]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+def read_views(
+    judge: WarmStart, work: Path, views: Sequence[tuple[str, int]], features: FeatureCache, counts: Mapping[str, int]
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """What the judge reads in views, [N, questions, levels], and their tokens, with the judge as it is in the end.
 
-    What people rated is read as it was before the damages came in, in the photo as it was; a damage takes from that what its
-    strength says.
+    What people rated is read as it was before the damages came in, in the photo as it was, halfway to what the checkpoint itself
+    said of it where `resume.py` wrote that down; a damage takes from that what its strength says.
     """
+    names = list(dict.fromkeys(name for name, _ in views))
     judge.load(work / RATINGS_FILE)
-    rows = {name: number for number, name in enumerate(dict.fromkeys(name for name, _ in views))}
-    whole, _ = judge.read([{"image": name, "view": 0} for name in rows])
+    whole = _heads_read(judge, TokenCache(work, judge, features, counts), [(name, 0) for name in names])
+    if (work / SAID_FILE).exists():
+        said = json.loads((work / SAID_FILE).read_text())
+        for key in ALWAYS:
+            question = judge.heads.questions[key]
+            whole[:, question] = (whole[:, question] + torch.tensor([said[name][key] for name in names])) / 2
     judge.load(work / JUDGE_FILE)
-    shares, tokens = judge.read([{"image": name, "view": view} for name, view in views])
-    shares = shares.clone()  # what inference mode made cannot be changed
+    cache = TokenCache(work, judge, features, counts)
+    shares = _heads_read(judge, cache, views)
+    rows = {name: number for number, name in enumerate(names)}
     for number, (name, view) in enumerate(views):
         taken = falls(*damage_strength(name, view)) if view in DAMAGED_VIEWS else {}
         for key in ALWAYS:
@@ -266,7 +277,17 @@ def read_views(judge: WarmStart, work: Path, views: Sequence[tuple[str, int]]) -
             if key in taken:
                 rating = judge.scale.moved(rating, rating.mean - taken[key])
             shares[number, question] = torch.tensor(list((rating.distribution or {}).values()))
-    return shares, tokens
+    return shares, cache.tokens([{"image": name, "view": view} for name, view in views])
+
+
+@torch.no_grad()
+def _heads_read(judge: WarmStart, cache: TokenCache, views: Sequence[tuple[str, int]]) -> torch.Tensor:
+    """[N, questions, levels]."""
+    parts = []
+    for first in range(0, len(views), 256):
+        tokens = cache.tokens([{"image": name, "view": view} for name, view in views[first : first + 256]])
+        parts.append(judge.heads({group: values.float() for group, values in tokens.items()})[ALL].softmax(-1))
+    return torch.cat(parts)
 
 
 def tell(
@@ -348,14 +369,13 @@ def main() -> None:
     rated = {photo.name for photo in photos.beauty}
     kept = [view for view in views if view[0] in rated]
     views = kept + random.Random(SEED).sample([view for view in views if view[0] not in rated], VIEWS - len(kept))
-    shares, tokens = read_views(judge, arguments.work, views)
+    shares, tokens = read_views(judge, arguments.work, views, photos.cache, processor.num_group_tokens)
     logger.info("%d views read", len(views))
     caches = open_caches(arguments.config, [f"model={arguments.work / ALIGNED}", *arguments.overrides], arguments.work)
     alignment = CodedAlignment(model.model.multi_modal_projector, book, processor.image_processor.canvas_size)
     alignment.projector.eval()
     contents = {key.split("/")[-1]: label for key, label in load_contents(arguments.work / "contents.json").items()}
-    halves = {group: values.half() for group, values in tokens.items()}
-    told = ToldPhotos(processor, halves, shares, views, alignment.loss, bank, contents, rated)
+    told = ToldPhotos(processor, tokens, shares, views, alignment.loss, bank, contents, rated)
     texts = pack(processor.tokenizer, split_texts(healing_texts(arguments.work, arguments.critiques))[1])
     lessons = PairLessons(caches, alignment, bank)
     tell(model, processor, told, lessons, texts, arguments.steps, SHARES, LEARNING_RATE, first_words=True)

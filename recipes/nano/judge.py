@@ -220,7 +220,6 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("build/nano"))
     parser.add_argument("--rating-steps", type=int, default=RATING_STEPS)
     parser.add_argument("--steps", type=int, default=STEPS)
-    parser.add_argument("--resumed", action="store_true", help="learn no ratings: `resume.py` found what was learned of them")
     parser.add_argument("--config", type=Path, default=Path(__file__).with_name("align.yaml"))
     parser.add_argument("overrides", nargs="*", help="key=value, as of `coded_alignment.py`")
     arguments = parser.parse_args()
@@ -235,12 +234,9 @@ def main() -> None:
     photos, held_out, asked = read_photos(arguments.data, arguments.work, processor.rating_scale)
     model.model.vision_tower = UpperTower(model.model.vision_tower)
     judge = open_judge(arguments.work, model, processor, photos, book)
-    if arguments.resumed:
-        judge.load(arguments.work / RATINGS_FILE)
-    else:
-        judge.train(photos.draw(arguments.rating_steps, rng, pairs=0), LEARNING_RATE, TOWER_LEARNING_RATE)
-        judge.round_tower()
-        judge.save(arguments.work / RATINGS_FILE)
+    judge.train(photos.draw(arguments.rating_steps, rng, pairs=0), LEARNING_RATE, TOWER_LEARNING_RATE)
+    judge.round_tower()
+    judge.save(arguments.work / RATINGS_FILE)
     told_right(judge, held_out, asked)
     rows = photos.draw(arguments.steps, rng)
     judge.train(rows, LEARNING_RATE, beside=lessons_beside(alignment, caches, rng), groups=DAMAGED_GROUPS)

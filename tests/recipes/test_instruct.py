@@ -1,5 +1,6 @@
 """Rows for the language model say what the tokens say."""
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -69,30 +70,71 @@ def test_what_people_rated_is_read_before_the_damages_and_falls_by_their_strengt
     """That is what the judge's first stage reads of the photo as it is, less of a damaged view; the last stage reads the rest."""
     from damages import damage_strength
     from features import DAMAGED_VIEWS
-    from instruct import ALWAYS, read_views
+    from instruct import ALWAYS, SAID_FILE, read_views
     from judge import RATINGS_FILE
     from prompts import nano_scale
     from targets import falls
 
     scale = nano_scale()
     questions = {key: number for number, key in enumerate(scale.questions)}
+    good = (0.02, 0.05, 0.1, 0.3, 0.53)
+
+    class Heads:
+        def __init__(self) -> None:
+            self.questions = questions
+
+        def __call__(self, tokens: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+            rows = len(next(iter(tokens.values())))
+            return {"all": self.shares.log().expand(rows, len(questions), -1)}
 
     class Judge:
         def __init__(self) -> None:
-            self.scale, self.heads = scale, SimpleNamespace(questions=questions)
+            self.scale, self.heads = scale, Heads()
+            self.tower = self.projector = torch.nn.Identity()
 
         def load(self, path: Path) -> None:
-            good = (0.02, 0.05, 0.1, 0.3, 0.53)
-            self.shares = torch.tensor(good if path.name == RATINGS_FILE else good[::-1])
+            self.heads.shares = torch.tensor(good if path.name == RATINGS_FILE else good[::-1])
 
-        @torch.inference_mode()
-        def read(self, rows: list[dict[str, Any]]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-            return self.shares.expand(len(rows), len(questions), -1).clone(), {}
+        def tokens(self, rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+            return {group: torch.zeros(len(rows), 1, 4) for group in TOKEN_GROUPS}
 
-    shares, _ = read_views(Judge(), tmp_path, [("a.jpg", 0), ("a.jpg", DAMAGED_VIEWS[-1])])  # type: ignore[arg-type]
+    features = SimpleNamespace(index={view: {"a.jpg": 0} for view in (0, DAMAGED_VIEWS[-1])})
+    views = [("a.jpg", 0), ("a.jpg", DAMAGED_VIEWS[-1])]
+    counts = dict.fromkeys(TOKEN_GROUPS, 1)
+    shares, tokens = read_views(Judge(), tmp_path, views, features, counts)  # type: ignore[arg-type]
+    assert {group: values.shape for group, values in tokens.items()} == dict.fromkeys(TOKEN_GROUPS, (2, 1, 4))
     means = shares.double() @ torch.tensor(scale.level_scores).double()
     taken = falls(*damage_strength("a.jpg", DAMAGED_VIEWS[-1]))
     for key in ALWAYS:
         whole, damaged = means[:, questions[key]].tolist()
         assert whole > 7 and whole - damaged == pytest.approx(taken[key], abs=1e-3)
     assert (means[:, questions["light"]] < 4).all()
+
+    # what the checkpoint said itself counts half, where that is known
+    (tmp_path / SAID_FILE).write_text(json.dumps({"a.jpg": dict.fromkeys(ALWAYS, [0, 0, 1, 0, 0])}))
+    halfway, _ = read_views(Judge(), tmp_path, views, features, counts)  # type: ignore[arg-type]
+    for key in ALWAYS:
+        assert halfway[0, questions[key]].tolist() == pytest.approx([share / 2 + (n == 2) / 2 for n, share in enumerate(good)])
+
+
+def test_a_damaged_views_own_flaw_is_always_asked_about(told: Any) -> None:
+    """And it weighs more than other flaws, which are drawn at random."""
+    from damages import damage_strength
+    from instruct import FLAW_WEIGHT
+
+    name, view = told.views[1]
+    damage, _ = damage_strength(name, view)
+    assert told.made_flaw(0) is None
+    assert told.made_flaw(1) == (f"flaw_{damage.flaw}" if damage.flaw else None)
+    told.draw, draw = (lambda damaged=None: 1), told.draw
+    try:
+        weights = [question.weight for question in told.ratings().questions]
+    finally:
+        told.draw = draw
+    assert weights.count(FLAW_WEIGHT) == bool(damage.flaw)
+
+
+def test_what_tells_in_a_comment_is_found_in_its_order(told: Any) -> None:
+    """Frames are not: they are as good around any photo."""
+    text = "A plain photo with deep, dark tones, despite garish colours."
+    assert told.telling(text) == ["A plain photo", "deep, dark tones", "garish colours"]

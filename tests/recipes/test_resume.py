@@ -1,6 +1,7 @@
 """What a checkpoint does not carry is found again in its tokens."""
 
 import random
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -46,52 +47,64 @@ def test_keys_are_found_in_the_tokens_of_measured_photos(processor: Any) -> None
 
 
 def test_heads_learn_from_the_mean_tokens_of_photos_whole_and_damaged(processor: Any) -> None:
-    """Ratings that lie in one direction of the tokens are told in the photos' order; a damaged view below its photo."""
-    from types import SimpleNamespace
+    """Ratings that lie in one direction of the tokens are told in the photos' order, and a damaged view below its photo."""
+    from resume import Told, fit_heads
+    from warm_start import ALL, WarmStart
 
-    from data import RatedPhoto
-    from features import STRONGLY_DAMAGED
-    from resume import MeanTokens, fit_heads
-    from warm_start import WarmStart
-
-    scale = processor.rating_scale
-    size = 16
+    scale, size, fall = processor.rating_scale, 16, 2.0
     torch.manual_seed(0)
     direction = torch.randn(size)
     model = SimpleNamespace(
         model=SimpleNamespace(multi_modal_projector=torch.nn.Identity(), feature_layers={}, vision_tower=torch.nn.Identity()),
         config=SimpleNamespace(text_config=SimpleNamespace(hidden_size=size)),
     )
-    judge = WarmStart(model, lambda rows: {}, scale)  # type: ignore[arg-type]
-    photos = [RatedPhoto(path=None, name=f"{n}.jpg", mean=1 + 9 * n / 119, std=None) for n in range(120)]  # type: ignore[arg-type]
-    means = {photo.name: photo.mean for photo in photos}
-    fall = 2.0
+    judge = WarmStart(model, lambda rows: {}, scale)  # type: ignore[arg-type, return-value]
+    means = torch.linspace(3, 10, 120)
 
-    def tokens_of(row: dict[str, Any]) -> torch.Tensor:
-        mean = means[row["image"]] - fall * (row["view"] == STRONGLY_DAMAGED)
-        return (mean - 5.5) * direction + 0.1 * torch.randn(size)
+    def tokens(of: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {group: (of[:, None] - 5.5) * direction + 0.1 * torch.randn(len(of), size) for group in TOKEN_GROUPS}
 
-    def read(rows: list[dict[str, Any]]) -> tuple[None, dict[str, torch.Tensor]]:
-        return None, {group: torch.stack([tokens_of(row) for row in rows])[:, None] for group in TOKEN_GROUPS}
+    def told(of: torch.Tensor, falls: float) -> Told:
+        rows = [{"ratings": {"light": (float(mean), None)}, "falls": {"light": falls}} for mean in of]
+        return Told.of(rows, scale, 1.0)
 
-    judge.read = read  # type: ignore[method-assign, assignment]
-
-    class Rated:
-        quality, beauty = photos, ()
-
-        def row(self, photo: RatedPhoto, view: int) -> dict[str, Any]:
-            return {"image": photo.name, "view": view, "ratings": {"quality": (photo.mean, None)}, "group": 0}
-
-        def pair(self, photo: RatedPhoto, view: int) -> list[dict[str, Any]]:
-            whole, damaged = self.row(photo, 0), self.row(photo, view)
-            damaged["ratings"] = {"quality": (max(1.0, photo.mean - fall), None)}
-            return [whole, damaged | {"undamaged": whole, "falls": {"quality": fall}}]
-
-    views = [(photo.name, view) for photo in photos for view in (0, STRONGLY_DAMAGED)]
-    tokens = MeanTokens(judge, views)
-    fit_heads(judge, Rated(), tokens, steps=80)  # type: ignore[arg-type]
+    whole, damaged = (tokens(means), told(means, 0.0)), (tokens(means - fall), told(means - fall, fall))
+    fit_heads(judge, whole, damaged, steps=150)
     with torch.no_grad():
-        logits = judge.heads(tokens.of([{"image": name, "view": view} for name, view in views]))["all"]
-    told = (logits[:, judge.heads.questions["quality"]].softmax(-1) @ judge.scores).view(-1, 2)
-    assert torch.corrcoef(torch.stack([told[:, 0], torch.tensor([photo.mean for photo in photos])]))[0, 1] > 0.9
-    assert (told[:, 1] < told[:, 0]).float().mean() > 0.9
+        read = [
+            judge.heads({group: values[:, None] for group, values in part.items()})[ALL][:, judge.heads.questions["light"]]
+            for part, _ in (whole, damaged)
+        ]
+    before, after = (logits.softmax(-1) @ judge.scores for logits in read)
+    assert torch.corrcoef(torch.stack([before, means]))[0, 1] > 0.9
+    assert (after < before).float().mean() > 0.9
+
+
+def test_tokens_are_read_once_and_again_for_other_weights(tmp_path: Any) -> None:
+    """The cache gives what the judge gives; another judge's tokens are never taken for its own."""
+    from token_cache import TokenCache
+
+    names = [f"{number}.jpg" for number in range(70)]
+    features = SimpleNamespace(index={0: {name: number for number, name in enumerate(names)}})
+    asked: list[int] = []
+
+    def judge(weight: float) -> Any:
+        projector = torch.nn.Linear(1, 1, bias=False)
+        torch.nn.init.constant_(projector.weight, weight)
+
+        def tokens(rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+            asked.append(len(rows))
+            own = torch.tensor([float(row["image"].removesuffix(".jpg")) for row in rows])[:, None, None] * weight
+            return {group: own.expand(-1, place + 1, 3) for place, group in enumerate(TOKEN_GROUPS)}
+
+        return SimpleNamespace(projector=projector, tower=torch.nn.Identity(), tokens=tokens)
+
+    counts = {group: place + 1 for place, group in enumerate(TOKEN_GROUPS)}
+    for weight in (1.0, 2.0):
+        for _ in range(2):
+            cache = TokenCache(tmp_path, judge(weight), features, counts)  # type: ignore[arg-type]
+            tokens = cache.tokens([{"image": "69.jpg", "view": 0}, {"image": "3.jpg", "view": 0}])
+            assert {group: values.shape[1] for group, values in tokens.items()} == counts
+            assert all(values[:, 0, 0].tolist() == [69 * weight, 3 * weight] for values in tokens.values())
+            assert cache.means(0, ["5.jpg"])["high"].tolist() == [[5 * weight] * 3]
+    assert sum(asked) == 2 * len(names)
