@@ -214,3 +214,14 @@ def test_comments_are_varied() -> None:
 def test_what_there_is_not_is_refused_by_name(facts: dict, style: str, aspect: str | None, message: str) -> None:
     with pytest.raises(CommentPhrasesError, match=message):
         COMPOSER.compose(PhotoFacts(**({"bins": {}, "rating": 5.0} | facts)), random.Random(0), style, aspect)
+
+
+def test_every_comment_says_something_in_known_wordings() -> None:
+    """`wordings` knows all that a comment tells of its photo: what is left without them are frames, which are few."""
+    wordings = sorted(COMPOSER.phrases.wordings(), key=len, reverse=True)
+    known = re.compile("|".join(rf"\b{re.escape(one)}\b" for one in wordings), re.IGNORECASE)
+    assert not [one for one in wordings if "{" in one]
+    for _, _, facts, comment in some_comments(400):
+        assert known.search(comment)
+        rest = known.sub("it", comment.replace(facts.content, "something") if facts.content else comment)
+        assert not find_claims(rest), (comment, rest)

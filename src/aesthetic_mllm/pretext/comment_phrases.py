@@ -146,16 +146,20 @@ class CommentPhrases:
         return next(opinion for opinion in self.opinions if rating <= opinion.until)
 
     def wordings(self) -> set[str]:
-        """All that may be said of a photo itself: of its rating, facts, damage and aspects; without frames around them."""
-        told = [*(words for fact in self.facts.values() for words in (*fact.words.values(), fact.hedged) if words)]
+        """All that may be said of a photo itself: of its rating, facts, damage and aspects; without frames around them.
+
+        Of clauses also what follows their first three words, which are not said twice ("the light is").
+        """
+        told = [words for fact in self.facts.values() for words in (*fact.words.values(), fact.hedged) if words]
         told += [words for bands in self.aspects.values() for words in bands.values()]
-        said = {text for words in told for text in (*words.phrases, *words.clauses)}
+        for damage in self.damages.values():
+            told += [words for words in (damage.words, damage.vague) if words]
+        clauses = {clause for words in told for clause in words.clauses}
+        said = clauses | {phrase for words in told for phrase in words.phrases}
+        said |= {" ".join(clause.split()[3:]) for clause in clauses if len(clause.split()) > 3}
         said |= {photo for opinion in self.opinions for photo in opinion.photos}
         strengths = [word for words in self.strengths.values() for word in words]
-        for damage in self.damages.values():
-            for words in filter(None, (damage.words, damage.vague)):
-                said |= {text.format(strength=word) for text in (*words.phrases, *words.clauses) for word in strengths}
-        return said
+        return {text.format(strength=word) for text in said for word in strengths}
 
     def damage(self, edit: str, direction: str) -> Damage:
         """What is said of this damage.
