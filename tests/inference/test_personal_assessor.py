@@ -68,6 +68,19 @@ def test_every_method_sees_through_the_same_eyes(assessor: AestheticAssessor, ph
 
 
 @pytest.mark.parametrize("way", WAYS)
+def test_the_general_rating_is_asked_for_only_where_it_is_read(
+    assessor: AestheticAssessor, photos: list, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It costs as much as a score; examples in the prompt do without it."""
+    person = assessor.personalize(rated(photos), way=way)
+    asked = []
+    whole = person.model.level_logits
+    monkeypatch.setattr(person.model, "level_logits", lambda *args, **kwargs: asked.append(1) or whole(*args, **kwargs))
+    person.score(photos)
+    assert bool(asked) == (way != "examples")
+
+
+@pytest.mark.parametrize("way", WAYS)
 def test_order_and_batches_mean_nothing(assessor: AestheticAssessor, photos: list, way: str) -> None:
     """The same examples in another order, and the same photos in other batches, give the same ratings."""
     wanted = means(assessor.personalize(rated(photos), way=way).score(photos))

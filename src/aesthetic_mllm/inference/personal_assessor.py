@@ -168,6 +168,8 @@ class PersonalAssessor(AestheticAssessor):
 
         def rate(photos: list[ReadPhoto]) -> list[Rating]:
             seen = self._see(photos)
+            if not way.reads_general:
+                return way.rate(seen, ())
             logits = self.model.level_logits(
                 self.processor.level_ids,
                 input_ids=prompt.expand(len(photos), -1),

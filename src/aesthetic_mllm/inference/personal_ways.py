@@ -21,20 +21,28 @@ WAYS = ("adapter", "examples", "blend")
 
 
 class Way(Protocol):
-    """Rates photos in a person's eyes."""
+    """Rates photos in a person's eyes.
+
+    Args:
+        reads_general: whether it needs the photos' ratings without a profile, which cost as much as a score.
+    """
+
+    reads_general: bool
 
     def rate(self, seen: AestheticImageFeatures, general: Sequence[Rating]) -> list[Rating]:
         """Personal ratings of B photos.
 
         Args:
             seen: the photos' visual tokens and feature statistics.
-            general: their ratings without a profile.
+            general: their ratings without a profile; may be none where they are not read.
         """
         ...
 
 
 class AdapterWay:
     """The general rating, moved by what the photo's embedding says of this person's taste ([`fit_taste`])."""
+
+    reads_general = True
 
     def __init__(self, scale: RatingScale, fitted: FittedTaste):
         self.scale, self.fitted = scale, fitted
@@ -53,6 +61,8 @@ class AdapterWay:
 
 class ExamplesWay:
     """The person's rated photos stand before the photo in the prompt; the language model reads the taste from them."""
+
+    reads_general = False
 
     def __init__(self, scale: RatingScale, prefix: ExamplePrefix):
         self.scale, self.prefix = scale, prefix
@@ -90,6 +100,7 @@ class BlendWay:
 
     def __init__(self, scale: RatingScale, ways: Sequence[Way]):
         self.scale, self.ways = scale, ways
+        self.reads_general = any(way.reads_general for way in ways)
 
     def rate(self, seen: AestheticImageFeatures, general: Sequence[Rating]) -> list[Rating]:
         columns = [way.rate(seen, general) for way in self.ways]

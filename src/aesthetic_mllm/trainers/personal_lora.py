@@ -53,6 +53,8 @@ class LoraWay:
     time: `remove` takes them out again.
     """
 
+    reads_general = False
+
     def __init__(self, model: AestheticMLLMForConditionalGeneration, processor: AestheticMLLMProcessor, question: str):
         self.model, self.processor, self.question = model, processor, question
         self.prompt = torch.tensor([processor.rating_prompt_ids(question)], device=model.device)
