@@ -1,18 +1,17 @@
 """Teaches nano's language model to judge in the eyes of a person whose rated photos stand before the photo.
 
-    python recipes/nano/episodes.py --data DATA --work build/nano --critiques comments.parquet --model build/nano/final
+    python recipes/nano/episodes.py --data DATA --work build/nano --critiques comments.parquet data=[...]    # after instruct.py
 
 An episode is a person, k of their rated photos and some photos to ask about; k goes from 0 to 32, and with k = 0 the answer is
 everybody's, so that nothing is lost. The people are raters of OASIS, none of them held out, and synthetic ones with random
 tastes. No example sees another, as in inference (`aesthetic_mllm.inference.example_prefix`), and no question sees another; so
-one row asks about several photos. Between the episodes come the ratings that it could say before, and plain text. Tower and
-alignment module stay as they are: all is learned from cached visual tokens.
+one row asks about several photos. Beside the episodes it goes on with what `instruct.py` taught it. Tower and alignment module
+stay as they are: all is learned from cached visual tokens.
 """
 
 import argparse
 import logging
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,26 +22,21 @@ from transformers.trainer_utils import set_seed
 from aesthetic_mllm import AestheticAssessor, AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
 from aesthetic_mllm.inference.example_prefix import example_tokens
 from aesthetic_mllm.inference.personal_ways import MOST_EXAMPLES
-from aesthetic_mllm.inference.question_forking import SharedPrefix, split_prompts
 from aesthetic_mllm.processing.rating_scale import RatingScale
 from aesthetic_mllm.trainers.precision import has_bfloat16
 from aesthetic_mllm.trainers.taste_fitting import Votes
-from language import healing_texts, pack, split_texts
+from instruct import FINAL, add_arguments, open_school, tell
 from people import known_votes, own_protocol, read_people
-from question_rows import CausalView, CodedRow, Question, coded_loss
 from seen_people import SeenPeople, see_people
 from synthetic_people import draw_person
 from tastes import CACHE
-
-logger = logging.getLogger("nano.episodes")
 
 SEED = 0
 STEPS, BATCH_SIZE, LEARNING_RATE = 600, 6, 2e-4
 ASKED = 12  # photos that an episode asks about
 NUM_EXAMPLE_TOKENS = {"low": 2, "middle": 2, "high": 2, "thematic": 2}
 EMPTY_SHARE, SYNTHETIC_SHARE = 0.2, 0.4  # of the episodes: without examples; of people who do not exist
-REHEARSED = 4  # rows of a step that ask all ratings of one photo, as the checkpoint said them before
-TEXT_EVERY = 10  # so often a batch of plain text
+REHEARSED_SHARES = (0.5, 0.3)  # of the rows beside them: ratings and lessons
 PERSON_SPREAD = 1.2  # of one person's rating around what they gave, in points
 PERSONAL = "personal"
 
@@ -168,76 +162,9 @@ def _tokens(processor: AestheticMLLMProcessor, seen: SeenPeople, episode: Episod
     return torch.cat([*parts, torch.cat(list(whole.values()), dim=1).flatten(0, 1)])
 
 
-class Rehearsal:
-    """Rows of all ratings that the checkpoint said before it learned episodes, of photos that it may be trained on."""
-
-    def __init__(self, assessor: AestheticAssessor, seen: SeenPeople, known: np.ndarray):
-        self.processor, self.seen, self.known = assessor.processor, seen, known
-        self.shares: Mapping[str, torch.Tensor] = self._said(assessor)
-        self.rng = np.random.default_rng(SEED)
-
-    def _said(self, assessor: AestheticAssessor) -> dict[str, torch.Tensor]:
-        """The shares of the levels, [photos, levels] of each question; a photo is read once for all of them."""
-        questions = list(self.processor.rating_scale.questions)
-        prefix, suffixes = split_prompts([assessor._prompt(question) for question in questions])
-        parts = []
-        for rows in np.array_split(self.known, max(1, len(self.known) // 8)):
-            shared = SharedPrefix(assessor.model, prefix, self.seen.features(rows))
-            parts.append(shared.token_logits(suffixes, self.processor.level_ids).softmax(-1))
-        shares = torch.cat(parts)  # [photos, questions, levels]
-        return {question: shares[:, place] for place, question in enumerate(questions)}
-
-    def rows(self, count: int) -> list[CodedRow]:
-        found = []
-        for number in self.rng.choice(len(self.known), count):
-            asked = []
-            for key, shares in self.shares.items():
-                question = self.processor.rating_scale.question(key)
-                asked.append(Question(f"{question.prompt}\n{question.stem}", levels=shares[number].tolist()))
-            tokens = self.seen.features([self.known[number]]).tokens
-            found.append(CodedRow(self.processor.image_placeholders(), torch.cat(list(tokens.values()), dim=1)[0], asked))
-        return found
-
-
-def teach(
-    model: AestheticMLLMForConditionalGeneration,
-    processor: AestheticMLLMProcessor,
-    episodes: Episodes,
-    rehearsal: Rehearsal,
-    texts: torch.Tensor,
-    steps: int,
-) -> None:
-    """Trains the language model, in place."""
-    language = CausalView(model)
-    weights = [*model.model.language_model.parameters()]
-    optimizer = torch.optim.AdamW(weights, LEARNING_RATE, weight_decay=0.01, betas=(0.9, 0.95), fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps, pct_start=0.1)
-    began = time.monotonic()
-    for step in range(steps):
-        personal = episode_loss(model, processor, episodes.seen, [episodes.draw() for _ in range(BATCH_SIZE)])
-        _, rehearsed = coded_loss(language, processor, rehearsal.rows(REHEARSED))
-        loss = personal + rehearsed
-        if step % TEXT_EVERY == TEXT_EVERY - 1:
-            rows = texts[torch.randint(len(texts), (12,))]
-            with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
-                loss = loss + model(input_ids=rows, labels=rows).loss
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(weights, 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-        schedule.step()
-        if step % 20 == 0:
-            logger.info(
-                "step %d of %d, %.0f s, personal %.3f, rehearsed %.3f",
-                step, steps, time.monotonic() - began, personal.item(), rehearsed.item(),
-            )  # fmt: skip
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--work", type=Path, default=Path("build/nano"))
-    parser.add_argument("--critiques", type=Path, required=True, help="as of language.py")
+    add_arguments(parser)
     parser.add_argument("--model", type=Path, help="checkpoint to go on from (default: WORK/final)")
     parser.add_argument("--cache", type=Path, help="folder for what is seen of the photos (default: WORK/people)")
     parser.add_argument("--output", type=Path, help="folder of the checkpoint (default: WORK/personal)")
@@ -245,18 +172,23 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     set_seed(SEED)
-    assessor = AestheticAssessor.from_pretrained(arguments.model or arguments.work / "final", device="cpu")
-    model, processor = assessor.model, assessor.processor
-    processor.num_example_tokens = dict(NUM_EXAMPLE_TOKENS)
+    assessor = AestheticAssessor.from_pretrained(arguments.model or arguments.work / FINAL, device="cpu")
     records = read_people(arguments.data)
+    assessor.processor.num_example_tokens = dict(NUM_EXAMPLE_TOKENS)
     seen = see_people(assessor, records, arguments.cache or arguments.work / CACHE)
+    schooling = open_school(arguments)
+    schooling.processor.num_example_tokens = dict(NUM_EXAMPLE_TOKENS)
+    schooling.model.model.language_model.load_state_dict(assessor.model.model.language_model.state_dict())
     held_out = own_protocol(arguments.data, records)
-    episodes = Episodes(seen, known_votes(records, held_out, held_out, processor.rating_scale), processor.rating_scale)
-    texts = pack(processor.tokenizer, split_texts(healing_texts(arguments.work, arguments.critiques))[1])
-    teach(model, processor, episodes, Rehearsal(assessor, seen, episodes.known), texts, arguments.steps)
-    output = arguments.output or arguments.work / PERSONAL
-    model.bfloat16().save_pretrained(output)
-    processor.save_pretrained(output)
+    scale = schooling.processor.rating_scale
+    episodes = Episodes(seen, known_votes(records, held_out, held_out, scale), scale)
+
+    def loss() -> torch.Tensor:
+        drawn = [episodes.draw() for _ in range(BATCH_SIZE)]
+        return episode_loss(schooling.model, schooling.processor, seen, drawn)
+
+    tell(schooling, arguments.steps, REHEARSED_SHARES, LEARNING_RATE, beside=loss)
+    schooling.save(arguments.output or arguments.work / PERSONAL)
 
 
 if __name__ == "__main__":

@@ -2,313 +2,91 @@
 
     python recipes/nano/instruct.py --data DATA --work build/nano --critiques comments.parquet      # after judge.py
 
-Tower and alignment module stay as they are. It is told what can be read from the tokens: the ratings that the heads of `judge.py`
-read, the bins whose codes the tokens are nearest to, what was done to the photos of a pair. Comments are composed of these
-(`aesthetic_mllm.pretext.comment_composer`), so that it never learns to claim what it cannot see. Several questions are asked of
-one photo in one row, and none sees the others.
+Tower and alignment module stay as they are. It is told what can be read from the tokens (`told_photos.py`): the ratings that the
+heads of `judge.py` read, the bins whose codes the tokens are nearest to, what was done to the photos of a pair. Comments are
+composed of these (`aesthetic_mllm.pretext.comment_composer`), so that it never learns to claim what it cannot see. Several
+questions are asked of one photo in one row, and none sees the others.
 """
 
 import argparse
-import json
 import logging
 import random
-import re
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from transformers.trainer_utils import set_seed
 
 from aesthetic_mllm import AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
-from aesthetic_mllm.modeling.configuration_aesthetic_mllm import TOKEN_GROUPS
-from aesthetic_mllm.pretext.comment_composer import STYLES, CommentComposer, PhotoFacts
-from aesthetic_mllm.pretext.lessons import LEVELS
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
 from aesthetic_mllm.pretext.teachers import load_contents
-from aesthetic_mllm.processing.rating_scale import ATTRIBUTE_QUESTIONS
-from aesthetic_mllm.tasks.commenting import comment_prompt
-from aesthetic_mllm.tasks.suggesting import flaw_question
-from aesthetic_mllm.trainers.lesson_cache import SeenSample
 from aesthetic_mllm.trainers.precision import has_bfloat16
 from codebook import Codebook
-from coded_alignment import CodedAlignment, CodeLoss, MeasuredLessons, open_caches
-from coded_lessons import SHORT_CHANGE, FirstWords
-from damages import damage_strength
-from features import DAMAGED_VIEWS, FeatureCache, UpperTower
-from judge import ALIGNED, BEAUTY_SHARE, JUDGE_FILE, RATINGS_FILE, open_judge, read_photos
+from coded_alignment import CodedAlignment, open_caches
+from features import DAMAGED_VIEWS, UpperTower
+from judge import ALIGNED, open_judge, read_photos
 from language import healing_texts, pack, split_texts
-from question_rows import CausalView, CodedRow, Question, coded_loss, cue_question
-from targets import falls
-from token_cache import TokenCache
-from warm_start import ALL, WarmStart
+from question_rows import CausalView, coded_loss
+from told_photos import SEED, PairLessons, ToldPhotos, read_views
 
 logger = logging.getLogger("nano.instruct")
 
-SEED = 0
 STEPS, LAST_STEPS = 800, 150  # of everything; then mostly of ratings
 VIEWS = 14_000  # of photos, whole and damaged; about as many as there are rows
 BATCH_SIZE = 16
-LEARNING_RATE = 4e-4
-QUESTIONS_A_ROW = 6  # lessons of one photo
-ALWAYS, OTHER_QUESTIONS = ("aesthetic", "quality"), 12  # ratings of one photo
-ALWAYS_WEIGHT = 3.0  # of what people rated
-FLAW_WEIGHT = 4.0  # of the flaw that a damage made, which is always asked about
-SURE = 0.7  # a bin is told in a comment if its code is that likely
+LEARNING_RATE, LAST_LEARNING_RATE = 4e-4, 2e-4
 # Of the rows, ratings and lessons; the others are comments.
 SHARES, LAST_SHARES = (0.4, 0.4), (0.7, 0.15)
-LAST_LEARNING_RATE = 2e-4
 # Of the steps, lessons in their first wordings alone, and with more and more of the others.
 FEW_WORDS_SHARE, GROWTH_SHARE = 0.3, 0.4
-DAMAGED_SHARE = 0.5  # of the photos
-SHORT_SHARE = 0.5  # of the lessons: "light: very dark", of all attributes of a level at once
-DECIMAL_SHARE, DECIMAL_WEIGHT = 0.03, 0.2  # of the ratings; of their loss
+DECIMAL_WEIGHT = 0.2  # of the loss of ratings in numbers
 CRITIQUE_EVERY = 6  # so often a batch of plain text
-SAID_FILE = "said.json"  # by the checkpoint that this one goes on from, of what people rated
 FINAL = "final"
 
 
-class ToldPhotos:
-    """What can be read from the tokens of the photos, as rows to learn from.
+@dataclass(frozen=True)
+class Schooling:
+    """A model whose language model is to learn, and what it learns from.
 
     Args:
-        photos: that may be learned from.
-        tokens: [N, T, D] of each group, of all views in `views`.
-        shares: [N, questions, levels], what the heads read.
-        views: name and view of each.
-        loss: of codes.
-        contents: what a teacher saw, by photo.
-        beauty: names of the photos whose beauty people rated; they are few, and drawn in [`BEAUTY_SHARE`] of the cases.
+        model: with the judge's tower and alignment module.
+        told: ratings, lessons and comments.
+        pairs: lessons of two photos.
+        texts: [N, L] packed plain text.
     """
 
-    def __init__(
-        self,
-        processor: AestheticMLLMProcessor,
-        tokens: Mapping[str, torch.Tensor],
-        shares: torch.Tensor,
-        views: Sequence[tuple[str, int]],
-        loss: CodeLoss,
-        bank: PhraseBank,
-        contents: Mapping[str, str],
-        beauty: Collection[str] = (),
-        seed: int = SEED,
-    ):
-        self.processor, self.tokens, self.shares, self.views = processor, tokens, shares, views
-        self.loss, self.bank, self.contents = loss, bank, contents
-        self.composer = CommentComposer(bank)
-        longest_first = sorted(self.composer.phrases.wordings(), key=len, reverse=True)
-        self.wordings = re.compile("|".join(rf"\b{re.escape(words)}\b" for words in longest_first), re.IGNORECASE)
-        self.rng, self.words = random.Random(seed), FirstWords(seed)
-        self.scale = processor.rating_scale
-        self.questions = list(self.scale.questions)
-        self.means = shares @ torch.tensor(self.scale.level_scores)  # [N, questions]
-        self.drawn_from: dict[tuple[bool, bool], list[int]] = {}
-        for number, (name, view) in enumerate(views):
-            self.drawn_from.setdefault((view in DAMAGED_VIEWS, name in beauty), []).append(number)
+    model: AestheticMLLMForConditionalGeneration
+    processor: AestheticMLLMProcessor
+    told: ToldPhotos
+    pairs: PairLessons
+    texts: torch.Tensor
 
-    def draw(self, damaged: bool | None = None) -> int:
-        """The number of a view; damaged or not, or as chance will have it."""
-        if damaged is None:
-            damaged = self.rng.random() < DAMAGED_SHARE
-        beauty = self.rng.random() < BEAUTY_SHARE
-        return self.rng.choice(self.drawn_from.get((damaged, beauty)) or self.drawn_from[damaged, not beauty])
-
-    def codes(self, number: int, groups: Sequence[str] = TOKEN_GROUPS) -> torch.Tensor:
-        return torch.cat([self.tokens[group][number].float() for group in groups])
-
-    def ratings(self) -> CodedRow:
-        """Both whole ratings and some of the others, as level words; now and then as a number."""
-        number = self.draw()
-        made = self.made_flaw(number)
-        others = self.rng.sample([key for key in self.questions if key not in (*ALWAYS, made)], OTHER_QUESTIONS)
-        weights = dict.fromkeys(ALWAYS, ALWAYS_WEIGHT) | ({made: FLAW_WEIGHT} if made else {})
-        asked = []
-        for key in (*weights, *others):
-            place = self.questions.index(key)
-            question = self.scale.question(key)
-            if self.rng.random() < DECIMAL_SHARE:
-                text = self.scale.write_decimal(float(self.means[number, place]))
-                asked.append(Question(f"{question.decimal_prompt}\n", text, [text]))
-            else:
-                asked.append(
-                    Question(
-                        f"{question.prompt}\n{question.stem}",
-                        levels=self.shares[number, place].tolist(),
-                        weight=weights.get(key, 1.0),
-                    )
-                )
-        return CodedRow(self.processor.image_placeholders(), self.codes(number), asked)
-
-    def made_flaw(self, number: int) -> str | None:
-        """The question about the flaw that a view's damage made."""
-        name, view = self.views[number]
-        if view not in DAMAGED_VIEWS:
-            return None
-        damage, _ = damage_strength(name, view)
-        return flaw_question(damage.flaw) if damage.flaw else None
-
-    def comments(self) -> CodedRow:
-        """A comment in each style, and one on an aspect."""
-        number = self.draw()
-        facts = self.facts(number)
-        asked = []
-        for style, aspect in (
-            (STYLES[0], None),
-            (STYLES[1], None),
-            (self.rng.choice(STYLES), self.rng.choice(list(ATTRIBUTE_QUESTIONS))),
-        ):
-            text = self.composer.compose(facts, self.rng, style, aspect)
-            asked.append(Question(f"{comment_prompt(aspect, style)}\n", text, self.telling(text)))
-        return CodedRow(self.processor.image_placeholders(), self.codes(number), asked)
-
-    def facts(self, number: int) -> PhotoFacts:
-        """Of a view, as its tokens tell them."""
-        name, view = self.views[number]
-        means = {key: min(max(float(value), 1.0), 10.0) for key, value in zip(self.questions, self.means[number], strict=True)}
-        edits = ()
-        if view in DAMAGED_VIEWS:
-            damage, strength = damage_strength(name, view)
-            # only what is seen to be wrong is said
-            if damage.flaw and means[f"flaw_{damage.flaw}"] < (self.scale.score_range[0] + self.scale.score_range[1]) / 2:
-                word = "strongly" if strength > 0.9 else "clearly" if strength > 0.5 else "slightly"
-                edits = ((damage.edit, "more" if damage.sign > 0 else "less", word),)
-        return PhotoFacts(
-            self.read_bins(number),
-            means["aesthetic"],
-            {key: means[key] for key in ATTRIBUTE_QUESTIONS},
-            self.contents.get(name) if view == 0 else None,
-            edits,
-        )
-
-    def telling(self, text: str) -> list[str]:
-        """The parts of a comment that say something of its photo; the rest are frames, and chance."""
-        return [match[0] for match in self.wordings.finditer(text)]
-
-    def read_bins(self, number: int) -> dict[str, int]:
-        """Bins that the tokens tell surely."""
-        found = {}
-        for level in LEVELS:
-            tokens = self.tokens[level][number].float()
-            for name, chances in self.loss.chances(level, tokens).items():
-                best = int(chances.argmax())
-                if chances[best] >= SURE:
-                    found[name] = best
-        return found
-
-    def measured(self) -> CodedRow:
-        """Lessons of one level, about a photo as it is."""
-        number = self.draw(damaged=False)
-        level = self.rng.choice(LEVELS)
-        bins = {
-            name: int(chances.argmax()) for name, chances in self.loss.chances(level, self.tokens[level][number].float()).items()
-        }
-        asked = []
-        if self.rng.random() < SHORT_SHARE:
-            for name, bin in bins.items():
-                words = self.bank.attributes[name]
-                phrase = self.words.choice(words["bins"][bin][:-1])  # the last one is held out
-                asked.append(Question(f" {self.words.choice(words['names'][:-1])}:", f" {phrase}", [phrase]))
-            return CodedRow(self.processor.image_placeholders((level,)), self.codes(number, (level,)), asked)
-        for name in self.rng.sample(list(bins), min(QUESTIONS_A_ROW, len(bins))):
-            cue = self.bank.measured(name, bins[name], self.words)
-            asked.append(cue_question(cue, self.bank.attributes[name]["bins"][bins[name]]))
-        return CodedRow(self.processor.image_placeholders((level,)), self.codes(number, (level,)), asked)
-
-
-class PairLessons:
-    """Lessons of pairs, from the caches, with the alignment module's tokens."""
-
-    def __init__(self, caches: Sequence[MeasuredLessons], alignment: CodedAlignment, bank: PhraseBank, seed: int = SEED):
-        self.caches, self.alignment, self.bank = caches, alignment, bank
-        self.rng, self.words = random.Random(seed), FirstWords(seed)
-
-    @torch.inference_mode()
-    def rows(self, count: int) -> list[CodedRow]:
-        """As many lessons of edits, in trained words."""
-        drawn: list[SeenSample] = []
-        while len(drawn) < count:
-            cache = self.rng.choice(self.caches)
-            sample = cache[self.rng.randrange(len(cache))][0]
-            if sample.lesson.kind == "altered":
-                drawn.append(sample)
-        processor = self.alignment.loss.book.processor
-        rows = []
-        for sample in drawn:
-            lesson = sample.lesson
-            tokens = self.alignment.projector({lesson.level: sample.feature_maps}, sample.image_sizes, self.alignment.canvas)[
-                lesson.level
-            ]
-            _, direction, strength = lesson.label.split(":")
-            cues = [self.bank.altered(lesson.subject, direction, strength, str(lesson.verdict), self.words) for _ in range(2)]
-            said = self.bank.edits[lesson.subject][direction]
-            asked = [cue_question(cue, said) for cue in cues]
-            if self.rng.random() < SHORT_SHARE:
-                phrase = self.words.choice(said[:-1])
-                asked[0] = Question(SHORT_CHANGE, f" {phrase}", [phrase])
-            rows.append(CodedRow(processor.image_placeholders((lesson.level,)) * 2, tokens.flatten(0, 1).clone(), asked))
-        return rows
-
-
-def read_views(
-    judge: WarmStart, work: Path, views: Sequence[tuple[str, int]], features: FeatureCache, counts: Mapping[str, int]
-) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    """What the judge reads in views, [N, questions, levels], and their tokens, with the judge as it is in the end.
-
-    What people rated is read as it was before the damages came in, in the photo as it was, halfway to what the checkpoint itself
-    said of it where `resume.py` wrote that down; a damage takes from that what its strength says.
-    """
-    names = list(dict.fromkeys(name for name, _ in views))
-    judge.load(work / RATINGS_FILE)
-    whole = _heads_read(judge, TokenCache(work, judge, features, counts), [(name, 0) for name in names])
-    if (work / SAID_FILE).exists():
-        said = json.loads((work / SAID_FILE).read_text())
-        for key in ALWAYS:
-            question = judge.heads.questions[key]
-            whole[:, question] = (whole[:, question] + torch.tensor([said[name][key] for name in names])) / 2
-    judge.load(work / JUDGE_FILE)
-    cache = TokenCache(work, judge, features, counts)
-    shares = _heads_read(judge, cache, views)
-    rows = {name: number for number, name in enumerate(names)}
-    for number, (name, view) in enumerate(views):
-        taken = falls(*damage_strength(name, view)) if view in DAMAGED_VIEWS else {}
-        for key in ALWAYS:
-            question = judge.heads.questions[key]
-            (rating,) = judge.scale.read_level_logits(whole[rows[name], question][None].log(), key)
-            if key in taken:
-                rating = judge.scale.moved(rating, rating.mean - taken[key])
-            shares[number, question] = torch.tensor(list((rating.distribution or {}).values()))
-    return shares, cache.tokens([{"image": name, "view": view} for name, view in views])
-
-
-@torch.no_grad()
-def _heads_read(judge: WarmStart, cache: TokenCache, views: Sequence[tuple[str, int]]) -> torch.Tensor:
-    """[N, questions, levels]."""
-    parts = []
-    for first in range(0, len(views), 256):
-        tokens = cache.tokens([{"image": name, "view": view} for name, view in views[first : first + 256]])
-        parts.append(judge.heads({group: values.float() for group, values in tokens.items()})[ALL].softmax(-1))
-    return torch.cat(parts)
+    def save(self, folder: Path) -> None:
+        """The checkpoint."""
+        self.model.bfloat16().save_pretrained(folder)
+        self.processor.save_pretrained(folder)
 
 
 def tell(
-    model: AestheticMLLMForConditionalGeneration,
-    processor: AestheticMLLMProcessor,
-    told: ToldPhotos,
-    pairs: PairLessons,
-    texts: torch.Tensor,
+    schooling: Schooling,
     steps: int,
     shares: tuple[float, float],
     learning_rate: float,
-    first_words: bool,
+    first_words: bool = False,
+    beside: Callable[[], torch.Tensor] | None = None,
 ) -> None:
     """Trains the language model, in place.
 
     Args:
         shares: of ratings and of lessons among the rows.
         first_words: whether lessons begin with their first wordings alone.
+        beside: one more loss, of every step.
     """
     if not steps:
         return
+    model, processor, told, pairs, texts = (getattr(schooling, name) for name in ("model", "processor", "told", "pairs", "texts"))
     language = CausalView(model)
     weights = [*model.model.language_model.parameters()]
     optimizer = torch.optim.AdamW(weights, learning_rate, weight_decay=0.01, betas=(0.9, 0.95), fused=True)
@@ -330,6 +108,8 @@ def tell(
             words += [told.comments() for _ in range(BATCH_SIZE - rated - lessons)]
             loss = word_loss = coded_loss(language, processor, words)[0]
         loss.backward()
+        if beside is not None:
+            beside().backward()
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
         optimizer.zero_grad()
@@ -345,44 +125,54 @@ def tell(
             )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What [`open_school`] needs to know."""
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path("build/nano"))
     parser.add_argument("--critiques", type=Path, required=True, help="as of language.py")
-    parser.add_argument("--steps", type=int, default=STEPS)
-    parser.add_argument("--last-steps", type=int, default=LAST_STEPS)
     parser.add_argument("--config", type=Path, default=Path(__file__).with_name("align.yaml"))
     parser.add_argument("overrides", nargs="*", help="key=value, as of `coded_alignment.py`")
-    arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    set_seed(SEED)
-    model = AestheticMLLMForConditionalGeneration.from_pretrained(arguments.work / ALIGNED, dtype=torch.float32)
-    processor = AestheticMLLMProcessor.from_pretrained(arguments.work / ALIGNED)
+
+
+def open_school(arguments: argparse.Namespace) -> Schooling:
+    """What the language model learns from, and the model as `judge.py` left it."""
+    work = arguments.work
+    model = AestheticMLLMForConditionalGeneration.from_pretrained(work / ALIGNED, dtype=torch.float32)
+    processor = AestheticMLLMProcessor.from_pretrained(work / ALIGNED)
     bank = PhraseBank()
-    book = Codebook.load(arguments.work, processor, bank)
-    photos, _, _ = read_photos(arguments.data, arguments.work, processor.rating_scale)
+    book = Codebook.load(work, processor, bank)
+    photos, _, _ = read_photos(arguments.data, work, processor.rating_scale)
     tower = model.model.vision_tower
     model.model.vision_tower = UpperTower(tower)
-    judge = open_judge(arguments.work, model, processor, photos, book)
+    judge = open_judge(work, model, processor, photos, book)
     views = [(photo.name, view) for photo in (*photos.quality, *photos.beauty) for view in (0, *DAMAGED_VIEWS)]
     rated = {photo.name for photo in photos.beauty}
     kept = [view for view in views if view[0] in rated]
     views = kept + random.Random(SEED).sample([view for view in views if view[0] not in rated], VIEWS - len(kept))
-    shares, tokens = read_views(judge, arguments.work, views, photos.cache, processor.num_group_tokens)
+    shares, tokens = read_views(judge, work, views, photos.cache, processor.num_group_tokens)
     logger.info("%d views read", len(views))
-    caches = open_caches(arguments.config, [f"model={arguments.work / ALIGNED}", *arguments.overrides], arguments.work)
+    caches = open_caches(arguments.config, [f"model={work / ALIGNED}", *arguments.overrides], work)
     alignment = CodedAlignment(model.model.multi_modal_projector, book, processor.image_processor.canvas_size)
     alignment.projector.eval()
-    contents = {key.split("/")[-1]: label for key, label in load_contents(arguments.work / "contents.json").items()}
+    contents = {key.split("/")[-1]: label for key, label in load_contents(work / "contents.json").items()}
     told = ToldPhotos(processor, tokens, shares, views, alignment.loss, bank, contents, rated)
-    texts = pack(processor.tokenizer, split_texts(healing_texts(arguments.work, arguments.critiques))[1])
-    lessons = PairLessons(caches, alignment, bank)
-    tell(model, processor, told, lessons, texts, arguments.steps, SHARES, LEARNING_RATE, first_words=True)
-    tell(model, processor, told, lessons, texts, arguments.last_steps, LAST_SHARES, LAST_LEARNING_RATE, first_words=False)
+    texts = pack(processor.tokenizer, split_texts(healing_texts(work, arguments.critiques))[1])
     model.model.vision_tower = tower  # its upper stages have learned
-    model.bfloat16().save_pretrained(arguments.work / FINAL)
-    processor.save_pretrained(arguments.work / FINAL)
+    return Schooling(model, processor, told, PairLessons(caches, alignment, bank), texts)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_arguments(parser)
+    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--last-steps", type=int, default=LAST_STEPS)
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    set_seed(SEED)
+    schooling = open_school(arguments)
+    tell(schooling, arguments.steps, SHARES, LEARNING_RATE, first_words=True)
+    tell(schooling, arguments.last_steps, LAST_SHARES, LAST_LEARNING_RATE)
+    schooling.save(arguments.work / FINAL)
 
 
 if __name__ == "__main__":

@@ -32,9 +32,9 @@ from aesthetic_mllm.processing.rating_scale import RatingScale
 from codebook import Codebook
 from coded_alignment import CodeLoss
 from features import CANVAS, STRONGLY_DAMAGED, UpperTower
-from instruct import ALWAYS, SAID_FILE
 from judge import ALIGNED, JUDGE_FILE, RATINGS_FILE, damages_seen, open_judge, read_photos, told_right
 from token_cache import TokenCache
+from told_photos import ALWAYS, SAID_FILE
 from warm_start import ALL, BATCH_SIZE, DAMAGE_WEIGHT, FALLS, LEAST_FALL, WarmStart
 from weights import VISION, convert_vision, fetch
 

@@ -114,18 +114,3 @@ def test_a_synthetic_person_likes_what_they_like() -> None:
     assert set(rated) <= set(range(1, 11))
     assert set(draw_person(traits, rng).tastes) <= set(traits)
     assert ranks(np.array([3.0, 3.0, 1.0])).tolist()[0] == ranks(np.array([3.0, 3.0, 1.0])).tolist()[1]
-
-
-def test_rehearsal_keeps_what_was_said(assessor: AestheticAssessor, seen: object) -> None:
-    """Its rows ask all ratings of photos of training, and want the answers that the checkpoint gave before."""
-    from episodes import Rehearsal
-
-    known = np.arange(12)
-    rehearsal = Rehearsal(assessor, seen, known)
-    general = assessor.score([scene(60 + 9 * number, 50) for number in range(6)])
-    for place in known:
-        wanted = list(general[place % 6].distribution.values())
-        assert rehearsal.shares["aesthetic"][place].tolist() == pytest.approx(wanted, abs=1e-3)
-    (row,) = rehearsal.rows(1)
-    assert len(row.questions) == len(assessor.processor.rating_scale.questions)
-    assert len(row.codes) == assessor.processor.num_image_tokens

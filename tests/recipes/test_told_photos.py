@@ -21,8 +21,8 @@ def told() -> Any:
     from codebook import Codebook
     from coded_alignment import CodeLoss
     from features import DAMAGED_VIEWS
-    from instruct import ToldPhotos
     from prompts import nano_processor
+    from told_photos import ToldPhotos
 
     processor = nano_processor(tiny_tokenizer())
     embedding = torch.randn(len(processor.tokenizer), 96, generator=torch.Generator().manual_seed(0))
@@ -70,10 +70,10 @@ def test_what_people_rated_is_read_before_the_damages_and_falls_by_their_strengt
     """That is what the judge's first stage reads of the photo as it is, less of a damaged view; the last stage reads the rest."""
     from damages import damage_strength
     from features import DAMAGED_VIEWS
-    from instruct import ALWAYS, SAID_FILE, read_views
     from judge import RATINGS_FILE
     from prompts import nano_scale
     from targets import falls
+    from told_photos import ALWAYS, SAID_FILE, read_views
 
     scale = nano_scale()
     questions = {key: number for number, key in enumerate(scale.questions)}
@@ -120,7 +120,7 @@ def test_what_people_rated_is_read_before_the_damages_and_falls_by_their_strengt
 def test_a_damaged_views_own_flaw_is_always_asked_about(told: Any) -> None:
     """And it weighs more than other flaws, which are drawn at random."""
     from damages import damage_strength
-    from instruct import FLAW_WEIGHT
+    from told_photos import FLAW_WEIGHT
 
     name, view = told.views[1]
     damage, _ = damage_strength(name, view)
