@@ -5,11 +5,15 @@
 Table 1: mean rank correlation a person, with k = 0 to 100 of their ratings, of every way; standard errors and paired differences
 with 95% intervals over people, from k = 0 and from ridge regression in the space of tastes of the public tower. Table 2: with the
 ratings dealt out anew, and with another person's. Table 3: synthetic people with one taste, and whether `describe` names it.
-LoRA is asked for with `--lora` people, because it trains for each of them and each k.
+LoRA is asked for with `--lora` people, because it trains for each of them and each k; examples in the prompt cost a forward a
+photo, and may be asked for with fewer people and draws too (`--prompted`); the adapter and the ridge regression beside them are
+then of the same people and draws.
 """
 
 import argparse
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -19,7 +23,6 @@ import torch
 from aesthetic_mllm import AestheticAssessor
 from aesthetic_mllm.data.sources.oasis_beauty import HIGH, LOW
 from aesthetic_mllm.evaluation.personal_protocols import (
-    PersonalResult,
     Predict,
     Protocol,
     run_protocol,
@@ -28,6 +31,7 @@ from aesthetic_mllm.evaluation.personal_protocols import (
 )
 from aesthetic_mllm.inference.personal_ways import AdapterWay, BlendWay, ExamplesWay, Way
 from aesthetic_mllm.inference.taste_prior import TastePrior
+from aesthetic_mllm.modeling.model_outputs import AestheticImageFeatures
 from aesthetic_mllm.processing.rating_scale import Rating, RatingScale
 from aesthetic_mllm.tasks.personalizing import TRAITS, Profile, tastes
 from aesthetic_mllm.trainers.personal_lora import LoraWay
@@ -44,6 +48,17 @@ SHUFFLED_AT = (10, 100)
 KNOWN_TASTE_PHOTOS, KNOWN_TASTE_PEOPLE = 10, 20  # for each trait and direction
 
 
+@dataclass(frozen=True)
+class Answered:
+    """A way whose ratings of the photos that are asked about are known."""
+
+    rated: list[Rating]
+    reads_general: bool = False
+
+    def rate(self, seen: AestheticImageFeatures, general: Sequence[Rating]) -> list[Rating]:
+        return self.rated
+
+
 class Ways:
     """Every way, as the protocols ask for them.
 
@@ -56,22 +71,34 @@ class Ways:
         self.assessor, self.seen, self.prior = assessor, seen, prior
         self.scale = assessor.processor.rating_scale
         self.question = self.scale.default_question
+        self._known: dict[tuple, list[Rating]] = {}
 
     def named(self, name: str) -> Predict:
         """A way by its name: "adapter", "examples", "blend" or "lora"."""
 
         def predict(person: str, shown: np.ndarray, values: np.ndarray, asked: np.ndarray) -> np.ndarray:
-            general = self.seen.photos.general[asked]
             if not len(shown):
-                return general
-            way = self._made(name, shown, values)
-            rated = way.rate(self.seen.features(asked), [self._general[place] for place in asked])
-            means = np.array([rating.mean for rating in rated])
-            if isinstance(way, LoraWay):
-                way.remove()
-            return means
+                return self.seen.photos.general[asked]
+            return np.array([rating.mean for rating in self._rated(name, shown, values, asked)])
 
         return predict
+
+    def _rated(self, name: str, shown: np.ndarray, values: np.ndarray, asked: np.ndarray) -> list[Rating]:
+        """As a way rates; what costs much is not done twice, for a blend asks what its parts were asked."""
+        key = (name, *(array.tobytes() for array in (shown, values, asked)))
+        if key not in self._known:
+            general = [self._general[place] for place in asked]
+            way: Way
+            if name == "blend":
+                way = BlendWay(
+                    self.scale, [Answered(self._rated(part, shown, values, asked)) for part in ("adapter", "examples")]
+                )
+            else:
+                way = self._made(name, shown, values)
+            self._known[key] = way.rate(self.seen.features(asked), general)
+            if isinstance(way, LoraWay):
+                way.remove()
+        return self._known[key]
 
     def _made(self, name: str, shown: np.ndarray, values: np.ndarray) -> Way:
         rated = [(str(place), float(value)) for place, value in zip(shown, values, strict=True)]
@@ -84,8 +111,6 @@ class Ways:
             scores = profile.scores(self.scale).tolist()
             model, processor = self.assessor.model, self.assessor.processor
             return LoraWay.tune(model, processor, self.seen.features(shown), scores, self.question)
-        if name == "blend":
-            return BlendWay(self.scale, [self._made("adapter", shown, values), self._made("examples", shown, values)])
         if name == "examples":
             return ExamplesWay.read(self.assessor.model, self.assessor.processor, profile, photos)
         return AdapterWay.fit(self.scale, profile, photos, self.prior)
@@ -164,11 +189,15 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, help="folder for what is seen of the photos (default: WORK/people)")
     parser.add_argument("--tastes", type=Path, help="tastes.safetensors (default: the checkpoint's)")
     parser.add_argument("--ways", nargs="+", choices=("adapter", "examples", "blend"), default=["adapter", "examples", "blend"])
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument(
+        "--prompted", type=int, nargs=2, metavar=("PEOPLE", "DRAWS"), help="test examples and blend on so many (default: all)"
+    )
     parser.add_argument("--lora", type=int, default=0, metavar="PEOPLE", help="test LoRA on so many of the people, one draw")
     parser.add_argument("--development", action="store_true", help="people and photos that are not held out")
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
-    assessor = AestheticAssessor.from_pretrained(arguments.model, device="cpu")
+    assessor = AestheticAssessor.from_pretrained(arguments.model, device="cpu", dtype=arguments.dtype)
     scale = assessor.processor.rating_scale
     records = read_people(arguments.data)
     protocol = own_protocol(arguments.data, records, arguments.development)
@@ -178,32 +207,35 @@ def main() -> None:
     prior = TastePrior.load(arguments.tastes) if arguments.tastes else TastePrior.of_checkpoint(assessor.model.name_or_path)
     ways = Ways(assessor, seen, prior)
 
-    results: dict[str, PersonalResult] = {}
-    if not arguments.development:  # its photos are those of all records
-        results["ridge"] = run_protocol(protocol, ridge_baseline(arguments.data, arguments.work, records, protocol, scale))
-        print_table("ridge", results["ridge"].rows())
+    ridge = None if arguments.development else ridge_baseline(arguments.data, arguments.work, records, protocol, scale)
     report: dict = {"people": len(protocol.people), "prior": prior is not None, "ways": {}, "controls": {}}
-    names = [name for name in arguments.ways if name == "adapter" or assessor.processor.reads_examples]
-    for name in names:
-        results[name] = run_protocol(protocol, ways.named(name))
-        others = {other: results[other] for other in ("ridge",) if other in results}
-        report["ways"][name] = results[name].rows(others)
+    if ridge is not None:  # its photos are those of all records
+        report["ridge"] = run_protocol(protocol, ridge).rows()
+        print_table("ridge", report["ridge"])
+    fewer = protocol
+    if arguments.prompted:
+        people, draws = arguments.prompted
+        fewer = replace(protocol, people=protocol.people[:people], draws=draws)
+    for name in [name for name in arguments.ways if name == "adapter" or assessor.processor.reads_examples]:
+        asked = protocol if name == "adapter" else fewer
+        result = run_protocol(asked, ways.named(name))
+        others = {} if ridge is None else {"ridge": run_protocol(asked, ridge)}
+        if name != "adapter":
+            others["adapter"] = run_protocol(asked, ways.named("adapter"))
+        report["ways"][name] = result.rows(others)
         print_table(name, report["ways"][name])
-    for name in names:
-        own = {"own ratings": results[name]}
         for control, predict in (
             ("shuffled", shuffled(ways.named(name))),
-            ("another person", with_another_person(ways.named(name), protocol)),
+            ("another person", with_another_person(ways.named(name), asked)),
         ):
-            rows = run_protocol(protocol, predict, SHUFFLED_AT).rows(own)
+            rows = run_protocol(asked, predict, SHUFFLED_AT).rows({"own ratings": result})
             report["controls"][f"{name}, {control}"] = rows
             print_table(f"{name}, {control}", rows)
     if arguments.lora:
-        few = Protocol(protocol.name, protocol.photos, protocol.people[: arguments.lora], protocol.shots, 1)
-        beside = {name: run_protocol(few, ways.named(name)) for name in names}
+        few = replace(protocol, people=protocol.people[: arguments.lora], draws=1)
+        beside = {"adapter": run_protocol(few, ways.named("adapter"))}
         report["ways"]["lora"] = run_protocol(few, ways.named("lora")).rows(beside)
         print_table("lora", report["ways"]["lora"])
-    report["ridge"] = results["ridge"].rows() if "ridge" in results else None
     report["known_tastes"] = known_tastes(seen)
     mean = np.mean(list(report["known_tastes"].values()))
     print(f"one known taste named first after {KNOWN_TASTE_PHOTOS} ratings: {mean:.0%}; {report['known_tastes']}")
