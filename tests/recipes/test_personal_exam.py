@@ -1,0 +1,51 @@
+"""The exam asks each way what a user's profile would be asked."""
+
+import numpy as np
+import pytest
+import torch
+
+from aesthetic_mllm import AestheticAssessor
+from aesthetic_mllm.inference.personal_assessor import PersonalAssessor
+from aesthetic_mllm.inference.photo_stream import read_photo
+from aesthetic_mllm.inference.profile_photos import ProfilePhotos
+from lively_assessor import lively_assessor
+from photo_files import scene
+
+COUNTS = {"low": 2, "middle": 1, "high": 1, "thematic": 0}
+
+
+@pytest.fixture(scope="module")
+def assessor() -> AestheticAssessor:
+    found = lively_assessor()
+    found.processor.num_example_tokens = dict(COUNTS)
+    return found
+
+
+@pytest.mark.parametrize("way", ["adapter", "examples", "blend"])
+def test_a_ways_answers_are_those_of_a_profile(assessor: AestheticAssessor, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a prior; asked again, nothing is computed anew."""
+    from personal_exam import Ways
+    from seen_people import SeenPeople
+
+    images = [scene(60 + 9 * number, 50) for number in range(8)]
+    values = np.array([1.0, 5.0, 2.0, 7.0, 4.0])
+    photos = [read_photo(assessor.processor.image_processor, image, keep_image=True) for image in images]
+    question = assessor.processor.rating_scale.default_question
+    with torch.inference_mode():
+        seen = [assessor._see([photo], statistics=True) for photo in photos]
+    ratings = [{question: rating} for rating in assessor.score(images)]
+    parts = [
+        ProfilePhotos.seen([photo], one, [rated], question, COUNTS, False)
+        for photo, one, rated in zip(photos, seen, ratings, strict=True)
+    ]
+    tokens = {group: torch.cat([one.tokens[group] for one in seen]) for group in seen[0].tokens}
+    statistics = torch.cat([one.map_statistics for one in seen])
+    ways = Ways(assessor, SeenPeople(ProfilePhotos.joined(parts), tokens, statistics), None)
+    asked = np.array([5, 6, 7])
+    told = ways.named(way)("somebody", np.arange(5), values, asked)
+
+    person = assessor.personalize(list(zip(images[:5], values, strict=True)), score_range=(1, 7), way=way)
+    assert isinstance(person, PersonalAssessor)
+    assert told == pytest.approx([rating.mean for rating in person.score(images[5:])], abs=2e-3)
+    monkeypatch.setattr(ways, "_made", None)
+    assert (ways.named(way)("somebody", np.arange(5), values, asked) == told).all()
