@@ -72,13 +72,19 @@ def test_the_most_telling_flaw_lies_lowest_beside_its_reference() -> None:
     assert list(strengths) == ["hazy", "soft"] and strengths["soft"] > strengths["hazy"]
 
 
-def test_a_flaw_is_told_when_it_is_strong_or_rare() -> None:
-    """A timid checkpoint's weak answer counts where hardly any of its reference photos is rated lower."""
-    scale = RatingScale(questions=DEFAULT_QUESTIONS | FLAW_QUESTIONS, references={"flaw_soft": [8.5, 9.0, 9.5]})
-    for mean, told in ((8.4, ["soft"]), (8.6, [])):
-        timid = replace(rating(mean), percentile=scale.percentile(mean, "flaw_soft"))
-        assert list(told_flaws(scale, {"flaw_soft": timid, "flaw_hazy": rating(mean)})) == told
-    assert list(told_flaws(scale, {"flaw_hazy": rating(7.0)})) == ["hazy"]
+def test_a_flaw_is_told_where_it_is_unusual_or_below_the_middle() -> None:
+    """Beside reference photos a weak answer counts if hardly any is rated lower, and a middling one does not if most are; without
+    them everything below "good" does."""
+    usual = {"flaw_soft": [8.5, 9.0, 9.5], "flaw_hazy": [3.0, 4.0, 5.0, 7.0, 7.2]}
+    scale = RatingScale(questions=DEFAULT_QUESTIONS | FLAW_QUESTIONS, references=usual)
+
+    def told(key: str, mean: float) -> bool:
+        question = f"flaw_{key}"
+        return key in told_flaws(scale, {question: replace(rating(mean), percentile=scale.percentile(mean, question))})
+
+    assert told("soft", 8.4) and not told("soft", 8.6)
+    assert not told("hazy", 6.9) and told("hazy", 5.4)
+    assert list(told_flaws(scale, {"flaw_flat": rating(7.0), "flaw_harsh": rating(8.0)})) == ["flat"]
 
 
 def test_a_suggestion_is_plain_json() -> None:

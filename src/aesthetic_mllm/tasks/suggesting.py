@@ -11,10 +11,10 @@ from typing import Any
 from ..processing.rating_scale import Rating, RatingQuestion, RatingScale
 
 MOST_SUGGESTIONS = 3  # a photo, where nobody asks for more or fewer
-# A flaw is told from this strength on: where its question is answered below "good" on the default scale. And where so few percent
-# of the checkpoint's reference photos, if it stores them for the question, are rated lower: some checkpoints answer timidly.
+# A flaw is told where so few percent of the checkpoint's reference photos are rated lower, or from the middle of the scale down;
+# of a checkpoint that stores no reference photos for the question from this strength on: below "good" on the default scale.
+UNUSUAL_PERCENT, MIDDLE_STRENGTH = 5.0, 0.5
 LEAST_STRENGTH = 0.25
-UNUSUAL_PERCENT = 5.0
 # What removing the strongest flaw is expected to add to the judgement, as a share of the score range. A guess.
 GAIN_OF_FULL_STRENGTH = 0.1
 
@@ -166,11 +166,15 @@ def flaw_strengths(scale: RatingScale, ratings: Mapping[str, Rating]) -> dict[st
 
 
 def told_flaws(scale: RatingScale, ratings: Mapping[str, Rating]) -> dict[str, float]:
-    """The [`flaw_strengths`] that are worth a word: [`LEAST_STRENGTH`] or [`UNUSUAL_PERCENT`] is reached."""
+    """The [`flaw_strengths`] that are worth a word: a rating that is unusually low, or low whatever is usual."""
     told = {}
     for key, strength in flaw_strengths(scale, ratings).items():
         percentile = ratings[flaw_question(key)].percentile
-        if strength >= LEAST_STRENGTH or (percentile is not None and percentile < UNUSUAL_PERCENT):
+        if percentile is None:
+            worth = strength >= LEAST_STRENGTH
+        else:
+            worth = percentile < UNUSUAL_PERCENT or strength >= MIDDLE_STRENGTH
+        if worth:
             told[key] = strength
     return told
 
