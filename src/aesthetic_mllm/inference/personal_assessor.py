@@ -49,7 +49,7 @@ class PersonalAssessor(AestheticAssessor):
         super().__init__(assessor.model, assessor.processor)
         self.profile, self._photos, self._way_name = profile, photos, way
         self._prior = _prior(assessor)
-        self.way = self._make_way(choose_way(way, len(profile), self.processor.reads_examples))
+        self.way = self._make_way(choose_way(way))
 
     @classmethod
     def of_ratings(
