@@ -25,3 +25,4 @@ def test_a_person_is_learned_and_removed() -> None:
     way.remove()
     assert assessor.score(images) == general
     assert {name for name, weight in assessor.model.named_parameters() if weight.requires_grad} == learns
+    assert not hasattr(assessor.model.model.language_model, "peft_config")  # nothing of one person is left for the next

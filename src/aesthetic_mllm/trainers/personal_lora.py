@@ -105,6 +105,7 @@ class LoraWay:
             if isinstance(layer, BaseTunerLayer):
                 parent, _, attribute = name.rpartition(".")
                 setattr(language.get_submodule(parent), attribute, layer.get_base_layer())
+        vars(language).pop("peft_config", None)  # or the next person's weights would be taken for a second set
 
     def _learn(self, seen: AestheticImageFeatures, levels: torch.Tensor, config: PersonalLoraConfig) -> None:
         loss_of = SoftLevelLoss(self.processor.level_ids)
