@@ -113,8 +113,8 @@ class BlendWay:
 def choose_way(name: str) -> str:
     """The way that a name means; "auto" is the adapter.
 
-    On people and photos held out it does better than examples in the prompt and than the blend with any number of ratings that
-    was tried, 5 to 100 (`recipes/nano/README.md`), and costs least.
+    On people and photos held out neither examples in the prompt nor the blend did better with any number of ratings that was
+    tried, 5 to 100 (`recipes/nano/README.md`), and it costs least.
 
     Raises:
         ProfileError: no such way.
