@@ -86,7 +86,8 @@ def tell(
     """
     if not steps:
         return
-    model, processor, told, pairs, texts = (getattr(schooling, name) for name in ("model", "processor", "told", "pairs", "texts"))
+    model, processor, texts = schooling.model, schooling.processor, schooling.texts
+    told, pairs = schooling.told, schooling.pairs
     language = CausalView(model)
     weights = [*model.model.language_model.parameters()]
     optimizer = torch.optim.AdamW(weights, learning_rate, weight_decay=0.01, betas=(0.9, 0.95), fused=True)

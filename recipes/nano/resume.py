@@ -1,13 +1,14 @@
 """Goes on from a checkpoint: the code book and the judge's heads, which no checkpoint carries, are found again in its tokens.
 
-    python recipes/nano/resume.py --data DATA --work build/nano --model CHECKPOINT   # after features.py, damages.py
+    python recipes/nano/resume.py --data DATA --work build/nano --model CHECKPOINT   # after features.py and damages.py
     python recipes/nano/instruct.py --data DATA --work build/nano --critiques comments.parquet data=[...]
 
 Tower and alignment module stay as they are here. The code book's directions are drawn from a seed, and so are the same ones; an
 attribute's key is what its token holds on average beside the words of its photo's bin. The heads are linear, and fitted in a
 minute to the mean token of each group: once to what people rated, and once to photos beside themselves damaged. What the
 checkpoint itself says of the first is kept too, so that it is not unlearned. WORK/coded becomes that checkpoint with the public
-tower, whose lower stages it shares: that is what the cached lessons were seen by.
+tower, whose lower stages it shares: that is what the cached lessons were seen by. WORK must hold what was measured of the pool
+(measured.json of `coded_alignment.py`) and the pool's cut points (statistics.json of `unaligned.py`).
 """
 
 import argparse
