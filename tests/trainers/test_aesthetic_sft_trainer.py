@@ -23,6 +23,7 @@ from aesthetic_mllm.trainers.aesthetic_sft_trainer import AestheticSFTTrainer
 from aesthetic_mllm.trainers.rating_metrics import correlations
 from aesthetic_mllm.trainers.tuning import gathered_state, save_tuned
 from photo_files import scene
+from process_groups import leave_process_group
 from tiny_models import tiny_model, tiny_processor
 
 
@@ -350,5 +351,4 @@ if __name__ == "__main__":  # one of the processes of the tests above
     location = Path(sys.argv[2])
     work = {"train": train_together, "shard": shard_together}[sys.argv[1]]
     work(location, json.loads((location / "rows.json").read_text()), int(sys.argv[3]))
-    if torch.distributed.is_initialized():  # its threads else may outlive the interpreter
-        torch.distributed.destroy_process_group()
+    leave_process_group()

@@ -20,6 +20,7 @@ from aesthetic_mllm.trainers.alignment_config import AlignmentConfig
 from aesthetic_mllm.trainers.alignment_model import AlignmentModel
 from aesthetic_mllm.trainers.alignment_trainer import AlignmentTrainer
 from aesthetic_mllm.trainers.lesson_collator import LESSON_GROUPS, LessonCollator, LessonVocabulary, lesson_prompt
+from process_groups import leave_process_group
 from synthetic_photos import scene_photo
 from tiny_models import tiny_model, tiny_processor
 
@@ -201,4 +202,4 @@ if __name__ == "__main__":  # one of the processes of the test above
         sums = {name: value.sum().item() for name, value in run.accelerator.unwrap_model(run.model).state_dict().items()}
         report = {"history": run.state.log_history, "sums": sums, "unreadable": sorted(run.unreadable)}
         (Path(sys.argv[2]) / "history.json").write_text(json.dumps(report))
-    run.accelerator.end_training()  # closes the process group, whose threads else may outlive the interpreter
+    leave_process_group()

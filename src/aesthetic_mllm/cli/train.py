@@ -1,6 +1,7 @@
 """`aesthetic-mllm train`: a recipe to a trained checkpoint."""
 
 import argparse
+import gc
 import sys
 from importlib import import_module
 from typing import Any
@@ -70,7 +71,11 @@ def _run(kind: str, train: Any, options: argparse.Namespace) -> int:
 
 
 def _leave_process_group() -> None:
-    """Of several processes; its threads would outlive the interpreter, which now and then aborts a run that has succeeded."""
+    """Of several processes; its threads would outlive the interpreter, which now and then aborts a run that has succeeded.
+
+    What is garbage goes first: a trainer, which holds the group, is part of cycles.
+    """
     distributed = sys.modules.get("torch.distributed")
     if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        gc.collect()
         distributed.destroy_process_group()
