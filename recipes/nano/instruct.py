@@ -10,7 +10,6 @@ questions are asked of one photo in one row, and none sees the others.
 
 import argparse
 import logging
-import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,7 +33,6 @@ from told_photos import SEED, PairLessons, ToldPhotos, read_views
 logger = logging.getLogger("nano.instruct")
 
 STEPS, LAST_STEPS = 800, 150  # of everything; then mostly of ratings
-VIEWS = 14_000  # of photos, whole and damaged; about as many as there are rows
 BATCH_SIZE = 16
 LEARNING_RATE, LAST_LEARNING_RATE = 4e-4, 2e-4
 # Of the rows, ratings and lessons; the others are comments.
@@ -53,14 +51,14 @@ class Schooling:
     Args:
         model: with the judge's tower and alignment module.
         told: ratings, lessons and comments.
-        pairs: lessons of two photos.
+        pairs: lessons of two photos, if any.
         texts: [N, L] packed plain text.
     """
 
     model: AestheticMLLMForConditionalGeneration
     processor: AestheticMLLMProcessor
     told: ToldPhotos
-    pairs: PairLessons
+    pairs: PairLessons | None
     texts: torch.Tensor
 
     def save(self, folder: Path) -> None:
@@ -95,7 +93,9 @@ def tell(
     start = time.monotonic()
     for step in range(steps):
         variety = min(1.0, max(0.0, step / steps - FEW_WORDS_SHARE) / GROWTH_SHARE) if first_words else 1.0
-        told.words.variety = pairs.words.variety = variety
+        told.words.variety = variety
+        if pairs is not None:
+            pairs.words.variety = variety
         if step % CRITIQUE_EVERY == CRITIQUE_EVERY - 1:
             rows = texts[torch.randint(len(texts), (12,))]
             with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
@@ -103,9 +103,10 @@ def tell(
         else:
             rated, lessons = (round(share * BATCH_SIZE) for share in shares)
             # apart, for rows of ratings are short
-            decimal_loss, rating_loss = coded_loss(language, processor, [told.ratings() for _ in range(rated)])
+            decimal_loss, rating_loss = coded_loss(language, processor, told.rated_rows(rated))
             (rating_loss + DECIMAL_WEIGHT * decimal_loss).backward()
-            words = pairs.rows(lessons // 2) + [told.measured() for _ in range(lessons - lessons // 2)]
+            words = pairs.rows(lessons // 2) if pairs is not None else []
+            words += [told.measured() for _ in range(lessons - len(words))]
             words += [told.comments() for _ in range(BATCH_SIZE - rated - lessons)]
             loss = word_loss = coded_loss(language, processor, words)[0]
         loss.backward()
@@ -132,6 +133,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--work", type=Path, default=Path("build/nano"))
     parser.add_argument("--critiques", type=Path, required=True, help="as of language.py")
     parser.add_argument("--config", type=Path, default=Path(__file__).with_name("align.yaml"))
+    parser.add_argument("--without-pairs", action="store_true", help="no lessons of two photos, whose cache takes long")
     parser.add_argument("overrides", nargs="*", help="key=value, as of `coded_alignment.py`")
 
 
@@ -148,18 +150,19 @@ def open_school(arguments: argparse.Namespace) -> Schooling:
     judge = open_judge(work, model, processor, photos, book)
     views = [(photo.name, view) for photo in (*photos.quality, *photos.beauty) for view in (0, *DAMAGED_VIEWS)]
     rated = {photo.name for photo in photos.beauty}
-    kept = [view for view in views if view[0] in rated]
-    views = kept + random.Random(SEED).sample([view for view in views if view[0] not in rated], VIEWS - len(kept))
     shares, tokens = read_views(judge, work, views, photos.cache, processor.num_group_tokens)
     logger.info("%d views read", len(views))
-    caches = open_caches(arguments.config, [f"model={work / ALIGNED}", *arguments.overrides], work)
     alignment = CodedAlignment(model.model.multi_modal_projector, book, processor.image_processor.canvas_size)
     alignment.projector.eval()
+    pairs = None
+    if not arguments.without_pairs:
+        caches = open_caches(arguments.config, [f"model={work / ALIGNED}", *arguments.overrides], work)
+        pairs = PairLessons(caches, alignment, bank)
     contents = {key.split("/")[-1]: label for key, label in load_contents(work / "contents.json").items()}
     told = ToldPhotos(processor, tokens, shares, views, alignment.loss, bank, contents, rated)
     texts = pack(processor.tokenizer, split_texts(healing_texts(work, arguments.critiques))[1])
     model.model.vision_tower = tower  # its upper stages have learned
-    return Schooling(model, processor, told, PairLessons(caches, alignment, bank), texts)
+    return Schooling(model, processor, told, pairs, texts)
 
 
 def main() -> None:

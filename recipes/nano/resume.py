@@ -6,7 +6,8 @@
 Tower and alignment module stay as they are here. The code book's directions are drawn from a seed, and so are the same ones; an
 attribute's key is what its token holds on average beside the words of its photo's bin. The heads are linear, and fitted in a
 minute to the mean token of each group: once to what people rated, and once to photos beside themselves damaged. What the
-checkpoint itself says of the first is kept too, so that it is not unlearned. WORK/coded becomes that checkpoint with the public
+checkpoint itself says of the first is kept too, so that it is not unlearned; what others with the same tower and alignment module
+say (`--said-by`) is averaged with it. WORK/coded becomes that checkpoint with the public
 tower, whose lower stages it shares: that is what the cached lessons were seen by. WORK must hold what was measured of the pool
 (measured.json of `coded_alignment.py`) and the pool's cut points (statistics.json of `unaligned.py`).
 """
@@ -20,6 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from transformers.trainer_utils import set_seed
 
@@ -167,11 +169,20 @@ def say_aloud(
     return said
 
 
+def averaged(said: Sequence[Mapping[str, Mapping[str, Sequence[float]]]]) -> dict[str, dict[str, list[float]]]:
+    """The mean of what several checkpoints say, by photo and question."""
+    return {
+        name: {key: np.mean([each[name][key] for each in said], axis=0).tolist() for key in questions}
+        for name, questions in said[0].items()
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path("build/nano"))
     parser.add_argument("--model", type=Path, default=embedded_checkpoint(), help="default: the embedded checkpoint")
+    parser.add_argument("--said-by", type=Path, nargs="*", default=(), help="others whose ratings are averaged with its own")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     set_seed(SEED)
@@ -205,7 +216,11 @@ def main() -> None:
     fit_heads(judge, (whole, replace(rated, known=rated.known * chosen)))
     judge.save(arguments.work / RATINGS_FILE)
     told_right(judge, held_out, asked)
-    (arguments.work / SAID_FILE).write_text(json.dumps(say_aloud(model, processor, cache, names)))
+    said = [say_aloud(model, processor, cache, names)]
+    for other in arguments.said_by:
+        speaker = AestheticMLLMForConditionalGeneration.from_pretrained(other, dtype=torch.float32)
+        said.append(say_aloud(speaker, processor, cache, names))
+    (arguments.work / SAID_FILE).write_text(json.dumps(averaged(said)))
 
     pairs = [photos.pair(photo, STRONGLY_DAMAGED) for photo in known]
     of_whole, of_damaged = (Told.of([pair[place] for pair in pairs], scale, RATED_WEIGHT) for place in (0, 1))

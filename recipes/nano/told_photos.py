@@ -74,6 +74,7 @@ class ToldPhotos:
         self.questions = list(self.scale.questions)
         self.means = shares @ torch.tensor(self.scale.level_scores)  # [N, questions]
         self.drawn_from: dict[tuple[bool, bool], list[int]] = {}
+        self.whole = {name: number for number, (name, view) in enumerate(views) if view == 0}
         for number, (name, view) in enumerate(views):
             self.drawn_from.setdefault((view in DAMAGED_VIEWS, name in beauty), []).append(number)
 
@@ -87,14 +88,31 @@ class ToldPhotos:
     def codes(self, number: int, groups: Sequence[str] = TOKEN_GROUPS) -> torch.Tensor:
         return torch.cat([self.tokens[group][number].float() for group in groups])
 
-    def ratings(self) -> CodedRow:
-        """Both whole ratings and some of the others, as level words; now and then as a number."""
-        number = self.draw()
+    def rated_rows(self, count: int) -> list[CodedRow]:
+        """Rows of ratings. A damaged view comes beside the photo whole, asked the same.
+
+        So what differs from photo to photo cancels out, and what the damage did is left.
+        """
+        rows: list[CodedRow] = []
+        while len(rows) < count:
+            number = self.draw()
+            asked = self.asked(number)
+            rows.append(self.ratings(number, asked))
+            whole = self.whole.get(self.views[number][0])
+            if whole not in (None, number) and len(rows) < count:
+                rows.append(self.ratings(whole, asked))
+        return rows
+
+    def asked(self, number: int) -> dict[str, float]:
+        """What to ask of a view, and how much each question counts: both whole ratings, the flaw that was made, some others."""
         made = self.made_flaw(number)
         others = self.rng.sample([key for key in self.questions if key not in (*ALWAYS, made)], OTHER_QUESTIONS)
-        weights = dict.fromkeys(ALWAYS, ALWAYS_WEIGHT) | ({made: FLAW_WEIGHT} if made else {})
+        return dict.fromkeys(ALWAYS, ALWAYS_WEIGHT) | ({made: FLAW_WEIGHT} if made else {}) | dict.fromkeys(others, 1.0)
+
+    def ratings(self, number: int, weights: Mapping[str, float]) -> CodedRow:
+        """Of one view what is asked, as level words; now and then as a number."""
         asked = []
-        for key in (*weights, *others):
+        for key, weight in weights.items():
             place = self.questions.index(key)
             question = self.scale.question(key)
             if self.rng.random() < DECIMAL_SHARE:
@@ -105,7 +123,7 @@ class ToldPhotos:
                     Question(
                         f"{question.prompt}\n{question.stem}",
                         levels=self.shares[number, place].tolist(),
-                        weight=weights.get(key, 1.0),
+                        weight=weight,
                     )
                 )
         return CodedRow(self.processor.image_placeholders(), self.codes(number), asked)

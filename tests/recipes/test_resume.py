@@ -108,3 +108,11 @@ def test_tokens_are_read_once_and_again_for_other_weights(tmp_path: Any) -> None
             assert all(values[:, 0, 0].tolist() == [69 * weight, 3 * weight] for values in tokens.values())
             assert cache.means(0, ["5.jpg"])["high"].tolist() == [[5 * weight] * 3]
     assert sum(asked) == 2 * len(names)
+
+
+def test_what_several_checkpoints_say_is_averaged() -> None:
+    from resume import averaged
+
+    said = [{"a.jpg": {"quality": [0.0, 1.0]}}, {"a.jpg": {"quality": [0.5, 0.5]}}]
+    assert averaged(said[:1]) == said[0]
+    assert averaged(said) == {"a.jpg": {"quality": [0.25, 0.75]}}

@@ -46,7 +46,7 @@ def test_bins_are_read_from_the_tokens(told: Any) -> None:
 
 def test_every_row_has_as_many_codes_as_placeholders(told: Any) -> None:
     tokenizer = told.processor.tokenizer
-    for row in (told.ratings(), told.comments(), told.measured()):
+    for row in (*told.rated_rows(2), told.comments(), told.measured()):
         assert len(tokenizer.encode(row.photos, add_special_tokens=False)) == len(row.codes)
         assert all(bool(question.answer) != bool(question.levels) for question in row.questions)
 
@@ -117,8 +117,8 @@ def test_what_people_rated_is_read_before_the_damages_and_falls_by_their_strengt
         assert halfway[0, questions[key]].tolist() == pytest.approx([share / 2 + (n == 2) / 2 for n, share in enumerate(good)])
 
 
-def test_a_damaged_views_own_flaw_is_always_asked_about(told: Any) -> None:
-    """And it weighs more than other flaws, which are drawn at random."""
+def test_a_damaged_view_comes_beside_the_photo_whole(told: Any) -> None:
+    """Both are asked the same, the damage's own flaw always, which weighs more than other flaws; they are drawn at random."""
     from damages import damage_strength
     from told_photos import FLAW_WEIGHT
 
@@ -128,10 +128,14 @@ def test_a_damaged_views_own_flaw_is_always_asked_about(told: Any) -> None:
     assert told.made_flaw(1) == (f"flaw_{damage.flaw}" if damage.flaw else None)
     told.draw, draw = (lambda damaged=None: 1), told.draw
     try:
-        weights = [question.weight for question in told.ratings().questions]
+        rows = told.rated_rows(4)
     finally:
         told.draw = draw
-    assert weights.count(FLAW_WEIGHT) == bool(damage.flaw)
+    assert len(rows) == 4
+    for damaged, whole in (rows[:2], rows[2:]):
+        assert torch.equal(damaged.codes, told.codes(1)) and torch.equal(whole.codes, told.codes(0))
+        assert len(damaged.questions) == len(whole.questions)
+        assert [question.weight for question in damaged.questions].count(FLAW_WEIGHT) == bool(damage.flaw)
 
 
 def test_what_tells_in_a_comment_is_found_in_its_order(told: Any) -> None:
