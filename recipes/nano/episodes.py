@@ -5,8 +5,11 @@
 An episode is a person, k of their rated photos and some photos to ask about; k goes from 0 to 32, and with k = 0 the answer is
 everybody's, so that nothing is lost. The people are raters of OASIS, none of them held out, and synthetic ones with random
 tastes. No example sees another, as in inference (`aesthetic_mllm.inference.example_prefix`), and no question sees another; so
-one row asks about several photos. Beside the episodes it goes on with what `instruct.py` taught it. Tower and alignment module
-stay as they are: all is learned from cached visual tokens.
+one row asks about several photos.
+
+Reading examples is learned first (`--reading-steps`), of people who like or dislike one direction in which photos differ much,
+then of tastes in more and more directions: from votes alone it is not learned. Beside the other episodes it goes on with what
+`instruct.py` taught. Tower and alignment module stay as they are: all is learned from cached visual tokens.
 """
 
 import argparse
@@ -25,17 +28,28 @@ from aesthetic_mllm.inference.personal_ways import MOST_EXAMPLES
 from aesthetic_mllm.processing.rating_scale import RatingScale
 from aesthetic_mllm.trainers.precision import has_bfloat16
 from aesthetic_mllm.trainers.taste_fitting import Votes
-from instruct import FINAL, add_arguments, open_school, tell
+from instruct import FINAL, Schooling, add_arguments, open_school, tell
 from people import known_votes, own_protocol, read_people
 from seen_people import SeenPeople, see_people
-from synthetic_people import draw_person
+from synthetic_people import draw_person, ranks
 from tastes import CACHE
+
+logger = logging.getLogger("nano.episodes")
 
 SEED = 0
 STEPS, BATCH_SIZE, LEARNING_RATE = 600, 6, 2e-4
 ASKED = 12  # photos that an episode asks about
+# Learning to read examples: of tastes in so many directions, one after the other.
+READING_STEPS, READING_BATCH_SIZE, READING_LEARNING_RATE, READING_WARM_UP = 480, 8, 5e-4, 40
+DIRECTIONS, READING_EXAMPLES, READING_ASKED = (1, 2, 4, 8), 12, 8
+TASTE_SPREAD, TASTE_CHANCE, TASTE_LEVEL_SPREAD = (
+    2.4,
+    0.4,
+    0.8,
+)  # of a taste's ratings, of chance, of the answer's levels, in points
 NUM_EXAMPLE_TOKENS = {"low": 2, "middle": 2, "high": 2, "thematic": 2}
-EMPTY_SHARE, SYNTHETIC_SHARE = 0.2, 0.4  # of the episodes: without examples; of people who do not exist
+# Of the episodes: without examples, of people with a taste in directions; of people who do not exist among the others.
+EMPTY_SHARE, DIRECTION_SHARE, SYNTHETIC_SHARE = 0.2, 0.15, 0.3
 REHEARSED_SHARES = (0.5, 0.3)  # of the rows beside them: ratings and lessons
 PERSON_SPREAD = 1.2  # of one person's rating around what they gave, in points
 PERSONAL = "personal"
@@ -66,10 +80,14 @@ class Episodes:
         self.known = np.unique(votes.photo)
         self.crowd = np.array([votes.value[votes.photo == photo].mean() for photo in self.known])
         self.crowd_spread = np.array([votes.value[votes.photo == photo].std() for photo in self.known])
+        self.directions = principal_ranks(seen, self.known, max(DIRECTIONS))
 
     def draw(self) -> Episode:
-        if self.rng.random() < EMPTY_SHARE:
+        kind = self.rng.random()
+        if kind < EMPTY_SHARE:
             return self._everybodys()
+        if kind < EMPTY_SHARE + DIRECTION_SHARE:
+            return self.of_directions(max(DIRECTIONS))
         photos, values = self._synthetic() if self.rng.random() < SYNTHETIC_SHARE else self._rater()
         order = self.rng.permutation(len(photos))
         count = int(self.rng.integers(1, MOST_EXAMPLES + 1))
@@ -77,6 +95,18 @@ class Episodes:
         wanted = [self.scale.level_distribution(float(value), PERSON_SPREAD) for value in values[asked]]
         levels = [self.scale.nearest_level(float(value)) for value in values[examples]]
         return Episode(photos[examples], levels, photos[asked], wanted)
+
+    def of_directions(self, count: int) -> Episode:
+        """Of somebody whose taste is a direction among the `count` in which the photos differ most."""
+        taste = self.rng.standard_normal(count)
+        order = self.rng.permutation(len(self.known))[: READING_EXAMPLES + READING_ASKED]
+        liked = self.directions[order, :count] @ taste / np.linalg.norm(taste)
+        middle = sum(self.scale.score_range) / 2
+        values = middle + TASTE_SPREAD * liked + TASTE_CHANCE * self.rng.standard_normal(len(order))
+        values = values.clip(*self.scale.score_range)
+        levels = [self.scale.nearest_level(float(value)) for value in values[:READING_EXAMPLES]]
+        wanted = [self.scale.level_distribution(float(value), TASTE_LEVEL_SPREAD) for value in values[READING_EXAMPLES:]]
+        return Episode(self.known[order[:READING_EXAMPLES]], levels, self.known[order[READING_EXAMPLES:]], wanted)
 
     def _everybodys(self) -> Episode:
         chosen = self.rng.choice(len(self.known), ASKED, replace=False)
@@ -92,6 +122,33 @@ class Episodes:
         traits = {name: values[photos] for name, values in self.seen.photos.traits.items()}
         person = draw_person(traits, self.rng)
         return photos, person.ratings(self.seen.photos.general[photos], traits, self.rng)
+
+
+def principal_ranks(seen: SeenPeople, places: np.ndarray, count: int) -> np.ndarray:
+    """[n, count]: where the photos at these places lie in the leading principal directions of their mean visual tokens, as
+    [`ranks`] for each direction."""
+    means = torch.cat([values[places].float().mean(1) for values in seen.tokens.values()], dim=1)  # [n, groups * D]
+    standard = (means - means.mean(0)) / (means.std(0) + 1e-3)
+    left, _, _ = torch.linalg.svd(standard, full_matrices=False)
+    return np.stack([ranks(column) for column in left[:, :count].T.numpy()], axis=1)
+
+
+def learn_to_read(schooling: Schooling, episodes: Episodes, steps: int) -> None:
+    """Trains the language model on tastes in more and more directions, in place."""
+    weights = [*schooling.model.model.language_model.parameters()]
+    optimizer = torch.optim.AdamW(weights, READING_LEARNING_RATE, weight_decay=0.01, betas=(0.9, 0.95), fused=True)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / READING_WARM_UP))
+    for step in range(steps):
+        count = DIRECTIONS[step * len(DIRECTIONS) // steps]
+        drawn = [episodes.of_directions(count) for _ in range(READING_BATCH_SIZE)]
+        loss = episode_loss(schooling.model, schooling.processor, episodes.seen, drawn)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(weights, 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        schedule.step()
+        if step % 20 == 0:
+            logger.info("reading examples: step %d of %d, %d directions, loss %.3f", step, steps, count, loss.item())
 
 
 def episode_loss(
@@ -168,6 +225,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="checkpoint to go on from (default: WORK/final)")
     parser.add_argument("--cache", type=Path, help="folder for what is seen of the photos (default: WORK/people)")
     parser.add_argument("--output", type=Path, help="folder of the checkpoint (default: WORK/personal)")
+    parser.add_argument("--reading-steps", type=int, default=READING_STEPS, help="0: --model reads examples already")
     parser.add_argument("--steps", type=int, default=STEPS)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -187,6 +245,7 @@ def main() -> None:
         drawn = [episodes.draw() for _ in range(BATCH_SIZE)]
         return episode_loss(schooling.model, schooling.processor, seen, drawn)
 
+    learn_to_read(schooling, episodes, arguments.reading_steps)
     tell(schooling, arguments.steps, REHEARSED_SHARES, LEARNING_RATE, beside=loss)
     schooling.save(arguments.output or arguments.work / PERSONAL)
 

@@ -114,3 +114,38 @@ def test_a_synthetic_person_likes_what_they_like() -> None:
     assert set(rated) <= set(range(1, 11))
     assert set(draw_person(traits, rng).tastes) <= set(traits)
     assert ranks(np.array([3.0, 3.0, 1.0])).tolist()[0] == ranks(np.array([3.0, 3.0, 1.0])).tolist()[1]
+
+
+def test_a_taste_in_one_direction_orders_the_photos_along_it(seen: object, assessor: AestheticAssessor) -> None:
+    """What is asked about is rated by the same taste as the examples, whose sign differs from person to person."""
+    from episodes import READING_ASKED, READING_EXAMPLES, Episodes
+
+    scale = assessor.processor.rating_scale
+    episodes = Episodes(seen, votes(), scale)
+    place = {photo: row for row, photo in enumerate(episodes.known)}
+    signs = set()
+    for _ in range(30):
+        episode = episodes.of_directions(1)
+        assert (len(episode.examples), len(episode.asked)) == (READING_EXAMPLES, READING_ASKED)
+        assert not set(episode.examples) & set(episode.asked)
+        means = [*np.array(scale.level_scores)[list(episode.levels)], *(np.array(episode.wanted) @ scale.level_scores)]
+        along = episodes.directions[[place[photo] for photo in (*episode.examples, *episode.asked)], 0]
+        alike = np.corrcoef(means, along)[0, 1]
+        assert abs(alike) > 0.8
+        signs.add(alike > 0)
+    assert signs == {True, False}
+
+
+def test_reading_is_learned_by_the_language_model_alone(assessor: AestheticAssessor, seen: object) -> None:
+    from types import SimpleNamespace
+
+    from episodes import Episodes, learn_to_read
+
+    model = assessor.model
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    episodes = Episodes(seen, votes(), assessor.processor.rating_scale)
+    learn_to_read(SimpleNamespace(model=model, processor=assessor.processor), episodes, 2)  # type: ignore[arg-type]
+    moved = {name for name, weight in model.state_dict().items() if not torch.equal(weight, before[name])}
+    model.load_state_dict(before)
+    tied = {"lm_head.weight"}
+    assert moved and all(name.startswith("model.language_model.") for name in moved - tied)
