@@ -49,8 +49,8 @@ TASTE_SPREAD, TASTE_CHANCE, TASTE_LEVEL_SPREAD = (
 )  # of a taste's ratings, of chance, of the answer's levels, in points
 NUM_EXAMPLE_TOKENS = {"low": 2, "middle": 2, "high": 2, "thematic": 2}
 # Of the episodes: without examples, of people with a taste in directions; of people who do not exist among the others.
-EMPTY_SHARE, DIRECTION_SHARE, SYNTHETIC_SHARE = 0.2, 0.15, 0.3
-REHEARSED_SHARES = (0.5, 0.3)  # of the rows beside them: ratings and lessons
+EMPTY_SHARE, DIRECTION_SHARE, SYNTHETIC_SHARE = 0.2, 0.05, 0.12
+REHEARSED_SHARES = (0.56, 0.1)  # of the rows beside them: ratings and lessons
 PERSON_SPREAD = 1.2  # of one person's rating around what they gave, in points
 PERSONAL = "personal"
 

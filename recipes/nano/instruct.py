@@ -36,11 +36,11 @@ STEPS, LAST_STEPS = 800, 150  # of everything; then mostly of ratings
 BATCH_SIZE = 16
 LEARNING_RATE, LAST_LEARNING_RATE = 4e-4, 2e-4
 # Of the rows, ratings and lessons; the others are comments.
-SHARES, LAST_SHARES = (0.4, 0.4), (0.7, 0.15)
+SHARES, LAST_SHARES = (0.5, 0.2), (0.7, 0.15)
 # Of the steps, lessons in their first wordings alone, and with more and more of the others.
 FEW_WORDS_SHARE, GROWTH_SHARE = 0.3, 0.4
 DECIMAL_WEIGHT = 0.2  # of the loss of ratings in numbers
-CRITIQUE_EVERY = 6  # so often a batch of plain text
+CRITIQUE_EVERY = 5  # so often a batch of plain text
 FINAL = "final"
 
 
