@@ -11,7 +11,6 @@ from aesthetic_mllm.tasks.suggesting import (
     FLAW_QUESTIONS,
     FLAWS,
     LEAST_STRENGTH,
-    MIRRORED_FLAWS,
     OTHER_ADVICE,
     Suggestion,
     advice,
@@ -46,20 +45,13 @@ def test_an_edit_in_one_direction_has_one_advice() -> None:
     assert advice("exposure", 1) == FLAWS["too_dark"].text and advice("tint", -1) == OTHER_ADVICE["tint", -1]
 
 
-def test_the_judgement_counts_the_whole_the_attributes_and_flaws_alike() -> None:
-    """A checkpoint with attributes is asked for them too; without them and flaws, its default question decides alone."""
+def test_the_judgement_is_half_the_whole_and_half_the_attributes() -> None:
+    """A checkpoint with attributes is asked for them too; without them, its default question decides alone."""
     ratings = {"aesthetic": rating(8.0), "quality": rating(1.0), **{key: rating(4.0) for key in ATTRIBUTE_QUESTIONS}}
-    ratings |= {"flaw_pale": rating(1.0), "flaw_flat": rating(5.0)}
     assert judged_questions(SCALE) == ["aesthetic"] and judgement(SCALE, ratings) == 8.0
-    assert judgement(SCALE, ratings, ["flat"]) == pytest.approx(6.5)
     scale = SCALE.with_attributes()
     assert judged_questions(scale) == ["aesthetic", *ATTRIBUTE_QUESTIONS]
     assert judgement(scale, ratings) == pytest.approx(6.0)
-    assert judgement(scale, ratings, ["pale", "flat"]) == pytest.approx(5.0)
-
-
-def test_a_mirrored_flaw_mirrored_is_itself() -> None:
-    assert all(MIRRORED_FLAWS[other] == key and key in FLAWS for key, other in MIRRORED_FLAWS.items())
 
 
 def test_the_lower_the_rating_the_stronger_the_flaw() -> None:

@@ -17,7 +17,6 @@ from ..processing.image_loading import ImageError
 from ..processing.rating_scale import Rating
 from ..tasks.suggesting import (
     FLAWS,
-    MIRRORED_FLAWS,
     MOST_SUGGESTIONS,
     OTHER_ADVICE,
     Suggestion,
@@ -96,13 +95,6 @@ class Step(NamedTuple):
 Plan = tuple[Step, ...]
 
 
-class Start(NamedTuple):
-    """How a photo was judged before any edit, and the flaws that count in it."""
-
-    judgement: float
-    flaws: tuple[str, ...]
-
-
 class SuggestionSearch:
     """Finds what would make photos better. Works with any checkpoint.
 
@@ -150,16 +142,14 @@ class SuggestionSearch:
             raise rated
         if self.flaws and not verify:
             return self.from_ratings(rated, limit)
-        told, strengths = told_flaws(self.scale, rated), flaw_strengths(self.scale, rated)
-        mendable = tuple(key for key in told if FLAWS[key].edit)
-        start = Start(judgement(self.scale, rated, mendable), mendable)
+        start, strengths = judgement(self.scale, rated), flaw_strengths(self.scale, rated)
         try:
             if not verify:
                 gains = self._gains(photo, start, self._first_plans(strengths))
                 best = _best_of_each_purpose(gains, self._least_gain)[:limit]
                 return [self._suggestion(plan[0], expected=gains[plan]) for plan in best]
             found = self._verified(photo, start, strengths, limit)
-            only_advice = [each for each in self._from_flaws(told) if each.edit is None]
+            only_advice = [each for each in self._from_flaws(told_flaws(self.scale, rated)) if each.edit is None]
             return [*found, *only_advice][:limit]
         except ImportError as error:
             raise SuggestionError(
@@ -182,10 +172,10 @@ class SuggestionSearch:
         """
         return apply_steps(image, [Step(each.edit, each.amount) for each in suggestions if each.edit and each.amount is not None])
 
-    def judge(self, images: Sequence[Image.Image], flaws: Sequence[str] = ()) -> list[float]:
-        """[`judgement`] of photos, with the flaws that count; of one that cannot be rated, minus infinity."""
-        rated = self._rate(images, [*judged_questions(self.scale), *map(flaw_question, flaws)])
-        return [-math.inf if isinstance(each, ImageError) else judgement(self.scale, each, flaws) for each in rated]
+    def judge(self, images: Sequence[Image.Image]) -> list[float]:
+        """[`judgement`] of photos; of one that cannot be rated, minus infinity."""
+        rated = self._rate(images, judged_questions(self.scale))
+        return [-math.inf if isinstance(each, ImageError) else judgement(self.scale, each) for each in rated]
 
     @property
     def _least_gain(self) -> float:
@@ -233,14 +223,13 @@ class SuggestionSearch:
         others = [(str(flaw.edit), flaw.sign) for flaw in known if flaw not in asked] + list(OTHER_ADVICE)
         return [(step,) for step in [*steps, *(_step(edit, sign, FIRST_SHARE) for edit, sign in others)]]
 
-    def _gains(self, photo: "_Photo", start: Start, plans: Iterable[Plan]) -> dict[Plan, float]:
+    def _gains(self, photo: "_Photo", start: float, plans: Iterable[Plan]) -> dict[Plan, float]:
         """What the plans add to the judgement, in one batch; without those that change nothing or lose the content."""
         images = {plan: edited for plan in plans if (edited := photo.edited(plan)) is not None}
-        values = self.judge(list(images.values()), start.flaws)
-        return {plan: value - start.judgement for plan, value in zip(images, values, strict=True)}
+        return {plan: value - start for plan, value in zip(images, self.judge(list(images.values())), strict=True)}
 
-    def _verified(self, photo: "_Photo", start: Start, strengths: Mapping[str, float], limit: int) -> list[Suggestion]:
-        changes = self._harmless_gains(photo, start)
+    def _verified(self, photo: "_Photo", start: float, strengths: Mapping[str, float], limit: int) -> list[Suggestion]:
+        changes = [abs(value - start) for value in self.judge(harmless_changes(photo.small)) if value > -math.inf]
         threshold = max(self._least_gain, float(np.quantile(changes, HARMLESS_QUANTILE)) if changes else math.inf)
         gains = self._gains(photo, start, self._first_plans(strengths))
         # more of an edit gains hardly more than in proportion, so what is far below the threshold stays below it
@@ -254,20 +243,7 @@ class SuggestionSearch:
             found.append(self._suggestion(step, expected, gains[step,]))
         return found
 
-    def _harmless_gains(self, photo: "_Photo", start: Start) -> list[float]:
-        """By how much harmless changes move the judgement, up or down."""
-        upright, mirrored = harmless_changes(photo.small)
-        in_mirror = tuple(MIRRORED_FLAWS.get(key, key) for key in start.flaws)
-        counting = [start.flaws] * len(upright) + [in_mirror] * len(mirrored)
-        asked = dict.fromkeys([*judged_questions(self.scale), *map(flaw_question, start.flaws + in_mirror)])
-        rated = self._rate([*upright, *mirrored], list(asked))
-        return [
-            abs(judgement(self.scale, each, flaws) - start.judgement)
-            for each, flaws in zip(rated, counting, strict=True)
-            if not isinstance(each, ImageError)
-        ]
-
-    def _best_sum(self, photo: "_Photo", start: Start, singles: list[Plan], gains: Mapping[Plan, float]) -> Plan:
+    def _best_sum(self, photo: "_Photo", start: float, singles: list[Plan], gains: Mapping[Plan, float]) -> Plan:
         """The most of the plans, the best first, whose sum is judged better than each of them alone."""
         sums = [tuple(step for plan in singles[:count] for step in plan) for count in range(2, len(singles) + 1)]
         together = self._gains(photo, start, sums)
@@ -313,17 +289,13 @@ def most_of(edit: str, sign: int) -> float:
     return min(max(sign * MOST_OF_STRONG[edit] * get_edit(edit).strong, low), high)
 
 
-def harmless_changes(image: Image.Image) -> tuple[list[Image.Image], list[Image.Image]]:
-    """What changes a photo's pixels and not its worth.
-
-    Returns:
-        Two crops of 1% and the photo encoded anew; and the mirror images of photo, first crop and encoded photo.
-    """
+def harmless_changes(image: Image.Image) -> list[Image.Image]:
+    """What changes a photo's pixels and not its worth: mirrored, cropped by 1%, encoded anew, and two of these at once."""
     width, height = image.size
     right, down = max(1, round(HARMLESS_CROP * width)), max(1, round(HARMLESS_CROP * height))
     crops = [image.crop((x, y, width - right + x, height - down + y)) for x, y in ((0, 0), (right, down))]
-    encoded = get_edit("compression").apply(image, HARMLESS_QUALITY_LOSS)
-    return [*crops, encoded], [get_edit("flip").apply(each, 1.0) for each in (image, crops[0], encoded)]
+    mirrored, encoded = get_edit("flip").apply(image, 1.0), get_edit("compression").apply(image, HARMLESS_QUALITY_LOSS)
+    return [mirrored, *crops, encoded, get_edit("flip").apply(encoded, 1.0), get_edit("flip").apply(crops[0], 1.0)]
 
 
 def structure_kept(before: Image.Image, after: Image.Image) -> float:

@@ -3,7 +3,7 @@
 Nobody labelled suggestions. A checkpoint may answer questions about single flaws, asked as ratings; each flaw has its remedy.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from statistics import fmean, pstdev
 from typing import Any
@@ -64,8 +64,6 @@ _ALL = (
     Flaw("off_centre_subject", "thirds", 1, "Crop so that the subject lies on a third, it is too near the edge."),
 )
 FLAWS: dict[str, Flaw] = {flaw.key: flaw for flaw in _ALL}
-# What a flaw is called in the photo's mirror image, where that is another.
-MIRRORED_FLAWS = {"tilted_clockwise": "tilted_counterclockwise", "tilted_counterclockwise": "tilted_clockwise"}
 # Advice for edits that no flaw speaks of, by edit and sign.
 OTHER_ADVICE: dict[tuple[str, int], str] = {
     ("gamma", 1): "Lighten the midtones.",
@@ -137,19 +135,19 @@ def judged_questions(scale: RatingScale) -> list[str]:
     return list(dict.fromkeys([scale.default_question, *scale.attributes]))
 
 
-def judgement(scale: RatingScale, ratings: Mapping[str, Rating], flaws: Collection[str] = ()) -> float:
+def judgement(scale: RatingScale, ratings: Mapping[str, Rating]) -> float:
     """One number for how good a photo is, in the score range: what suggestions are to raise.
 
-    The mean of up to three parts: the default question's mean rating; the mean of the attributes' mean ratings, which tell more
-    of what an edit changes; and that of the flaws that were found in the photo, for whoever takes those away has helped it.
-    Without attributes and flaws it is the default question's alone.
+    Half of it is the default question's mean rating, half the mean of the attributes' mean ratings, which tell more of what an
+    edit changes. Without attributes it is the default question's alone. Flaws have no part in it: they say where to look.
 
     Args:
-        ratings: of at least [`judged_questions`] and the flaws.
-        flaws: keys of [`FLAWS`].
+        ratings: of at least [`judged_questions`].
     """
-    groups = ([scale.default_question], scale.attributes, [flaw_question(key) for key in flaws])
-    return fmean(fmean(ratings[key].mean for key in group) for group in groups if group)
+    whole = ratings[scale.default_question].mean
+    if not scale.attributes:
+        return whole
+    return (whole + sum(ratings[key].mean for key in scale.attributes) / len(scale.attributes)) / 2
 
 
 def flaw_strengths(scale: RatingScale, ratings: Mapping[str, Rating]) -> dict[str, float]:
