@@ -42,13 +42,10 @@ ASKED = 12  # photos that an episode asks about
 # Learning to read examples: of tastes in so many directions, one after the other.
 READING_STEPS, READING_BATCH_SIZE, READING_LEARNING_RATE, READING_WARM_UP = 480, 8, 5e-4, 40
 DIRECTIONS, READING_EXAMPLES, READING_ASKED = (1, 2, 4, 8), 12, 8
-TASTE_SPREAD, TASTE_CHANCE, TASTE_LEVEL_SPREAD = (
-    2.4,
-    0.4,
-    0.8,
-)  # of a taste's ratings, of chance, of the answer's levels, in points
+# Of a taste's ratings, of chance in them, of the levels to be said, in points.
+TASTE_SPREAD, TASTE_CHANCE, TASTE_LEVEL_SPREAD = 2.4, 0.4, 0.8
 NUM_EXAMPLE_TOKENS = {"low": 2, "middle": 2, "high": 2, "thematic": 2}
-# Of the episodes: without examples, of people with a taste in directions; of people who do not exist among the others.
+# Of the episodes: without examples, of people with a taste in directions; of the others, of people with tastes in measured traits.
 EMPTY_SHARE, DIRECTION_SHARE, SYNTHETIC_SHARE = 0.2, 0.05, 0.12
 REHEARSED_SHARES = (0.56, 0.1)  # of the rows beside them: ratings and lessons
 PERSON_SPREAD = 1.2  # of one person's rating around what they gave, in points
