@@ -45,7 +45,7 @@ DIRECTIONS, READING_EXAMPLES, READING_ASKED = (1, 2, 4, 8), 12, 8
 # Of a taste's ratings, of chance in them, of the levels to be said, in points.
 TASTE_SPREAD, TASTE_CHANCE, TASTE_LEVEL_SPREAD = 2.4, 0.4, 0.8
 NUM_EXAMPLE_TOKENS = {"low": 2, "middle": 2, "high": 2, "thematic": 2}
-# Of the episodes: without examples, of people with a taste in directions; of the others, of people with tastes in measured traits.
+# Of the episodes: without examples, of tastes in directions; of the others, of people with tastes in measured traits.
 EMPTY_SHARE, DIRECTION_SHARE, SYNTHETIC_SHARE = 0.2, 0.05, 0.12
 REHEARSED_SHARES = (0.56, 0.1)  # of the rows beside them: ratings and lessons
 PERSON_SPREAD = 1.2  # of one person's rating around what they gave, in points
