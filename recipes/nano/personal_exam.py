@@ -193,11 +193,14 @@ def main() -> None:
     parser.add_argument(
         "--prompted", type=int, nargs=2, metavar=("PEOPLE", "DRAWS"), help="test examples and blend on so many (default: all)"
     )
+    parser.add_argument("--trust", type=float, help="of what is read from examples (default: the checkpoint's)")
     parser.add_argument("--lora", type=int, default=0, metavar="PEOPLE", help="test LoRA on so many of the people, one draw")
     parser.add_argument("--development", action="store_true", help="people and photos that are not held out")
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
     assessor = AestheticAssessor.from_pretrained(arguments.model, device="cpu", dtype=arguments.dtype)
+    if arguments.trust is not None:
+        assessor.processor.example_trust = arguments.trust
     scale = assessor.processor.rating_scale
     records = read_people(arguments.data)
     protocol = own_protocol(arguments.data, records, arguments.development)

@@ -70,13 +70,26 @@ def test_every_method_sees_through_the_same_eyes(assessor: AestheticAssessor, ph
 def test_the_general_rating_is_asked_for_only_where_it_is_read(
     assessor: AestheticAssessor, photos: list, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It costs as much as a score; examples in the prompt do without it."""
+    """It costs as much as a score; examples in the prompt do without it where they are trusted alone."""
     person = assessor.personalize(rated(photos), way=way)
     asked = []
     whole = person.model.level_logits
     monkeypatch.setattr(person.model, "level_logits", lambda *args, **kwargs: asked.append(1) or whole(*args, **kwargs))
     person.score(photos)
     assert bool(asked) == (way != "examples")
+
+
+@pytest.mark.parametrize("share", [0.25, 0.8])
+def test_examples_are_trusted_as_far_as_the_checkpoint_says(assessor: AestheticAssessor, photos: list, share: float) -> None:
+    """The rating lies that share of the way from the general one to the one that is read from the examples."""
+    general, read = (means(judge.score(photos)) for judge in (assessor, assessor.personalize(rated(photos), way="examples")))
+    assert np.ptp(np.subtract(read, general)) > 0.01
+    assessor.processor.example_trust = share
+    try:
+        found = means(assessor.personalize(rated(photos), way="examples").score(photos))
+    finally:
+        assessor.processor.example_trust = 1.0
+    assert found == pytest.approx((1 - share) * np.array(general) + share * np.array(read), abs=1e-3)
 
 
 @pytest.mark.parametrize("way", WAYS)

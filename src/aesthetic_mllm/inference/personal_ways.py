@@ -60,12 +60,15 @@ class AdapterWay:
 
 
 class ExamplesWay:
-    """The person's rated photos stand before the photo in the prompt; the language model reads the taste from them."""
+    """The person's rated photos stand before the photo in the prompt; the language model reads the taste from them.
 
-    reads_general = False
+    Args:
+        trust: the share of what it reads in the rating; the rest is the general rating ([`AestheticMLLMProcessor`]).
+    """
 
-    def __init__(self, scale: RatingScale, prefix: ExamplePrefix):
-        self.scale, self.prefix = scale, prefix
+    def __init__(self, scale: RatingScale, prefix: ExamplePrefix, trust: float = 1.0):
+        self.scale, self.prefix, self.trust = scale, prefix, trust
+        self.reads_general = trust < 1
 
     @classmethod
     def read(
@@ -88,11 +91,14 @@ class ExamplesWay:
         levels = [scale.nearest_level(score) for score in profile.scores(scale)]
         chosen = balanced(levels, profile.photos, MOST_EXAMPLES)
         tokens = {group: values[chosen] for group, values in photos.example_tokens.items()}
-        return cls(scale, ExamplePrefix(model, processor, [levels[place] for place in chosen], tokens, profile.question))
+        prefix = ExamplePrefix(model, processor, [levels[place] for place in chosen], tokens, profile.question)
+        return cls(scale, prefix, processor.example_trust)
 
     def rate(self, seen: AestheticImageFeatures, general: Sequence[Rating]) -> list[Rating]:
-        logits = self.prefix.level_logits(tokens_of(seen))
-        return [Rating(r.mean, r.std, r.distribution, r.score_range) for r in self.scale.read_level_logits(logits)]
+        read = self.scale.read_level_logits(self.prefix.level_logits(tokens_of(seen)))
+        if not self.reads_general:
+            return mixed(self.scale, [read], [1.0])
+        return mixed(self.scale, [general, read], [1 - self.trust, self.trust])
 
 
 class BlendWay:
@@ -104,10 +110,20 @@ class BlendWay:
 
     def rate(self, seen: AestheticImageFeatures, general: Sequence[Rating]) -> list[Rating]:
         columns = [way.rate(seen, general) for way in self.ways]
-        shares = torch.tensor([[list((rating.distribution or {}).values()) for rating in column] for column in columns])
-        # the logarithm of shares is what a softmax gives them back from
-        mixed = self.scale.read_level_logits(shares.to(torch.float64).mean(0).clamp(min=1e-12).log())
-        return [Rating(r.mean, r.std, r.distribution, r.score_range) for r in mixed]
+        return mixed(self.scale, columns, [1 / len(columns)] * len(columns))
+
+
+def mixed(scale: RatingScale, columns: Sequence[Sequence[Rating]], weights: Sequence[float]) -> list[Rating]:
+    """Weighted means of several ratings' distributions, photo by photo.
+
+    Args:
+        columns: of each rater the ratings of B photos, with distributions.
+        weights: of the raters; their sum is 1.
+    """
+    shares = torch.tensor([[list((rating.distribution or {}).values()) for rating in column] for column in columns])
+    mean = torch.tensordot(torch.tensor(list(weights), dtype=torch.float64), shares.to(torch.float64), dims=1)  # [B, levels]
+    # the logarithm of shares is what a softmax gives them back from
+    return [Rating(r.mean, r.std, r.distribution, r.score_range) for r in scale.read_level_logits(mean.clamp(min=1e-12).log())]
 
 
 def choose_way(name: str) -> str:
