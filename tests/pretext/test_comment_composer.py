@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from aesthetic_mllm.evaluation.comment_claims import check_claims, find_claims
-from aesthetic_mllm.evaluation.text_overlap import words_of
 from aesthetic_mllm.pretext.comment_composer import ASPECTS, STYLES, CommentComposer, PhotoFacts
 from aesthetic_mllm.pretext.comment_phrases import CommentPhrasesError
 from aesthetic_mllm.pretext.phrase_bank import STRENGTHS, PhraseBank
 from aesthetic_mllm.pretext.teachers import CONTENT_LABELS
 from aesthetic_mllm.tasks import commenting
+from aesthetic_mllm.tasks.quoting import words_of
 
 COMPOSER = CommentComposer(PhraseBank())
 ATTRIBUTES = list(COMPOSER.bank.attributes)

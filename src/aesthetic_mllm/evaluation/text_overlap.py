@@ -1,6 +1,5 @@
 """How varied texts are, and how many words in a row they share with a corpus."""
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -8,13 +7,9 @@ from typing import Any
 
 import numpy as np
 
-SHARED_WORDS = 8  # in a row; more is a quotation, fewer are what everybody says
+from ..tasks.quoting import SHARED_WORDS, words_of
+
 _BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, so that a word's place in a run changes its part of the hash
-
-
-def words_of(text: str) -> list[str]:
-    """The words of a text, without case, apostrophes and the spelling of "colour"."""
-    return re.findall(r"[a-z0-9]+", re.sub(r"['’]", "", text.lower()).replace("color", "colour"))
 
 
 def distinct_n(texts: Iterable[str], n: int = 2) -> float:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -16,8 +17,11 @@ from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
 from ..processing.rating_scale import Rating, RatingScaleError
 from ..tasks.assessment import Assessment
 from ..tasks.commenting import STYLES, CommentingError, comment_prompt
+from ..tasks.quoting import KNOWN_RUNS_FILE, KnownRuns
 from ..tasks.ranking import Comparison, RankedPhoto
 from ..tasks.suggesting import MOST_SUGGESTIONS, Suggestion
+from .checkpoint_files import find_beside
+from .comment_writing import CommentWriter
 from .int8_linear import quantize_linears
 from .photo_stream import OneOrMany, OnError, ReadPhoto, batch_photos, one_or_all, read_photo, stream_photos
 from .question_forking import SharedPrefix, split_prompts
@@ -195,6 +199,8 @@ class AestheticAssessor:
     ) -> Any:
         """A comment on each photo in words, always the same for the same photo.
 
+        It says nothing twice, and shares no eight words in a row with what a checkpoint that lists them was trained on.
+
         Args:
             style: `"brief"` or `"detailed"`.
             aspect: what to comment on, such as `"light"`; default the whole photo.
@@ -225,7 +231,7 @@ class AestheticAssessor:
         prefix, (suffix,) = split_prompts([self._comment_prompt(style, aspect)])
 
         def comment(photos: list[ReadPhoto]) -> list[str]:
-            return self._write_comments(SharedPrefix(self.model, prefix, self._see(photos)), suffix, style)
+            return self._comments.write(SharedPrefix(self.model, prefix, self._see(photos)), suffix, STYLES[style])
 
         return self._stream(images, comment, on_error, batch_size)
 
@@ -292,7 +298,7 @@ class AestheticAssessor:
         def assess(photos: list[ReadPhoto]) -> list[Assessment]:
             shared = SharedPrefix(self.model, prefix, self._see(photos))
             ratings = self._read_ratings(shared, questions, suffixes[: len(questions)])
-            comments = self._write_comments(shared, suffixes[-1], "brief") if to_write else [""] * len(photos)
+            comments = self._comments.write(shared, suffixes[-1], STYLES["brief"]) if to_write else [""] * len(photos)
             return [
                 Assessment(
                     rating=rated[scale.default_question],
@@ -433,9 +439,11 @@ class AestheticAssessor:
         columns = [read(logits[:, place], question) for place, question in enumerate(questions)]
         return [dict(zip(questions, row, strict=True)) for row in zip(*columns, strict=True)]
 
-    def _write_comments(self, shared: SharedPrefix, suffix: Sequence[int], style: str) -> list[str]:
-        written = shared.write(suffix, self.processor.end_of_turn_ids, STYLES[style].max_new_tokens)
-        return [text.strip() for text in self.processor.tokenizer.batch_decode(written, skip_special_tokens=True)]
+    @cached_property
+    def _comments(self) -> CommentWriter:
+        """Knows the words that the checkpoint was trained on, where they lie beside it."""
+        path = find_beside(self.model.name_or_path, KNOWN_RUNS_FILE)
+        return CommentWriter(self.processor, KnownRuns.load(path) if path else None)
 
     def _stream(
         self,

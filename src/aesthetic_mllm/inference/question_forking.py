@@ -85,23 +85,36 @@ class SharedPrefix:
         return tuple(states[:, place, len(ids) - 1] for place, ids in enumerate(continuations))
 
     @torch.inference_mode()
-    def write(self, continuation: Sequence[int], stop_ids: Sequence[int], max_new_tokens: int) -> list[list[int]]:
+    def write(
+        self,
+        continuation: Sequence[int],
+        stop_ids: Sequence[int],
+        max_new_tokens: int,
+        not_first: Sequence[int] = (),
+        photo: int | None = None,
+    ) -> list[list[int]]:
         """What the model writes after the prefix and a continuation, greedily: for each photo tokens up to the stop, without it.
 
         Args:
             continuation: at least one token.
             stop_ids: the tokens that end a text.
             max_new_tokens: the most that are written where none of them comes.
+            not_first: tokens that may not come first.
+            photo: the only one that is written about; default all.
         """
-        ids = self._rows([[*self.ids, *continuation]], self.photos)
+        ids = self._rows([[*self.ids, *continuation]], self.photos if photo is None else 1)
+        cache = copy.deepcopy(self._cache)
+        if photo is not None:
+            cache.batch_select_indices(torch.tensor([photo], device=self.model.device))
         written = self.model.generate(
             input_ids=ids,
             attention_mask=torch.ones_like(ids),  # as long as the tokens: says that the cache holds the first of them
-            past_key_values=copy.deepcopy(self._cache),
+            past_key_values=cache,
             max_new_tokens=max_new_tokens,
             do_sample=False,
             eos_token_id=list(stop_ids),
             pad_token_id=stop_ids[0],
+            begin_suppress_tokens=list(not_first) or None,
         )
         texts = written[:, ids.shape[1] :].tolist()
         return [text[: next((place for place, token in enumerate(text) if token in stop_ids), None)] for text in texts]

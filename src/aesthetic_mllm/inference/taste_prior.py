@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save_file
-from transformers.utils import cached_file
 
 from ..tasks.personalizing import ProfileError
+from .checkpoint_files import find_beside
 
 TASTES_FILE = "tastes.safetensors"
 # Tried where no raters are known: variances of a taste over photos, in points^2 of the score range. None at all is one of them.
@@ -84,15 +84,7 @@ class TastePrior:
     @classmethod
     def of_checkpoint(cls, name: str) -> "TastePrior | None":
         """The prior that a checkpoint's folder or Hub repository carries, or `None`."""
-        if not name:
-            return None
-        path = cached_file(
-            name,
-            TASTES_FILE,
-            _raise_exceptions_for_gated_repo=False,
-            _raise_exceptions_for_missing_entries=False,
-            _raise_exceptions_for_connection_errors=False,
-        )
+        path = find_beside(name, TASTES_FILE)
         return None if path is None else cls.load(path)
 
 

@@ -1,0 +1,83 @@
+"""Whose words a comment's are: runs of words that it shares with the texts a checkpoint was trained on."""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+SHARED_WORDS = 8  # in a row; more is a quotation, fewer are what everybody says
+REPEATED_WORDS = 3  # in a row, said twice in one comment, are noticed
+KNOWN_RUNS_FILE = "known_runs.safetensors"
+_HASHES = 8  # of each run; 16 bits a run then make one run in two thousand a false alarm
+_BITS_A_RUN = 16
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text, without case, apostrophes and the spelling of "colour"."""
+    return re.findall(r"[a-z0-9]+", re.sub(r"['’]", "", text.lower()).replace("color", "colour"))
+
+
+def runs_of(words: Sequence[str], length: int = SHARED_WORDS) -> Iterator[tuple[str, ...]]:
+    """All runs of so many words in a row."""
+    return (tuple(words[start : start + length]) for start in range(len(words) - length + 1))
+
+
+class KnownRuns:
+    """The runs of words of a corpus, as a Bloom filter (Bloom 1970): it forgets no run, and takes few others for known.
+
+    The corpus cannot be read from it. It lies beside a checkpoint, so that comments can do without its training texts' sentences
+    wherever the checkpoint goes.
+
+    Args:
+        bits: uint8 [M], eight bits each; M is a power of 2.
+        length: words in a run.
+    """
+
+    def __init__(self, bits: np.ndarray, length: int = SHARED_WORDS):
+        if bits.dtype != np.uint8 or bits.ndim != 1 or len(bits) & (len(bits) - 1) or not len(bits):
+            raise ValueError(f"Known runs are uint8 [a power of 2], not {bits.dtype} {list(bits.shape)}.")
+        self.bits, self.length = bits, length
+
+    @classmethod
+    def of_texts(cls, texts: Iterable[str], length: int = SHARED_WORDS) -> "KnownRuns":
+        """Of a corpus; a run lies within one text."""
+        runs = {run for text in texts for run in runs_of(words_of(text), length)}
+        known = cls(np.zeros(1 << (max(len(runs) * _BITS_A_RUN, 64) // 8 - 1).bit_length(), np.uint8), length)
+        for run in runs:
+            for place in known._places(run):
+                known.bits[place >> 3] |= 1 << (place & 7)
+        return known
+
+    def shares(self, text: str) -> bool:
+        """Whether some words in a row stand in the corpus too."""
+        return any(self._has(run) for run in runs_of(words_of(text), self.length))
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Writes [`KNOWN_RUNS_FILE`] beside a checkpoint."""
+        save_file({"bits": self.bits}, Path(folder) / KNOWN_RUNS_FILE, {"length": str(self.length)})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "KnownRuns":
+        """What `save` wrote."""
+        with safe_open(path, "numpy") as file:
+            return cls(file.get_tensor("bits"), int(file.metadata()["length"]))
+
+    def _has(self, run: tuple[str, ...]) -> bool:
+        return all(self.bits[place >> 3] >> (place & 7) & 1 for place in self._places(run))
+
+    def _places(self, run: tuple[str, ...]) -> list[int]:
+        """The bits that stand for a run: two hashes mixed (Kirsch and Mitzenmacher 2006)."""
+        digest = hashlib.blake2b(" ".join(run).encode(), digest_size=16).digest()
+        first, second = int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:], "little") | 1
+        return [(first + number * second) % (8 * len(self.bits)) for number in range(_HASHES)]
+
+
+def repeats(text: str, length: int = REPEATED_WORDS) -> bool:
+    """Whether a text says some words in a row twice."""
+    runs = list(runs_of(words_of(text), length))
+    return len(set(runs)) < len(runs)

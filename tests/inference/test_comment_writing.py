@@ -1,0 +1,128 @@
+"""Comments quote nobody and say nothing twice, whatever the model likes best."""
+
+import random
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from aesthetic_mllm import AestheticAssessor
+from aesthetic_mllm.inference.comment_writing import CommentWriter
+from aesthetic_mllm.tasks.commenting import STYLES
+from aesthetic_mllm.tasks.quoting import KnownRuns, repeats, words_of
+from photo_files import scene
+
+WORDS = ["", *"the light is good dark soft and mood sleepy a despite colour sharp warm tilted".split()]
+PROCESSOR: Any = SimpleNamespace(
+    end_of_turn_ids=[0],
+    tokenizer=SimpleNamespace(decode=lambda ids, skip_special_tokens: " ".join(WORDS[token] for token in ids)),
+)
+
+
+class Parrot:
+    """Stands in for a prefix of so many photos: what it likes to say depends on the photo and on the last words alone."""
+
+    def __init__(self, photos: int):
+        self.photos = photos
+
+    def write(
+        self,
+        continuation: Sequence[int],
+        stop_ids: Sequence[int],
+        max_new_tokens: int,
+        not_first: Sequence[int] = (),
+        photo: int | None = None,
+    ) -> list[list[int]]:
+        return [
+            self._one(number, list(continuation), max_new_tokens, set(not_first))
+            for number in (range(self.photos) if photo is None else [photo])
+        ]
+
+    def _one(self, photo: int, told: list[int], most: int, not_first: set[int]) -> list[int]:
+        start = len(told)
+        while len(told) < start + most:
+            order = random.Random(f"{photo} {told[-1]}").sample(range(1, len(WORDS)), len(WORDS) - 1)
+            allowed = [token for token in order if len(told) > start or token not in not_first]
+            if not allowed:  # the end of the turn is left
+                break
+            told.append(allowed[0])
+        return told[start:]
+
+
+def written(photos: int, known: KnownRuns | None = None) -> list[str]:
+    return CommentWriter(PROCESSOR, known).write(Parrot(photos), [1], STYLES["brief"])  # type: ignore[arg-type]
+
+
+def test_nothing_is_said_twice() -> None:
+    liked = [PROCESSOR.tokenizer.decode(tokens, True) for tokens in Parrot(20).write([1], [0], 40)]
+    assert sum(map(repeats, liked)) > 10
+    comments = written(20)
+    assert not any(map(repeats, comments)) and all(len(words_of(comment)) > 5 for comment in comments)
+
+
+@pytest.mark.parametrize("length", [2, 4])
+def test_what_is_known_is_not_quoted(length: int) -> None:
+    """A comment whose words are known goes as before up to the word that completes the run; others stay as they are."""
+    liked = written(20)
+    known = KnownRuns.of_texts(liked[:3], length)
+    comments = written(20, known)
+    assert not any(map(known.shares, comments))
+    for before, after in zip(liked, comments, strict=True):
+        if not known.shares(before):
+            assert after == before
+            continue
+        words = words_of(before)
+        first = next(end for end in range(len(words)) if known.shares(" ".join(words[: end + 1])))
+        assert words_of(after)[:first] == words[:first]
+
+
+class Script:
+    """Stands in for a prefix of one photo: of some texts it says the first that goes on from what was said."""
+
+    def __init__(self, *texts: str):
+        self.texts = [[SCRIPT_WORDS.index(word) for word in text.split()] for text in texts]
+
+    def write(
+        self, continuation: Sequence[int], stop_ids: Any, most: int, not_first: Sequence[int] = (), photo: int | None = None
+    ) -> list[list[int]]:
+        told = list(continuation[1:])
+        rests = [text[len(told) :] for text in self.texts if text[: len(told)] == told]
+        return [next((rest for rest in rests if rest and rest[0] not in not_first), [])]
+
+
+SCRIPT_WORDS = ["", *"a level camera , light good is the and it does its job . despite mood sleepy".split()]
+
+
+@pytest.mark.parametrize(
+    ("liked", "instead"),
+    [
+        ("a level camera , a level camera and good light .", "a level camera , good light ."),
+        ("the light is good . the light is good . it does its job .", "the light is good . it does its job ."),
+        ("a sleepy mood , despite a sleepy mood .", "a sleepy mood."),
+    ],
+)
+def test_a_clause_that_is_not_wanted_is_left_out_whole(liked: str, instead: str) -> None:
+    """What stands in its place begins otherwise; where the model has nothing else to say, the comment ends there."""
+    words: Any = SimpleNamespace(decode=lambda ids, skip_special_tokens: " ".join(SCRIPT_WORDS[token] for token in ids))
+    writer = CommentWriter(SimpleNamespace(end_of_turn_ids=[0], tokenizer=words))  # type: ignore[arg-type]
+    script: Any = Script(liked, *([instead] if instead.endswith(" .") else []))
+    assert writer.write(script, [1], STYLES["brief"]) == [instead]
+
+
+def test_a_comment_ends_where_nothing_else_can_be_said() -> None:
+    """However much is known, writing comes to an end."""
+    everything = KnownRuns(np.full(64, 255, dtype=np.uint8), 1)
+    assert written(2, everything) == ["", ""]
+
+
+def test_the_embedded_checkpoint_finds_other_words() -> None:
+    """Of a photo whose comment is forbidden it says something else, alone as in a batch."""
+    assessor = AestheticAssessor.from_pretrained()
+    photos = [scene(90, 60), scene(60, 90).rotate(180)]
+    liked = assessor.comment(photos, "detailed")
+    assessor._comments.known = KnownRuns.of_texts(liked[:1], 6)
+    corrected = assessor.comment(photos, "detailed")
+    assert not any(map(assessor._comments.known.shares, corrected)) and len(words_of(corrected[0])) > 5
+    assert assessor.comment(photos[0], "detailed") == corrected[0] != liked[0]

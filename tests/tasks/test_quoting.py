@@ -1,0 +1,65 @@
+"""No run of words that stands in a corpus is ever overlooked, and the corpus cannot be read from what is kept of it."""
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aesthetic_mllm.tasks.quoting import KNOWN_RUNS_FILE, SHARED_WORDS, KnownRuns, repeats, runs_of, words_of
+
+
+def texts(count: int, seed: int) -> list[str]:
+    rng = random.Random(seed)
+    return [" ".join(f"w{rng.randrange(500)}" for _ in range(rng.randrange(30))) for _ in range(count)]
+
+
+def test_words_are_told_apart_by_letters_alone() -> None:
+    assert words_of("The light ISN'T good: 2 colors!") == ["the", "light", "isnt", "good", "2", "colours"]
+
+
+def test_every_run_of_the_corpus_is_known() -> None:
+    corpus = texts(200, seed=0)
+    known = KnownRuns.of_texts(corpus)
+    for text in corpus:
+        for run in runs_of(words_of(text)):
+            assert known.shares(", ".join(run).upper())
+            assert not known.shares(" ".join(run[1:]))  # seven words
+
+
+def test_few_other_runs_are_taken_for_known() -> None:
+    known = KnownRuns.of_texts(texts(400, seed=1))
+    others = [" ".join(run) for text in texts(2000, seed=2) for run in runs_of(words_of(text))]
+    assert len(others) > 10_000
+    assert np.mean([known.shares(run) for run in others]) < 0.002
+
+
+def test_runs_lie_within_one_text_and_the_length_is_kept(tmp_path: Path) -> None:
+    known = KnownRuns.of_texts(["one two three", "four five six"], length=3)
+    assert known.shares("Well, one two three!") and not known.shares("three four five")
+    known.save(tmp_path)
+    loaded = KnownRuns.load(tmp_path / KNOWN_RUNS_FILE)
+    assert loaded.length == 3 and np.array_equal(loaded.bits, known.bits)
+    assert b"two" not in (tmp_path / KNOWN_RUNS_FILE).read_bytes()
+
+
+def test_an_empty_corpus_knows_nothing() -> None:
+    assert not KnownRuns.of_texts([]).shares("a b c d e f g h i j")
+    assert not KnownRuns.of_texts(["too short"]).shares("a b c d e f g h i j")
+
+
+@pytest.mark.parametrize(("shape", "dtype"), [(3, np.uint8), (4, np.int64), ((2, 2), np.uint8), (0, np.uint8)])
+def test_other_arrays_are_refused(shape: tuple[int, ...], dtype: type) -> None:
+    with pytest.raises(ValueError, match="power of 2"):
+        KnownRuns(np.zeros(shape, dtype))
+
+
+def test_what_is_said_twice_is_noticed() -> None:
+    assert repeats("It has a sleepy mood, despite a sleepy mood.")
+    assert not repeats("It has a sleepy mood, despite a lively mood.")
+    assert not repeats("a b") and not repeats("")
+    assert repeats("good light, good light, good light")
+
+
+def test_eight_words_are_a_quotation() -> None:
+    assert SHARED_WORDS == 8
