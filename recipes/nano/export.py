@@ -15,6 +15,7 @@ import torch
 
 from aesthetic_mllm import AestheticAssessor, AestheticMLLMForConditionalGeneration
 from aesthetic_mllm.inference.taste_prior import TASTES_FILE
+from aesthetic_mllm.inference.usual_photo import USUAL_PHOTO_FILE
 from aesthetic_mllm.processing.rating_scale import RatingScale
 from aesthetic_mllm.tasks.quoting import KNOWN_RUNS_FILE
 from data import quality_validation, read_quality
@@ -47,7 +48,7 @@ def main() -> None:
     model.config.text_config._name_or_path = ""  # a folder of whoever trained it
     model.bfloat16().save_pretrained(arguments.target)
     assessor.processor.save_pretrained(arguments.target)
-    for beside in (TASTES_FILE, KNOWN_RUNS_FILE):
+    for beside in (TASTES_FILE, KNOWN_RUNS_FILE, USUAL_PHOTO_FILE):
         if (source / beside).exists():
             shutil.copy(source / beside, arguments.target)
     size = sum(path.stat().st_size for path in arguments.target.iterdir())

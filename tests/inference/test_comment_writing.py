@@ -24,6 +24,8 @@ PROCESSOR: Any = SimpleNamespace(
 class Parrot:
     """Stands in for a prefix of so many photos: what it likes to say depends on the photo and on the last words alone."""
 
+    ids: tuple[int, ...] = ()
+
     def __init__(self, photos: int):
         self.photos = photos
 
@@ -34,6 +36,7 @@ class Parrot:
         max_new_tokens: int,
         not_first: Sequence[int] = (),
         photo: int | None = None,
+        usual: None = None,
     ) -> list[list[int]]:
         return [
             self._one(number, list(continuation), max_new_tokens, set(not_first))
@@ -81,11 +84,19 @@ def test_what_is_known_is_not_quoted(length: int) -> None:
 class Script:
     """Stands in for a prefix of one photo: of some texts it says the first that goes on from what was said."""
 
+    ids: tuple[int, ...] = ()
+
     def __init__(self, *texts: str):
         self.texts = [[SCRIPT_WORDS.index(word) for word in text.split()] for text in texts]
 
     def write(
-        self, continuation: Sequence[int], stop_ids: Any, most: int, not_first: Sequence[int] = (), photo: int | None = None
+        self,
+        continuation: Sequence[int],
+        stop_ids: Any,
+        most: int,
+        not_first: Sequence[int] = (),
+        photo: Any = None,
+        usual: Any = None,
     ) -> list[list[int]]:
         told = list(continuation[1:])
         rests = [text[len(told) :] for text in self.texts if text[: len(told)] == told]

@@ -1,6 +1,7 @@
 """Many questions about one reading of a photo: the same answers as each question alone."""
 
 import copy
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,7 +9,8 @@ import pytest
 import torch
 
 from aesthetic_mllm import AestheticMLLMProcessor
-from aesthetic_mllm.inference.question_forking import SharedPrefix, split_prompts
+from aesthetic_mllm.inference.example_prefix import image_features
+from aesthetic_mllm.inference.question_forking import GUIDANCE, LEAST_PLAUSIBLE, SharedPrefix, split_prompts
 from photo_files import scene
 from tiny_models import LANGUAGE_MODELS, tiny_model
 
@@ -176,3 +178,37 @@ def test_prompts_are_split_where_they_part() -> None:
     assert split_prompts([[1, 2], [1, 2, 3]]) == ([1], [[2], [2, 3]])
     assert split_prompts([[1, 2]]) == ([1], [[2]])
     assert split_prompts([[1], [2]]) == ([], [[1], [2]])
+
+
+@torch.inference_mode()
+def test_texts_are_guided_away_from_what_is_said_of_a_usual_photo(
+    model: Any, photos: dict, processor: AestheticMLLMProcessor
+) -> None:
+    """Token by token, of those that the photo itself makes plausible; alone as in a batch."""
+    prefix, (suffix,) = split_prompts(prompts(processor, QUESTIONS[:1]))
+    seen = model.get_image_features(**photos)
+    usual_tokens = {group: values.mean(0, keepdim=True) for group, values in seen.tokens.items()}
+    shared, usual = (SharedPrefix(model, prefix, features) for features in (seen, image_features(usual_tokens)))
+    written = shared.write(suffix, [0], 8, usual=usual)
+    assert [shared.write(suffix, [0], 8, photo=row, usual=usual)[0] for row in range(3)] == written
+    plain = image_features({group: torch.cat([values, usual_tokens[group]]) for group, values in seen.tokens.items()})
+    for row, text in enumerate(written):
+        for place, token in enumerate([*text, *([0] if len(text) < 8 else [])]):
+            ids = torch.tensor([[*prefix, *suffix, *text[:place]]] * 4)
+            logits = model(input_ids=ids, mm_encoder_outputs={"image": plain}, use_cache=False).logits[:, -1].log_softmax(-1)
+            of_photo, of_usual = logits[row], logits[3]
+            guided = torch.where(of_photo < of_photo.max() + math.log(LEAST_PLAUSIBLE), -torch.inf, of_usual)
+            guided += GUIDANCE * (of_photo - of_usual)
+            assert guided[token] >= guided.max() - TOLERANCE
+
+
+def test_a_photo_that_is_usual_is_not_guided(model: Any, photos: dict, processor: AestheticMLLMProcessor) -> None:
+    """Guided away from itself, a photo's text stays what it is, whatever token may not come first."""
+    prefix, (suffix,) = split_prompts(prompts(processor, QUESTIONS[:1]))
+    first = model.get_image_features(**{name: values[:1] for name, values in photos.items()})
+    shared = SharedPrefix(model, prefix, first)
+    (plain,) = shared.write(suffix, [0], 8)
+    assert shared.write(suffix, [0], 8, usual=SharedPrefix(model, prefix, first)) == [plain]
+    not_first = [plain[0], 5]
+    guided = shared.write(suffix, [0], 8, not_first, usual=SharedPrefix(model, prefix, first))
+    assert guided == shared.write(suffix, [0], 8, not_first) != [plain]

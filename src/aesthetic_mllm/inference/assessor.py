@@ -17,10 +17,8 @@ from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
 from ..processing.rating_scale import Rating, RatingScaleError
 from ..tasks.assessment import Assessment
 from ..tasks.commenting import STYLES, CommentingError, comment_prompt
-from ..tasks.quoting import KNOWN_RUNS_FILE, KnownRuns
 from ..tasks.ranking import Comparison, RankedPhoto
 from ..tasks.suggesting import MOST_SUGGESTIONS, Suggestion
-from .checkpoint_files import find_beside
 from .comment_writing import CommentWriter
 from .int8_linear import quantize_linears
 from .photo_stream import OneOrMany, OnError, ReadPhoto, batch_photos, one_or_all, read_photo, stream_photos
@@ -199,7 +197,8 @@ class AestheticAssessor:
     ) -> Any:
         """A comment on each photo in words, always the same for the same photo.
 
-        It says nothing twice, and shares no eight words in a row with what a checkpoint that lists them was trained on.
+        It says nothing twice. Where the checkpoint carries the files for it, as the embedded one does, it says what is special of
+        the photo rather than what can be said of any, and shares no eight words in a row with the texts of training.
 
         Args:
             style: `"brief"` or `"detailed"`.
@@ -441,9 +440,7 @@ class AestheticAssessor:
 
     @cached_property
     def _comments(self) -> CommentWriter:
-        """Knows the words that the checkpoint was trained on, where they lie beside it."""
-        path = find_beside(self.model.name_or_path, KNOWN_RUNS_FILE)
-        return CommentWriter(self.processor, KnownRuns.load(path) if path else None)
+        return CommentWriter.of_checkpoint(self.model.name_or_path, self.processor)
 
     def _stream(
         self,

@@ -2,12 +2,16 @@
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+import torch
 
 from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
 from ..tasks.commenting import CommentStyle
-from ..tasks.quoting import KnownRuns, repeats
+from ..tasks.quoting import KNOWN_RUNS_FILE, KnownRuns, repeats
+from .checkpoint_files import find_beside
 from .question_forking import SharedPrefix
+from .usual_photo import USUAL_PHOTO_FILE, load_usual_photo, usual_features
 
 logger = logging.getLogger(__name__)
 
@@ -16,7 +20,7 @@ MOST_CORRECTIONS = 16  # of a comment; it ends where the next one would be
 
 
 class CommentWriter:
-    """Writes comments greedily, and goes back where one begins to quote or to repeat itself.
+    """Writes comments greedily, away from what is said of any photo, and goes back where one begins to quote or to repeat itself.
 
     What goes wrong is known at the token that completes the run of words. The clause that it stands in may then not begin as it
     did, and the comment goes on from there as the model likes best otherwise.
@@ -24,14 +28,31 @@ class CommentWriter:
     Args:
         processor: of the model that writes.
         known: runs of words of the texts that it was trained on; `None`: nothing is known of them.
+        usual: the visual tokens of a photo that is like most ([`mean_photo`]); `None`: comments are not guided.
     """
 
-    def __init__(self, processor: AestheticMLLMProcessor, known: KnownRuns | None = None):
-        self.processor, self.known = processor, known
+    def __init__(
+        self,
+        processor: AestheticMLLMProcessor,
+        known: KnownRuns | None = None,
+        usual: Mapping[str, torch.Tensor] | None = None,
+    ):
+        self.processor, self.known, self.usual = processor, known, usual
+        self._usual_prefixes: dict[tuple[int, ...], SharedPrefix] = {}  # by their tokens
+
+    @classmethod
+    def of_checkpoint(cls, name: str, processor: AestheticMLLMProcessor) -> "CommentWriter":
+        """With what lies beside a checkpoint.
+
+        Args:
+            name: folder or Hub id; "" for a model that was not loaded.
+        """
+        runs, photo = (find_beside(name, file) for file in (KNOWN_RUNS_FILE, USUAL_PHOTO_FILE))
+        return cls(processor, KnownRuns.load(runs) if runs else None, load_usual_photo(photo) if photo else None)
 
     def write(self, shared: SharedPrefix, suffix: Sequence[int], style: CommentStyle) -> list[str]:
         """A comment on each of the prefix's photos."""
-        written = shared.write(suffix, self.processor.end_of_turn_ids, style.max_new_tokens)
+        written = shared.write(suffix, self.processor.end_of_turn_ids, style.max_new_tokens, usual=self._usual_prefix(shared))
         corrected = [self._corrected(tokens, shared, suffix, style, photo) for photo, tokens in enumerate(written)]
         return [re.sub(r"\s*[,;:]$", ".", self._text(tokens)) for tokens in corrected]  # where a last clause was left out
 
@@ -47,9 +68,21 @@ class CommentWriter:
             forbidden.setdefault(place, []).append(tokens[place])
             logger.debug("comment %r may not go on with %r", self._text(kept), self._text(tokens[place : place + 1]))
             most, stop_ids = style.max_new_tokens - place, self.processor.end_of_turn_ids
-            (rest,) = shared.write([*suffix, *kept], stop_ids, most, forbidden[place], photo)
+            (rest,) = shared.write([*suffix, *kept], stop_ids, most, forbidden[place], photo, self._usual_prefix(shared))
             tokens = kept + rest
         return tokens[: self._refused_at(tokens)]
+
+    def _usual_prefix(self, shared: SharedPrefix) -> SharedPrefix | None:
+        """A prefix's tokens with the usual photo, read once.
+
+        Raises:
+            CommentingError: the usual photo is another model's.
+        """
+        ids = tuple(shared.ids)
+        if self.usual is not None and ids not in self._usual_prefixes:
+            features = usual_features(self.usual, shared.model, self.processor.num_group_tokens)
+            self._usual_prefixes[ids] = SharedPrefix(shared.model, ids, features)
+        return self._usual_prefixes.get(ids)
 
     def _refused_at(self, tokens: Sequence[int]) -> int | None:
         """Where the first clause begins that makes a comment one that is not wanted; of the first clause the token that does."""

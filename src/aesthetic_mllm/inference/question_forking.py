@@ -2,14 +2,17 @@
 
 import copy
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 
 import torch
-from transformers import Cache
+from transformers import Cache, LogitsProcessor, LogitsProcessorList
 
 from ..modeling.model_outputs import AestheticImageFeatures
 from ..modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGeneration
 
+GUIDANCE = 1.5  # as in Sanchez et al. 2023, arXiv:2306.17806
+LEAST_PLAUSIBLE = 0.1  # of the likeliest token's probability, as in Li et al. 2023, arXiv:2210.15097
 # Tokens of each photo that one more forward must save: about what it costs beside its tokens, with small models on a CPU.
 LEAST_SAVED_TOKENS = 16
 
@@ -23,6 +26,21 @@ def split_prompts(prompts: Sequence[Sequence[int]]) -> tuple[list[int], list[lis
     columns = zip(*(prompt[:-1] for prompt in prompts), strict=False)
     shared = [tokens[0] for tokens in itertools.takewhile(lambda tokens: len(set(tokens)) == 1, columns)]
     return shared, [list(prompt[len(shared) :]) for prompt in prompts]
+
+
+class AwayFromUsual(LogitsProcessor):
+    """Classifier-free guidance of texts, from what is said of a usual photo towards what is said of this one.
+
+    What is likely of any photo says little of this one: log p(token | usual) + [`GUIDANCE`] (log p(token | photo) - log p(token |
+    usual)), of the tokens that are plausible after all. The batch holds B photos and B times the usual one; both halves get the
+    same scores, so that the usual one is told the same.
+    """
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        photo, usual = scores.float().log_softmax(-1).chunk(2)  # [B, V]
+        least = photo.amax(-1, keepdim=True) + math.log(LEAST_PLAUSIBLE)
+        guided = (usual + GUIDANCE * (photo - usual)).masked_fill(photo < least, -torch.inf)
+        return torch.cat([guided, guided])
 
 
 class SharedPrefix:
@@ -92,6 +110,7 @@ class SharedPrefix:
         max_new_tokens: int,
         not_first: Sequence[int] = (),
         photo: int | None = None,
+        usual: "SharedPrefix | None" = None,
     ) -> list[list[int]]:
         """What the model writes after the prefix and a continuation, greedily: for each photo tokens up to the stop, without it.
 
@@ -101,11 +120,17 @@ class SharedPrefix:
             max_new_tokens: the most that are written where none of them comes.
             not_first: tokens that may not come first.
             photo: the only one that is written about; default all.
+            usual: the same prefix with one photo that is like most, away from which the text is guided ([`AwayFromUsual`]).
         """
-        ids = self._rows([[*self.ids, *continuation]], self.photos if photo is None else 1)
-        cache = copy.deepcopy(self._cache)
-        if photo is not None:
-            cache.batch_select_indices(torch.tensor([photo], device=self.model.device))
+        photos = list(range(self.photos)) if photo is None else [photo]
+        cache = self._cache_of(photos)
+        guides = LogitsProcessorList()
+        if usual is not None:  # it stands beside each photo, and reads what is written about that one
+            beside = usual._cache_of([0] * len(photos))
+            for layer, more in zip(cache.layers, beside.layers, strict=True):
+                layer.keys, layer.values = torch.cat([layer.keys, more.keys]), torch.cat([layer.values, more.values])
+            guides.append(AwayFromUsual())
+        ids = self._rows([[*self.ids, *continuation]], len(photos) * (2 if guides else 1))
         written = self.model.generate(
             input_ids=ids,
             attention_mask=torch.ones_like(ids),  # as long as the tokens: says that the cache holds the first of them
@@ -115,9 +140,16 @@ class SharedPrefix:
             eos_token_id=list(stop_ids),
             pad_token_id=stop_ids[0],
             begin_suppress_tokens=list(not_first) or None,
+            logits_processor=guides,
         )
-        texts = written[:, ids.shape[1] :].tolist()
+        texts = written[: len(photos), ids.shape[1] :].tolist()
         return [text[: next((place for place, token in enumerate(text) if token in stop_ids), None)] for text in texts]
+
+    def _cache_of(self, photos: Sequence[int]) -> Cache:
+        """A copy of the cache for some of the photos."""
+        cache = copy.deepcopy(self._cache)
+        cache.batch_select_indices(torch.tensor(photos, device=self.model.device))
+        return cache
 
     def _read(self, ids: torch.Tensor, cache: Cache) -> torch.Tensor:
         return self.model.model(input_ids=ids, past_key_values=cache, use_cache=True).last_hidden_state

@@ -1,0 +1,56 @@
+"""Makes what lies beside a checkpoint for its comments: the usual photo, and the runs of words of the critiques.
+
+    python recipes/nano/comment_files.py --data DATA --critiques DATA/critiques/comments.parquet --model build/nano/personal
+
+The usual photo is the mean of what the checkpoint sees of some photos of training. Of the critiques a Bloom filter is written: a
+run of words can be looked up in it, and none be read from it.
+"""
+
+import argparse
+import random
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from aesthetic_mllm import AestheticAssessor
+from aesthetic_mllm.inference.assessor import DEFAULT_BATCH_SIZE
+from aesthetic_mllm.inference.photo_stream import read_photo
+from aesthetic_mllm.inference.usual_photo import USUAL_PHOTO_FILE, mean_photo, save_usual_photo
+from aesthetic_mllm.tasks.quoting import KNOWN_RUNS_FILE, KnownRuns
+from exam import split_photos
+
+SEED = 0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--critiques", type=Path, required=True, help="parquet with a column comment")
+    parser.add_argument("--model", type=Path, required=True, help="folder of the checkpoint")
+    parser.add_argument("--photos", type=int, default=512, help="to take the mean of")
+    arguments = parser.parse_args()
+    texts = pd.read_parquet(arguments.critiques)["comment"].astype(str)
+    known = KnownRuns.of_texts(texts)
+    known.save(arguments.model)
+    path, share = arguments.model / KNOWN_RUNS_FILE, np.unpackbits(known.bits).mean()
+    print(f"{path}: {len(known.bits) / 1e6:.1f} MB of {len(texts)} texts, {share:.0%} of the bits set")
+
+    assessor = AestheticAssessor.from_pretrained(arguments.model, device="cpu")
+    photos, _ = split_photos(arguments.data)
+    chosen = random.Random(SEED).sample(photos, arguments.photos)
+
+    @torch.inference_mode()
+    def see(start: int) -> dict[str, torch.Tensor]:
+        batch = chosen[start : start + DEFAULT_BATCH_SIZE]
+        seen = assessor._see([read_photo(assessor.processor.image_processor, photo.path) for photo in batch])
+        assert seen.tokens is not None
+        return seen.tokens
+
+    save_usual_photo(mean_photo(map(see, range(0, len(chosen), DEFAULT_BATCH_SIZE))), arguments.model)
+    print(f"{arguments.model / USUAL_PHOTO_FILE}: the mean of {len(chosen)} photos")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""The usual photo is the mean of what was seen, and only the model that saw it reads it."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from aesthetic_mllm.inference.comment_writing import CommentWriter
+from aesthetic_mllm.inference.question_forking import SharedPrefix
+from aesthetic_mllm.inference.usual_photo import (
+    USUAL_PHOTO_FILE,
+    load_usual_photo,
+    mean_photo,
+    save_usual_photo,
+    usual_features,
+)
+from aesthetic_mllm.tasks.commenting import STYLES, CommentingError
+from lively_assessor import lively_assessor
+from photo_files import scene
+
+
+def test_every_photo_counts_as_much_whatever_the_batches() -> None:
+    low, high = torch.randn(5, 3, 4), torch.randn(5, 2, 4)
+    found = mean_photo({"low": low[part], "high": high[part]} for part in (slice(0, 1), slice(1, 5)))
+    assert torch.allclose(found["low"], low.mean(0, keepdim=True), atol=1e-6)
+    assert torch.allclose(found["high"], high.mean(0, keepdim=True), atol=1e-6)
+    with pytest.raises(ValueError, match="No photos"):
+        mean_photo([])
+
+
+def test_a_checkpoint_carries_it(tmp_path: Path) -> None:
+    """What lies beside a checkpoint guides its comments; a folder without it, and a model of no folder, do without."""
+    assessor = lively_assessor()
+    tokens = mean_photo(
+        [assessor.model.get_image_features(**assessor.processor.image_processor(scene(), return_tensors="pt")).tokens]
+    )
+    assert CommentWriter.of_checkpoint(str(tmp_path), assessor.processor).usual is None
+    assert CommentWriter.of_checkpoint("", assessor.processor).usual is None
+    save_usual_photo(tokens, tmp_path)
+    loaded = CommentWriter.of_checkpoint(str(tmp_path), assessor.processor).usual
+    assert loaded is not None and all(torch.equal(loaded[group], values) for group, values in tokens.items())
+    assert loaded.keys() == load_usual_photo(tmp_path / USUAL_PHOTO_FILE).keys() == tokens.keys()
+
+
+def test_another_models_is_refused() -> None:
+    assessor = lively_assessor()
+    counts = assessor.processor.num_group_tokens
+    width = assessor.model.lm_head.in_features
+    tokens = {group: torch.zeros(1, count, width) for group, count in counts.items()}
+    assert usual_features(tokens, assessor.model, counts).tokens.keys() == tokens.keys()
+    for wrong in ({**tokens, "low": torch.zeros(1, 1, width)}, {"low": tokens["low"]}, {**tokens, "low": tokens["low"][..., 1:]}):
+        with pytest.raises(CommentingError, match=f"{USUAL_PHOTO_FILE} holds tokens.*make it anew, or remove it"):
+            usual_features(wrong, assessor.model, counts)
+    writer = CommentWriter(assessor.processor, usual={"low": tokens["low"]})
+    seen = assessor.model.get_image_features(**assessor.processor.image_processor(scene(), return_tensors="pt"))
+    ids = assessor.processor.rating_prompt_ids("quality")
+    with pytest.raises(CommentingError, match="another|make it anew"):
+        writer.write(SharedPrefix(assessor.model, ids[:-1], seen), ids[-1:], STYLES["brief"])
