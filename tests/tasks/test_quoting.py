@@ -54,11 +54,32 @@ def test_other_arrays_are_refused(shape: tuple[int, ...], dtype: type) -> None:
         KnownRuns(np.zeros(shape, dtype))
 
 
-def test_what_is_said_twice_is_noticed() -> None:
-    assert repeats("It has a sleepy mood, despite a sleepy mood.")
-    assert not repeats("It has a sleepy mood, despite a lively mood.")
-    assert not repeats("a b") and not repeats("")
-    assert repeats("good light, good light, good light")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "It has a sleepy mood, despite a sleepy mood.",
+        "good light, good light, good light",
+        "A fair photo with warm colours, warm colours and a strong warm cast.",
+        "The light is soft and warm colours, warm colours.",
+    ],
+)
+def test_what_is_said_twice_is_noticed(text: str) -> None:
+    assert repeats(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "a b",
+        "It has a sleepy mood, despite a lively mood.",
+        "The light is dark. The colours are pale and the light",  # who knows how it goes on
+        "With rich colours, warm colours and a warm cast.",
+        "Fine, fine and good, good.",
+    ],
+)
+def test_what_is_said_otherwise_is_no_repetition(text: str) -> None:
+    assert not repeats(text)
 
 
 def test_eight_words_are_a_quotation() -> None:

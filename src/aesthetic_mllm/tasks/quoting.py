@@ -13,6 +13,7 @@ from safetensors.numpy import save_file
 SHARED_WORDS = 8  # in a row; more is a quotation, fewer are what everybody says
 REPEATED_WORDS = 3  # in a row, said twice in one comment, are noticed
 KNOWN_RUNS_FILE = "known_runs.safetensors"
+_CLAUSE_END = re.compile(r"[,;:.!?]|\band\b")
 _HASHES = 8  # of each run; 16 bits a run then make one run in two thousand a false alarm
 _BITS_A_RUN = 16
 
@@ -77,7 +78,18 @@ class KnownRuns:
         return [(first + number * second) % (8 * len(self.bits)) for number in range(_HASHES)]
 
 
-def repeats(text: str, length: int = REPEATED_WORDS) -> bool:
-    """Whether a text says some words in a row twice."""
-    runs = list(runs_of(words_of(text), length))
-    return len(set(runs)) < len(runs)
+def repeats(text: str) -> bool:
+    """Whether a text says [`REPEATED_WORDS`] in a row twice, or a whole clause of two words that stands before it already.
+
+    The last clause is looked at once something ends it.
+    """
+    runs = list(runs_of(words_of(text), REPEATED_WORDS))
+    if len(set(runs)) < len(runs):
+        return True
+    before: list[str] = []
+    for clause in _CLAUSE_END.split(text)[:-1]:
+        words = words_of(clause)
+        if len(words) > 1 and tuple(words) in runs_of(before, len(words)):
+            return True
+        before += words
+    return False
