@@ -25,6 +25,7 @@ class Parrot:
     """Stands in for a prefix of so many photos: what it likes to say depends on the photo and on the last words alone."""
 
     ids: tuple[int, ...] = ()
+    model = SimpleNamespace(device=None)
 
     def __init__(self, photos: int):
         self.photos = photos
@@ -85,6 +86,7 @@ class Script:
     """Stands in for a prefix of one photo: of some texts it says the first that goes on from what was said."""
 
     ids: tuple[int, ...] = ()
+    model = SimpleNamespace(device=None)
 
     def __init__(self, *texts: str):
         self.texts = [[SCRIPT_WORDS.index(word) for word in text.split()] for text in texts]

@@ -38,7 +38,7 @@ class CommentWriter:
         usual: Mapping[str, torch.Tensor] | None = None,
     ):
         self.processor, self.known, self.usual = processor, known, usual
-        self._usual_prefixes: dict[tuple[int, ...], SharedPrefix] = {}  # by their tokens
+        self._usual_prefixes: dict[tuple[torch.device, tuple[int, ...]], SharedPrefix] = {}  # by device and tokens
 
     @classmethod
     def of_checkpoint(cls, name: str, processor: AestheticMLLMProcessor) -> "CommentWriter":
@@ -78,11 +78,11 @@ class CommentWriter:
         Raises:
             CommentingError: the usual photo is another model's.
         """
-        ids = tuple(shared.ids)
-        if self.usual is not None and ids not in self._usual_prefixes:
+        key = (shared.model.device, tuple(shared.ids))  # a model may be moved
+        if self.usual is not None and key not in self._usual_prefixes:
             features = usual_features(self.usual, shared.model, self.processor.num_group_tokens)
-            self._usual_prefixes[ids] = SharedPrefix(shared.model, ids, features)
-        return self._usual_prefixes.get(ids)
+            self._usual_prefixes[key] = SharedPrefix(shared.model, shared.ids, features)
+        return self._usual_prefixes.get(key)
 
     def _refused_at(self, tokens: Sequence[int]) -> int | None:
         """Where the first clause begins that makes a comment one that is not wanted; of the first clause the token that does."""
