@@ -11,6 +11,7 @@ from transformers import pipeline
 
 from aesthetic_mllm import AestheticAssessor, AestheticMLLMProcessor
 from aesthetic_mllm.checkpoints import embedded_checkpoint
+from aesthetic_mllm.inference.comment_writing import CommentWriter
 from aesthetic_mllm.tasks.commenting import comment_prompt
 from photo_files import scene
 from tiny_models import tiny_model
@@ -114,11 +115,13 @@ def test_importing_the_package_is_light() -> None:
 
 
 def test_pipeline_answers_a_chat_with_a_photo() -> None:
-    """pipeline("image-text-to-text") loads the embedded checkpoint and comments as the assessor does."""
+    """pipeline("image-text-to-text") loads the embedded checkpoint and comments as the assessor does where nothing guides it."""
     chat = pipeline("image-text-to-text", model=str(embedded_checkpoint()))
     content = [
         {"type": "image", "image": scene()},
         {"type": "text", "text": comment_prompt(style="brief")},
     ]
     (answer,) = chat(text=[{"role": "user", "content": content}], generate_kwargs={"max_new_tokens": 40, "do_sample": False})
-    assert answer["generated_text"][-1]["content"].strip() == AestheticAssessor.from_pretrained(device="cpu").comment(scene())
+    assessor = AestheticAssessor.from_pretrained(device="cpu")
+    assessor._comments = CommentWriter(assessor.processor)
+    assert answer["generated_text"][-1]["content"].strip() == assessor.comment(scene())
