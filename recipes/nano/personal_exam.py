@@ -34,7 +34,7 @@ from aesthetic_mllm.inference.taste_prior import TastePrior
 from aesthetic_mllm.modeling.model_outputs import AestheticImageFeatures
 from aesthetic_mllm.processing.rating_scale import Rating, RatingScale
 from aesthetic_mllm.tasks.personalizing import TRAITS, Profile, tastes
-from aesthetic_mllm.trainers.personal_lora import LoraWay
+from aesthetic_mllm.trainers.personal_lora import tune_lora
 from aesthetic_mllm.trainers.taste_fitting import fit_tastes
 from data import read_beauty, read_quality
 from features import FeatureCache
@@ -96,8 +96,6 @@ class Ways:
             else:
                 way = self._made(name, shown, values)
             self._known[key] = way.rate(self.seen.features(asked), general)
-            if isinstance(way, LoraWay):
-                way.remove()
         return self._known[key]
 
     def _made(self, name: str, shown: np.ndarray, values: np.ndarray) -> Way:
@@ -108,9 +106,8 @@ class Ways:
         )
         photos = self.seen.photos.chosen(shown.tolist())
         if name == "lora":
-            scores = profile.scores(self.scale).tolist()
-            model, processor = self.assessor.model, self.assessor.processor
-            return LoraWay.tune(model, processor, self.seen.features(shown), scores, self.question)
+            tokens = {group: values[shown] for group, values in self.seen.tokens.items()}
+            return tune_lora(self.assessor.model, self.assessor.processor, profile, replace(photos, tokens=tokens))
         if name == "examples":
             return ExamplesWay.read(self.assessor.model, self.assessor.processor, profile, photos)
         return AdapterWay.fit(self.scale, profile, photos, self.prior)

@@ -11,10 +11,9 @@ from safetensors.numpy import load_file, save_file
 
 from aesthetic_mllm import AestheticAssessor, ImageError
 from aesthetic_mllm.inference.personal_assessor import PersonalAssessor
+from aesthetic_mllm.inference.personal_ways import WAYS
 from aesthetic_mllm.tasks.personalizing import ProfileError
 from lively_assessor import lively_assessor
-
-WAYS = ("adapter", "examples", "blend")
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,7 @@ def add_parser(commands: Any) -> None:
         "--range", type=float, nargs=2, metavar=("LOW", "HIGH"), help="worst and best rating that could be given, such as 1 5"
     )
     parser.add_argument("--update", type=Path, metavar="FILE", help="a profile that these ratings are added to")
-    parser.add_argument("--way", help="adapter, examples or blend (default: by the number of ratings)")
+    parser.add_argument("--way", help="adapter, examples, blend or lora (default: adapter)")
     parser.add_argument("--thumbnails", action="store_true", help="keep small copies of the photos in the profile")
     parser.add_argument("--model", help="folder or Hub id of a checkpoint (default: the embedded one)")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="(default: float32)")

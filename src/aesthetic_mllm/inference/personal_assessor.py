@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from PIL import Image
 
@@ -13,7 +14,8 @@ from ..processing.image_loading import ImageError, ImageSource
 from ..processing.rating_scale import Rating
 from ..tasks.personalizing import TRAITS, Profile, ProfileError, Taste, Trust, tastes
 from .assessor import DEFAULT_BATCH_SIZE, AestheticAssessor
-from .personal_ways import AdapterWay, BlendWay, ExamplesWay, Way, choose_way
+from .lora_way import LoraWay
+from .personal_ways import LORA, AdapterWay, BlendWay, ExamplesWay, Way, choose_way
 from .photo_stream import OnError, ReadPhoto, read_photo, stream_photos
 from .profile_file import checkpoint_digest, load_profile, save_profile
 from .profile_photos import ProfilePhotos, photo_key
@@ -40,52 +42,31 @@ class PersonalAssessor(AestheticAssessor):
         profile: what the person said.
         photos: what was seen of the profile's photos; `None` for a profile of none.
         way: a name of [`WAYS`], or "auto".
+        learned: what the way learned before (`lora_way.LoraWay`), of this profile; default: it learns.
 
     Raises:
         ProfileError: no such way, or the checkpoint cannot go it.
     """
 
-    def __init__(self, assessor: AestheticAssessor, profile: Profile, photos: ProfilePhotos | None = None, way: str = "auto"):
+    def __init__(
+        self,
+        assessor: AestheticAssessor,
+        profile: Profile,
+        photos: ProfilePhotos | None = None,
+        way: str = "auto",
+        learned: Mapping[str, np.ndarray] | None = None,
+    ):
         super().__init__(assessor.model, assessor.processor)
         self.profile, self._photos, self._way_name = profile, photos, way
         self._prior = _prior(assessor)
-        self.way = self._make_way(choose_way(way))
+        self.way = self._make_way(choose_way(way), learned)
 
     @classmethod
     def of_ratings(
-        cls,
-        assessor: AestheticAssessor,
-        ratings: Ratings = (),
-        *,
-        pairs: Iterable[tuple[ImageSource, ImageSource]] = (),
-        likes: Iterable[ImageSource] = (),
-        score_range: tuple[float, float] | None = None,
-        question: str | None = None,
-        way: str = "auto",
-        keep: Keep = "tokens",
-        watch: Watch = iter,
+        cls, assessor: AestheticAssessor, ratings: Ratings = (), *, way: str = "auto", **said: Any
     ) -> "PersonalAssessor":
         """See [`AestheticAssessor.personalize`]."""
-        question = question or assessor.processor.rating_scale.default_question
-        assessor.processor.rating_scale.question(question)
-        if keep not in ("tokens", "thumbnails"):
-            raise ProfileError(f"keep must be 'tokens' or 'thumbnails', got {keep!r}.")
-        rated = list(ratings.items() if isinstance(ratings, Mapping) else ratings)
-        preferred, liked = list(pairs), list(likes)
-        if sum(map(bool, (rated, preferred, liked))) > 1:
-            raise ProfileError("Ratings, pairs and likes make different profiles; give one of them.")
-        sources = [source for source, _ in rated] + [source for pair in preferred for source in pair] + liked
-        keys, photos = _see(assessor, sources, question, keep == "thumbnails", watch)
-        names = {key: str(source) for key, source in zip(keys, sources, strict=True) if isinstance(source, str | os.PathLike)}
-        if preferred:
-            profile = Profile.from_pairs(list(zip(keys[::2], keys[1::2], strict=True)), question, names)
-        elif liked:
-            profile = Profile.from_likes(keys, question)
-        else:
-            values = [float(value) for _, value in rated]
-            profile = Profile.from_ratings(list(zip(keys, values, strict=True)), question, score_range, names)
-        if photos is not None:
-            photos = photos.chosen([keys.index(key) for key in profile.photos])
+        profile, photos = _listen(assessor, ratings, keep_all_tokens=choose_way(way) == LORA, **said)
         return cls(assessor, profile, photos, way)
 
     def update(self, ratings: Ratings = (), **said: Any) -> "PersonalAssessor":
@@ -98,14 +79,17 @@ class PersonalAssessor(AestheticAssessor):
             ImageError, ProfileError: as `personalize`; or the new ones do not fit the profile.
         """
         keep: Keep = "thumbnails" if self._photos is not None and self._photos.thumbnails else "tokens"
-        own = {"score_range": self.profile.source_range, "question": self.profile.question, "way": self._way_name, "keep": keep}
-        newer = PersonalAssessor.of_ratings(self, ratings, **own | said)
-        if self._photos is None or newer._photos is None:
-            return newer if self._photos is None else self
-        profile = self.profile.updated(newer.profile)
-        both = ProfilePhotos.joined([self._photos, newer._photos])
-        places = {key: place for place, key in enumerate([*self.profile.photos, *newer.profile.photos])}
-        return PersonalAssessor(self, profile, both.chosen([places[key] for key in profile.photos]), newer._way_name)
+        way = said.pop("way", self._way_name)
+        own = {"score_range": self.profile.source_range, "question": self.profile.question, "keep": keep}
+        newer, photos = _listen(self, ratings, keep_all_tokens=choose_way(way) == LORA, **own | said)
+        if photos is None:
+            return self
+        if self._photos is None:
+            return PersonalAssessor(self, newer, photos, way)
+        profile = self.profile.updated(newer)
+        both = ProfilePhotos.joined([self._photos, photos])
+        places = {key: place for place, key in enumerate([*self.profile.photos, *newer.photos])}
+        return PersonalAssessor(self, profile, both.chosen([places[key] for key in profile.photos]), way)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the profile to one safetensors file. It holds no photos but thumbnails, and those only if they were to be kept.
@@ -114,7 +98,8 @@ class PersonalAssessor(AestheticAssessor):
             ProfileError: the file cannot be written.
         """
         checkpoint = checkpoint_digest(self.model, self.processor, self._prior)
-        save_profile(path, self.profile, self._photos, self._way_name, checkpoint)
+        learned = self.way.learned if isinstance(self.way, LoraWay) else None
+        save_profile(path, self.profile, self._photos, self._way_name, checkpoint, learned)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], assessor: AestheticAssessor) -> "PersonalAssessor":
@@ -124,8 +109,8 @@ class PersonalAssessor(AestheticAssessor):
             ProfileError: there is no such file, it is no profile, was changed, or was made with another checkpoint or version.
         """
         checkpoint = checkpoint_digest(assessor.model, assessor.processor, _prior(assessor))
-        profile, photos, way = load_profile(path, checkpoint)
-        return cls(assessor, profile, photos, way)
+        profile, photos, way, learned = load_profile(path, checkpoint)
+        return cls(assessor, profile, photos, way, learned)
 
     def describe(self) -> tuple[Taste, ...]:
         """What the profile certainly says of the person's taste, the strongest first: what they like more, or less, than the
@@ -194,13 +179,19 @@ class PersonalAssessor(AestheticAssessor):
         """As the assessor's, with what tastes are read from."""
         return super()._see(photos, statistics)
 
-    def _make_way(self, name: str) -> Way | None:
+    def _make_way(self, name: str, learned: Mapping[str, np.ndarray] | None) -> Way | None:
         """The way of a name; none for a profile of no photos, which is nobody's in particular."""
         photos, scale = self._photos, self.processor.rating_scale
         if photos is None:
             return None
         if name == "adapter":
             return AdapterWay.fit(scale, self.profile, photos, self._prior)
+        if name == LORA:
+            if learned:
+                return LoraWay(self.model, self.processor, self.profile.question, learned)
+            from ..trainers.personal_lora import tune_lora  # trainers build on inference
+
+            return tune_lora(self.model, self.processor, self.profile, photos)
         examples = ExamplesWay.read(self.model, self.processor, self.profile, photos)
         if name == "examples":
             return examples
@@ -212,8 +203,49 @@ def _prior(assessor: AestheticAssessor) -> TastePrior | None:
     return TastePrior.of_checkpoint(assessor.model.name_or_path)
 
 
+def _listen(
+    assessor: AestheticAssessor,
+    ratings: Ratings = (),
+    *,
+    pairs: Iterable[tuple[ImageSource, ImageSource]] = (),
+    likes: Iterable[ImageSource] = (),
+    score_range: tuple[float, float] | None = None,
+    question: str | None = None,
+    keep: Keep = "tokens",
+    keep_all_tokens: bool = False,
+    watch: Watch = iter,
+) -> tuple[Profile, ProfilePhotos | None]:
+    """The profile of what a person says, and its photos; arguments as of [`AestheticAssessor.personalize`]."""
+    question = question or assessor.processor.rating_scale.default_question
+    assessor.processor.rating_scale.question(question)
+    if keep not in ("tokens", "thumbnails"):
+        raise ProfileError(f"keep must be 'tokens' or 'thumbnails', got {keep!r}.")
+    rated = list(ratings.items() if isinstance(ratings, Mapping) else ratings)
+    preferred, liked = list(pairs), list(likes)
+    if sum(map(bool, (rated, preferred, liked))) > 1:
+        raise ProfileError("Ratings, pairs and likes make different profiles; give one of them.")
+    sources = [source for source, _ in rated] + [source for pair in preferred for source in pair] + liked
+    keys, photos = _see(assessor, sources, question, keep == "thumbnails", keep_all_tokens, watch)
+    names = {key: str(source) for key, source in zip(keys, sources, strict=True) if isinstance(source, str | os.PathLike)}
+    if preferred:
+        profile = Profile.from_pairs(list(zip(keys[::2], keys[1::2], strict=True)), question, names)
+    elif liked:
+        profile = Profile.from_likes(keys, question)
+    else:
+        values = [float(value) for _, value in rated]
+        profile = Profile.from_ratings(list(zip(keys, values, strict=True)), question, score_range, names)
+    if photos is not None:
+        photos = photos.chosen([keys.index(key) for key in profile.photos])
+    return profile, photos
+
+
 def _see(
-    assessor: AestheticAssessor, sources: Sequence[ImageSource], question: str, keep_thumbnails: bool, watch: Watch
+    assessor: AestheticAssessor,
+    sources: Sequence[ImageSource],
+    question: str,
+    keep_thumbnails: bool,
+    keep_all_tokens: bool,
+    watch: Watch,
 ) -> tuple[list[str], ProfilePhotos | None]:
     """Key of each photo, and what the model sees of them: in one pass, few photos at a time."""
     processor = assessor.processor
@@ -224,7 +256,9 @@ def _see(
         shared = SharedPrefix(assessor.model, prefix, assessor._see(photos, statistics=True))
         # not through a person's eyes: a profile is told beside what people in general think
         ratings = AestheticAssessor._read_ratings(assessor, shared, questions, suffixes)
-        seen = ProfilePhotos.seen(photos, shared.features, ratings, question, processor.num_example_tokens, keep_thumbnails)
+        seen = ProfilePhotos.seen(
+            photos, shared.features, ratings, question, processor.num_example_tokens, keep_thumbnails, keep_all_tokens
+        )
         return [(photo_key(photo), seen.chosen([row])) for row, photo in enumerate(photos)]
 
     found: list[Any] = list(

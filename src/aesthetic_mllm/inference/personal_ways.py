@@ -17,7 +17,8 @@ from .taste_prior import FittedTaste, TastePrior, fit_taste
 
 # As many examples a checkpoint is taught to read.
 MOST_EXAMPLES = 32
-WAYS = ("adapter", "examples", "blend")
+LORA = "lora"  # `lora_way.LoraWay`
+WAYS = ("adapter", "examples", "blend", LORA)
 
 
 class Way(Protocol):

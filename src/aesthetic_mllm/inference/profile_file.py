@@ -20,6 +20,7 @@ from .profile_photos import ProfilePhotos
 from .taste_prior import TastePrior
 
 FORMAT, VERSION = "aesthetic-mllm profile", "1"
+LEARNED = "learned."
 
 
 def checkpoint_digest(
@@ -40,18 +41,27 @@ def checkpoint_digest(
     return digest.hexdigest()
 
 
-def save_profile(path: str | os.PathLike[str], profile: Profile, photos: ProfilePhotos | None, way: str, checkpoint: str) -> None:
+def save_profile(
+    path: str | os.PathLike[str],
+    profile: Profile,
+    photos: ProfilePhotos | None,
+    way: str,
+    checkpoint: str,
+    learned: Mapping[str, np.ndarray] | None = None,
+) -> None:
     """Writes a profile; a file that is there is replaced.
 
     Args:
         photos: `None` for a profile of no photos.
         way: how it personalizes.
         checkpoint: of [`checkpoint_digest`].
+        learned: what the way learned and would not learn again on loading.
 
     Raises:
         ProfileError: the file cannot be written.
     """
     tensors = {} if photos is None else {name: np.ascontiguousarray(values) for name, values in photos.tensors().items()}
+    tensors |= {f"{LEARNED}{name}": np.ascontiguousarray(values) for name, values in (learned or {}).items()}
     said = json.dumps({"profile": profile.to_dict(), "way": way}, sort_keys=True)
     metadata = {"format": FORMAT, "version": VERSION, "checkpoint": checkpoint, "said": said}
     try:
@@ -60,8 +70,10 @@ def save_profile(path: str | os.PathLike[str], profile: Profile, photos: Profile
         raise ProfileError(f"The profile cannot be written to {path} ({error}); choose another file.") from error
 
 
-def load_profile(path: str | os.PathLike[str], checkpoint: str) -> tuple[Profile, ProfilePhotos | None, str]:
-    """Profile, photos and way of a file that [`save_profile`] wrote.
+def load_profile(
+    path: str | os.PathLike[str], checkpoint: str
+) -> tuple[Profile, ProfilePhotos | None, str, dict[str, np.ndarray]]:
+    """Profile, photos, way and what the way learned, of a file that [`save_profile`] wrote.
 
     Raises:
         ProfileError: there is no such file; it is no profile, of another version, changed since it was written, or made with
@@ -84,7 +96,9 @@ def load_profile(path: str | os.PathLike[str], checkpoint: str) -> tuple[Profile
             f"{path} was made with another checkpoint, which sees photos otherwise; load that one, or make it anew."
         )
     said = json.loads(metadata["said"])
-    return Profile.from_dict(said["profile"]), ProfilePhotos.from_tensors(tensors) if tensors else None, said["way"]
+    learned = {name.removeprefix(LEARNED): values for name, values in tensors.items() if name.startswith(LEARNED)}
+    photos = ProfilePhotos.from_tensors(tensors) if tensors else None
+    return Profile.from_dict(said["profile"]), photos, said["way"], learned
 
 
 def _read(path: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str, np.ndarray]]:

@@ -1,28 +1,26 @@
-"""LoRA for one person: a few low-rank weights of the language model, for those who rated hundreds of photos.
+"""Learns one person's LoRA, for those who rated hundreds of photos.
 
 It learns from the visual tokens of a profile's photos, so the vision tower runs once a photo and not at all while it trains.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-from peft import LoraConfig, inject_adapter_in_model
-from peft.tuners.tuners_utils import BaseTunerLayer
 
-from ..inference.example_prefix import image_features, tokens_of
-from ..modeling.model_outputs import AestheticImageFeatures
+from ..inference.lora_way import DOWN, LEVEL, UP, LoraWay, changeable, changed, next_logits, rating_prompt
+from ..inference.profile_photos import ProfilePhotos
+from ..inference.taste_prior import Spreads
 from ..modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGeneration
 from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
-from ..processing.rating_scale import Rating
+from ..tasks.personalizing import Profile, ProfileError
 from .losses.soft_level import SoftLevelLoss
 from .precision import has_bfloat16
 
 logger = logging.getLogger(__name__)
-
-TUNED = ["q_proj", "v_proj"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,7 @@ class PersonalLoraConfig:
     """How it learns.
 
     Args:
-        rank: of the low-rank weights.
+        rank: of the low-rank changes.
         epochs: times that each photo is seen.
         learning_rate: of AdamW, falling to 0.
         batch_size: photos a step.
@@ -40,115 +38,92 @@ class PersonalLoraConfig:
 
     rank: int = 4
     epochs: int = 3
-    learning_rate: float = 3e-4
+    learning_rate: float = 3e-3
     batch_size: int = 8
     spread: float = 2.0
     seed: int = 0
 
 
-class LoraWay:
-    """Rates with the language model as one person's LoRA weights change it; a way of `inference.personal_ways`.
+def tune_lora(
+    model: AestheticMLLMForConditionalGeneration,
+    processor: AestheticMLLMProcessor,
+    profile: Profile,
+    photos: ProfilePhotos,
+    config: PersonalLoraConfig | None = None,
+) -> LoraWay:
+    """Learns a person's ratings; the model itself stays as it is.
 
-    The weights live inside the assessor's own language model, and are switched on only while this way rates. One person at a
-    time: `remove` takes them out again.
+    How high the person rates on the whole is not left to the changed weights, which would spend themselves on it: it is taken
+    from the ratings before they are learned, and added to what is read (shrunk as [`Spreads`] says).
+
+    Args:
+        profile: of at least one photo.
+        photos: with their whole visual tokens.
+
+    Raises:
+        ProfileError: the photos' tokens were not kept, or the model has no weights to change.
     """
-
-    reads_general = False
-
-    def __init__(self, model: AestheticMLLMForConditionalGeneration, processor: AestheticMLLMProcessor, question: str):
-        self.model, self.processor, self.question = model, processor, question
-        self.prompt = torch.tensor([processor.rating_prompt_ids(question)], device=model.device)
-
-    @torch.inference_mode()
-    def rate(self, seen: AestheticImageFeatures, general: Sequence[Rating]) -> list[Rating]:
-        with self._switched_on():
-            logits = self._logits(seen)[:, self.processor.level_ids]
-        rated = self.processor.rating_scale.read_level_logits(logits, self.question)
-        return [Rating(rating.mean, rating.std, rating.distribution, rating.score_range) for rating in rated]
-
-    @classmethod
-    def tune(
-        cls,
-        model: AestheticMLLMForConditionalGeneration,
-        processor: AestheticMLLMProcessor,
-        seen: AestheticImageFeatures,
-        scores: Sequence[float],
-        question: str,
-        config: PersonalLoraConfig | None = None,
-    ) -> "LoraWay":
-        """Learns a person's ratings.
-
-        Args:
-            seen: the visual tokens of n photos.
-            scores: the person's rating of each on the checkpoint's scale, [n].
-        """
-        config = config or PersonalLoraConfig()
-        torch.manual_seed(config.seed)
-        needed = {name: weight.requires_grad for name, weight in model.named_parameters()}
-        inject_adapter_in_model(
-            LoraConfig(r=config.rank, lora_alpha=2 * config.rank, target_modules=TUNED), model.model.language_model
+    config = config or PersonalLoraConfig()
+    if not photos.tokens:
+        raise ProfileError(
+            "This profile does not hold the visual tokens of its photos, which LoRA learns from; make it anew from the ratings "
+            "by the way 'lora'."
         )
-        way = cls(model, processor, question)
-        for name, weight in model.named_parameters():
-            weight.requires_grad_("lora_" in name)
-        levels = [processor.rating_scale.level_distribution(score, config.spread) for score in scores]
-        with way._switched_on():
-            way._learn(seen, torch.tensor(levels, device=model.device), config)
-        for name, weight in model.named_parameters():
-            weight.requires_grad_(needed.get(name.replace(".base_layer", ""), False))
-        return way
-
-    def remove(self) -> None:
-        """Takes the person's weights out of the language model, which then is what it was."""
-        language = self.model.model.language_model
-        for name, layer in list(language.named_modules()):
-            if isinstance(layer, BaseTunerLayer):
-                parent, _, attribute = name.rpartition(".")
-                setattr(language.get_submodule(parent), attribute, layer.get_base_layer())
-        vars(language).pop("peft_config", None)  # or the next person's weights would be taken for a second set
-
-    def _learn(self, seen: AestheticImageFeatures, levels: torch.Tensor, config: PersonalLoraConfig) -> None:
-        loss_of = SoftLevelLoss(self.processor.level_ids)
-        weights = [weight for weight in self.model.parameters() if weight.requires_grad]
-        optimizer = torch.optim.AdamW(weights, config.learning_rate, weight_decay=0.0)
-        batches = list(_batches(len(levels), config))
-        schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, len(batches))
-        # copies: what was seen without gradients cannot be learned from otherwise
-        tokens = {group: values.detach().clone() for group, values in tokens_of(seen).items()}
-        for step, rows in enumerate(batches):
-            part = image_features({group: values[rows] for group, values in tokens.items()})
-            device = self.model.device
-            with torch.autocast(device.type, torch.bfloat16, enabled=device.type != "cpu" or has_bfloat16()):
-                logits = self._logits(part)
-            loss = loss_of(logits, levels[rows]).mean()
-            loss.backward()
-            optimizer.step()
-            optimizer.zero_grad()
-            schedule.step()
-            if step % 20 == 0:
-                logger.info("step %d of %d, loss %.3f", step, len(batches), loss.item())
-
-    def _logits(self, seen: AestheticImageFeatures) -> torch.Tensor:
-        """After the rating prompt, over the vocabulary: [B, V]."""
-        count = len(next(iter(tokens_of(seen).values())))
-        ids = self.prompt.expand(count, -1)
-        outputs = self.model(input_ids=ids, mm_encoder_outputs={"image": seen}, logits_to_keep=1, use_cache=False)
-        return outputs.logits[:, -1].float()
-
-    @contextmanager
-    def _switched_on(self) -> Iterator[None]:
-        layers = [layer for layer in self.model.model.language_model.modules() if isinstance(layer, BaseTunerLayer)]
-        for layer in layers:
-            layer._disable_adapters = False
-        try:
-            yield
-        finally:
-            for layer in layers:
-                layer._disable_adapters = True
+    scale, spreads = processor.rating_scale, Spreads()
+    evidence = profile.evidence(scale, photos.general)
+    height = float(evidence.mean()) if profile.has_level else 0.0
+    level = height * spreads.level / (spreads.level + spreads.chance / len(profile))
+    wanted = (photos.general + evidence - height).clip(*scale.score_range)
+    levels = torch.tensor([scale.level_distribution(float(score), config.spread) for score in wanted], device=model.device)
+    order = sorted(range(len(profile)), key=lambda place: profile.photos[place])  # the same, whatever the order of the ratings
+    factors = _learn(model, processor, profile.question, photos.chosen(order), levels[order], config)
+    learned = {name: values.detach().cpu().numpy() for name, values in factors.items()}
+    return LoraWay(model, processor, profile.question, {**learned, LEVEL: np.array([level])})
 
 
-def _batches(count: int, config: PersonalLoraConfig) -> Iterator[list[int]]:
+@torch.inference_mode(False)
+@torch.enable_grad()
+def _learn(
+    model: AestheticMLLMForConditionalGeneration,
+    processor: AestheticMLLMProcessor,
+    question: str,
+    photos: ProfilePhotos,
+    levels: torch.Tensor,
+    config: PersonalLoraConfig,
+) -> dict[str, torch.Tensor]:
+    """The factors of the changes, by name."""
+    whole = changeable(model)
     generator = torch.Generator().manual_seed(config.seed)
+    factors: dict[str, torch.Tensor] = {}
+    for name, weight in whole.items():
+        reach = 1 / math.sqrt(weight.shape[1])
+        factors[DOWN + name] = torch.empty(config.rank, weight.shape[1]).uniform_(-reach, reach, generator=generator)
+        factors[UP + name] = torch.zeros(weight.shape[0], config.rank)
+    factors = {name: values.to(model.device).requires_grad_() for name, values in factors.items()}
+    optimizer = torch.optim.AdamW(factors.values(), config.learning_rate, weight_decay=0.0)
+    batches = list(_batches(len(levels), config, generator))
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, len(batches))
+    loss_of = SoftLevelLoss(processor.level_ids)
+    fixed = {name: weight.detach() for name, weight in model.named_parameters()}  # or their gradients would be computed too
+    prompt = rating_prompt(model, processor, question)
+    # copies: what was seen in inference mode cannot be learned from
+    tokens = {group: values.clone().to(model.device, model.dtype) for group, values in photos.tokens.items()}
+    for step, rows in enumerate(batches):
+        own = {name: changed(weight, factors[DOWN + name], factors[UP + name]) for name, weight in whole.items()}
+        part = {group: values[rows] for group, values in tokens.items()}
+        with torch.autocast(model.device.type, torch.bfloat16, enabled=model.device.type != "cpu" or has_bfloat16()):
+            logits = next_logits(model, fixed | own, prompt, part)
+        loss = loss_of(logits, levels[rows]).mean()
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        schedule.step()
+        if step % 20 == 0:
+            logger.info("step %d of %d, loss %.3f", step, len(batches), loss.item())
+    return factors
+
+
+def _batches(count: int, config: PersonalLoraConfig, generator: torch.Generator) -> Iterator[list[int]]:
     for _ in range(config.epochs):
         for rows in torch.randperm(count, generator=generator).split(config.batch_size):
             yield rows.tolist()
