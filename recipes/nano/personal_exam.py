@@ -5,9 +5,9 @@
 Table 1: mean rank correlation a person, with k = 0 to 100 of their ratings, of every way; standard errors and paired differences
 with 95% intervals over people, from k = 0 and from ridge regression in the space of tastes of the public tower. Table 2: with the
 ratings dealt out anew, and with another person's. Table 3: synthetic people with one taste, and whether `describe` names it.
-LoRA is asked for with `--lora` people, because it trains for each of them and each k; examples in the prompt cost a forward a
-photo, and may be asked for with fewer people and draws too (`--prompted`); the adapter and the ridge regression beside them are
-then of the same people and draws.
+LoRA is asked for with `--lora`, because it trains for each person, draw and k (a minute for all k on a core); examples in the
+prompt cost a forward a photo, and may be asked for with fewer people and draws too (`--prompted`); the adapter and the ridge
+regression beside them are then of the same people and draws.
 """
 
 import argparse
@@ -169,6 +169,11 @@ def known_tastes(seen: SeenPeople, seed: int = 0) -> dict[str, float]:
     return found
 
 
+def some_of(protocol: Protocol, part: Sequence[int] | None) -> Protocol:
+    """Of so many people and with so many draws, or all."""
+    return protocol if part is None else replace(protocol, people=protocol.people[: part[0]], draws=part[1])
+
+
 def print_table(name: str, rows: list[dict]) -> None:
     """A way's line for each k."""
     for row in rows:
@@ -191,7 +196,8 @@ def main() -> None:
         "--prompted", type=int, nargs=2, metavar=("PEOPLE", "DRAWS"), help="test examples and blend on so many (default: all)"
     )
     parser.add_argument("--trust", type=float, help="of what is read from examples (default: the checkpoint's)")
-    parser.add_argument("--lora", type=int, default=0, metavar="PEOPLE", help="test LoRA on so many of the people, one draw")
+    parser.add_argument("--lora", type=int, nargs=2, metavar=("PEOPLE", "DRAWS"), help="test LoRA on so many of the people")
+    parser.add_argument("--shots", type=int, nargs="+", help="numbers of a person's photos to show (default: the protocol's)")
     parser.add_argument("--development", action="store_true", help="people and photos that are not held out")
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
@@ -201,6 +207,8 @@ def main() -> None:
     scale = assessor.processor.rating_scale
     records = read_people(arguments.data)
     protocol = own_protocol(arguments.data, records, arguments.development)
+    if arguments.shots:
+        protocol = replace(protocol, shots=tuple(arguments.shots))
     everything = see_people(assessor, records, arguments.cache or arguments.work / CACHE)
     at = {record.image: place for place, record in enumerate(records)}
     seen = part_of(everything, [at[photo.image] for photo in protocol.photos])
@@ -212,12 +220,10 @@ def main() -> None:
     if ridge is not None:  # its photos are those of all records
         report["ridge"] = run_protocol(protocol, ridge).rows()
         print_table("ridge", report["ridge"])
-    fewer = protocol
-    if arguments.prompted:
-        people, draws = arguments.prompted
-        fewer = replace(protocol, people=protocol.people[:people], draws=draws)
-    for name in [name for name in arguments.ways if name == "adapter" or assessor.processor.reads_examples]:
-        asked = protocol if name == "adapter" else fewer
+    fewer = {"adapter": None, "lora": arguments.lora}
+    names = [name for name in arguments.ways if name == "adapter" or assessor.processor.reads_examples]
+    for name in [*names, *(["lora"] if arguments.lora else [])]:
+        asked = some_of(protocol, fewer.get(name, arguments.prompted))
         result = run_protocol(asked, ways.named(name))
         others = {} if ridge is None else {"ridge": run_protocol(asked, ridge)}
         if name != "adapter":
@@ -228,14 +234,10 @@ def main() -> None:
             ("shuffled", shuffled(ways.named(name))),
             ("another person", with_another_person(ways.named(name), asked)),
         ):
-            rows = run_protocol(asked, predict, SHUFFLED_AT).rows({"own ratings": result})
+            shots = [count for count in SHUFFLED_AT if count in asked.shots]
+            rows = run_protocol(asked, predict, shots).rows({"own ratings": result})
             report["controls"][f"{name}, {control}"] = rows
             print_table(f"{name}, {control}", rows)
-    if arguments.lora:
-        few = replace(protocol, people=protocol.people[: arguments.lora], draws=1)
-        beside = {"adapter": run_protocol(few, ways.named("adapter"))}
-        report["ways"]["lora"] = run_protocol(few, ways.named("lora")).rows(beside)
-        print_table("lora", report["ways"]["lora"])
     report["known_tastes"] = known_tastes(seen)
     mean = np.mean(list(report["known_tastes"].values()))
     print(f"one known taste named first after {KNOWN_TASTE_PHOTOS} ratings: {mean:.0%}; {report['known_tastes']}")

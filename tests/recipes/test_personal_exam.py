@@ -1,10 +1,13 @@
 """The exam asks each way what a user's profile would be asked."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
 from aesthetic_mllm import AestheticAssessor
+from aesthetic_mllm.evaluation.personal_protocols import Person, Protocol
 from aesthetic_mllm.inference.personal_assessor import PersonalAssessor
 from aesthetic_mllm.inference.photo_stream import read_photo
 from aesthetic_mllm.inference.profile_photos import ProfilePhotos
@@ -21,14 +24,10 @@ def assessor() -> AestheticAssessor:
     return found
 
 
-@pytest.mark.parametrize("way", ["adapter", "examples", "blend"])
-def test_a_ways_answers_are_those_of_a_profile(assessor: AestheticAssessor, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a prior; asked again, nothing is computed anew."""
-    from personal_exam import Ways
+def seen_of(assessor: AestheticAssessor, images: list) -> Any:
+    """What the exam holds of photos."""
     from seen_people import SeenPeople
 
-    images = [scene(60 + 9 * number, 50) for number in range(8)]
-    values = np.array([1.0, 5.0, 2.0, 7.0, 4.0])
     photos = [read_photo(assessor.processor.image_processor, image, keep_image=True) for image in images]
     question = assessor.processor.rating_scale.default_question
     with torch.inference_mode():
@@ -40,7 +39,40 @@ def test_a_ways_answers_are_those_of_a_profile(assessor: AestheticAssessor, way:
     ]
     tokens = {group: torch.cat([one.tokens[group] for one in seen]) for group in seen[0].tokens}
     statistics = torch.cat([one.map_statistics for one in seen])
-    ways = Ways(assessor, SeenPeople(ProfilePhotos.joined(parts), tokens, statistics), None)
+    return SeenPeople(ProfilePhotos.joined(parts), tokens, statistics)
+
+
+def test_some_people_are_the_first_ones() -> None:
+    """So the people of fewer are among those of more, and every way that is asked of as many meets the same."""
+    from personal_exam import some_of
+
+    people = tuple(Person(name, {}, ()) for name in "abcd")
+    whole = Protocol("own", (), people, shots=(5, 10), draws=5)
+    assert some_of(whole, None) == whole
+    part = some_of(whole, (3, 2))
+    assert (part.people, part.draws, part.shots) == (people[:3], 2, (5, 10))
+
+
+def test_lora_learns_from_what_was_seen(assessor: AestheticAssessor) -> None:
+    """From the cached tokens, without looking at a photo: ratings turned upside down turn what was learned upside down."""
+    from personal_exam import Ways
+
+    images = [scene(60 + 9 * number, 50) for number in range(4)]
+    places, liked = np.arange(4), np.array([1.0, 7.0, 1.0, 7.0])
+    ways = Ways(assessor, seen_of(assessor, images), None)
+    general, told = (ways.named("lora")("somebody", shown, liked, places) for shown in (places[:0], places))
+    turned = ways.named("lora")("somebody", places, 8 - liked, places)
+    assert np.corrcoef(told - general, liked)[0, 1] > 0 > np.corrcoef(turned - general, liked)[0, 1]
+
+
+@pytest.mark.parametrize("way", ["adapter", "examples", "blend"])
+def test_a_ways_answers_are_those_of_a_profile(assessor: AestheticAssessor, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a prior; asked again, nothing is computed anew."""
+    from personal_exam import Ways
+
+    images = [scene(60 + 9 * number, 50) for number in range(8)]
+    values = np.array([1.0, 5.0, 2.0, 7.0, 4.0])
+    ways = Ways(assessor, seen_of(assessor, images), None)
     asked = np.array([5, 6, 7])
     told = ways.named(way)("somebody", np.arange(5), values, asked)
 
