@@ -107,7 +107,7 @@ class Ways:
         photos = self.seen.photos.chosen(shown.tolist())
         if name == "lora":
             tokens = {group: values[shown] for group, values in self.seen.tokens.items()}
-            return tune_lora(self.assessor.model, self.assessor.processor, profile, replace(photos, tokens=tokens))
+            return tune_lora(self.assessor.model, self.assessor.processor, profile, replace(photos, tokens=tokens), self.prior)
         if name == "examples":
             return ExamplesWay.read(self.assessor.model, self.assessor.processor, profile, photos)
         return AdapterWay.fit(self.scale, profile, photos, self.prior)

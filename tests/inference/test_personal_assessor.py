@@ -69,13 +69,13 @@ def test_every_method_sees_through_the_same_eyes(assessor: AestheticAssessor, ph
 def test_the_general_rating_is_asked_for_only_where_it_is_read(
     assessor: AestheticAssessor, photos: list, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It costs as much as a score; examples in the prompt do without it where they are trusted alone."""
+    """It costs as much as a score; examples in the prompt do without it where they are trusted alone, and so does LoRA."""
     person = assessor.personalize(rated(photos), way=way)
     asked = []
     whole = person.model.level_logits
     monkeypatch.setattr(person.model, "level_logits", lambda *args, **kwargs: asked.append(1) or whole(*args, **kwargs))
     person.score(photos)
-    assert bool(asked) == (way != "examples")
+    assert bool(asked) == (way in ("adapter", "blend"))
 
 
 @pytest.mark.parametrize("share", [0.25, 0.8])

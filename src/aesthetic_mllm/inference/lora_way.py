@@ -12,16 +12,14 @@ from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
 from ..processing.rating_scale import Rating
 from ..tasks.personalizing import ProfileError
 from .example_prefix import image_features, tokens_of
-from .personal_ways import mixed
 
-LORA_TRUST = 0.5  # share of what is read through the changes in the rating; the rest is the general rating
 SCALING = 2.0  # of the product of the factors, usual for LoRA (alpha = 2 r)
 CHANGED = (".q_proj.weight", ".v_proj.weight")  # as in Hu et al. 2021, arXiv:2106.09685
 DOWN, UP, LEVEL = "down.", "up.", "level"
 
 
 class LoraWay:
-    """The general rating, moved half way to what the language model reads with one person's low-rank changes of its weights.
+    """Rates with one person's low-rank changes of the language model's weights.
 
     A way of `personal_ways`; [`trainers.personal_lora.tune_lora`] learns the changes.
 
@@ -36,7 +34,7 @@ class LoraWay:
         ProfileError: the model has no such weights.
     """
 
-    reads_general = True
+    reads_general = False
 
     def __init__(
         self,
@@ -61,10 +59,9 @@ class LoraWay:
     def rate(self, seen: AestheticImageFeatures, general: Sequence[Rating]) -> list[Rating]:
         scale = self.processor.rating_scale
         logits = next_logits(self.model, self._weights, self._prompt, tokens_of(seen))
-        read = scale.read_level_logits(logits[:, self.processor.level_ids])
-        both = mixed(scale, [general, read], [1 - LORA_TRUST, LORA_TRUST])
         (level,) = self.learned[LEVEL].tolist()
-        return [scale.moved(rating, rating.mean + level) for rating in both]
+        read = scale.read_level_logits(logits[:, self.processor.level_ids])
+        return [scale.moved(rating, rating.mean + level) for rating in read]
 
 
 def changeable(model: AestheticMLLMForConditionalGeneration) -> dict[str, torch.Tensor]:

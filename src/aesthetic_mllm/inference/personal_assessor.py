@@ -191,7 +191,7 @@ class PersonalAssessor(AestheticAssessor):
                 return LoraWay(self.model, self.processor, self.profile.question, learned)
             from ..trainers.personal_lora import tune_lora  # trainers build on inference
 
-            return tune_lora(self.model, self.processor, self.profile, photos)
+            return tune_lora(self.model, self.processor, self.profile, photos, self._prior)
         examples = ExamplesWay.read(self.model, self.processor, self.profile, photos)
         if name == "examples":
             return examples

@@ -1,4 +1,4 @@
-"""Learns one person's LoRA, for those who rated hundreds of photos.
+"""Learns one person's LoRA, for those who rated many photos.
 
 It learns from the visual tokens of a profile's photos, so the vision tower runs once a photo and not at all while it trains.
 """
@@ -13,7 +13,7 @@ import torch
 
 from ..inference.lora_way import DOWN, LEVEL, UP, LoraWay, changeable, changed, next_logits, rating_prompt
 from ..inference.profile_photos import ProfilePhotos
-from ..inference.taste_prior import Spreads
+from ..inference.taste_prior import TastePrior, fit_taste
 from ..modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGeneration
 from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
 from ..tasks.personalizing import Profile, ProfileError
@@ -32,13 +32,13 @@ class PersonalLoraConfig:
         epochs: times that each photo is seen.
         learning_rate: of AdamW, falling to 0.
         batch_size: photos a step.
-        spread: of the person's rating around what they gave, in points of the score range: people are not sure either.
+        spread: of the person's ratings around what is expected, in points of the score range: people are not sure either.
         seed: of the order and of the first weights.
     """
 
     rank: int = 4
     epochs: int = 3
-    learning_rate: float = 3e-3
+    learning_rate: float = 1e-2
     batch_size: int = 8
     spread: float = 2.0
     seed: int = 0
@@ -49,16 +49,19 @@ def tune_lora(
     processor: AestheticMLLMProcessor,
     profile: Profile,
     photos: ProfilePhotos,
+    prior: TastePrior | None = None,
     config: PersonalLoraConfig | None = None,
 ) -> LoraWay:
     """Learns a person's ratings; the model itself stays as it is.
 
-    How high the person rates on the whole is not left to the changed weights, which would spend themselves on it: it is taken
-    from the ratings before they are learned, and added to what is read (shrunk as [`Spreads`] says).
+    Single ratings are chance for the most part, so what is learned is what all of them let expect of the same photos
+    ([`fit_taste`]). How high the person rates on the whole is not left to the changed weights, which would spend themselves on
+    it; it is added to what is read.
 
     Args:
         profile: of at least one photo.
         photos: with their whole visual tokens.
+        prior: other people's tastes, where the checkpoint carries them.
 
     Raises:
         ProfileError: the photos' tokens were not kept, or the model has no weights to change.
@@ -69,16 +72,15 @@ def tune_lora(
             "This profile does not hold the visual tokens of its photos, which LoRA learns from; make it anew from the ratings "
             "by the way 'lora'."
         )
-    scale, spreads = processor.rating_scale, Spreads()
-    evidence = profile.evidence(scale, photos.general)
-    height = float(evidence.mean()) if profile.has_level else 0.0
-    level = height * spreads.level / (spreads.level + spreads.chance / len(profile))
-    wanted = (photos.general + evidence - height).clip(*scale.score_range)
+    scale, general = processor.rating_scale, photos.general
+    fitted = fit_taste(photos.embeddings, general, profile.evidence(scale, general), prior, profile.has_level)
+    wanted = general + fitted.shift(photos.embeddings, general) - fitted.offset
+    wanted = wanted.clip(*scale.score_range)
     levels = torch.tensor([scale.level_distribution(float(score), config.spread) for score in wanted], device=model.device)
     order = sorted(range(len(profile)), key=lambda place: profile.photos[place])  # the same, whatever the order of the ratings
     factors = _learn(model, processor, profile.question, photos.chosen(order), levels[order], config)
     learned = {name: values.detach().cpu().numpy() for name, values in factors.items()}
-    return LoraWay(model, processor, profile.question, {**learned, LEVEL: np.array([level])})
+    return LoraWay(model, processor, profile.question, {**learned, LEVEL: np.array([fitted.offset])})
 
 
 @torch.inference_mode(False)
