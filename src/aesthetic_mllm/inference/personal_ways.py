@@ -130,8 +130,8 @@ def mixed(scale: RatingScale, columns: Sequence[Sequence[Rating]], weights: Sequ
 def choose_way(name: str) -> str:
     """The way that a name means; "auto" is the adapter.
 
-    On people and photos held out neither examples in the prompt nor the blend did better beyond chance with any number of
-    ratings that was tried, 5 to 100 (`recipes/nano/README.md`), and it costs least.
+    On people and photos held out neither examples in the prompt nor the blend nor LoRA did better beyond chance with any number
+    of ratings that was tried, 5 to 100 (`recipes/nano/README.md`), and it costs least.
 
     Raises:
         ProfileError: no such way.
