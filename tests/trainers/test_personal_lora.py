@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 
 from aesthetic_mllm import AestheticAssessor
+from aesthetic_mllm.inference.lora_way import LoraWay
 from aesthetic_mllm.inference.personal_assessor import PersonalAssessor
 from aesthetic_mllm.inference.photo_stream import read_photo
 from aesthetic_mllm.inference.taste_prior import TastePrior, fit_taste
@@ -84,7 +85,7 @@ def test_a_persons_level_is_added(assessor: AestheticAssessor, images: list) -> 
 
 
 def test_what_cannot_be_learned_says_why(assessor: AestheticAssessor, images: list) -> None:
-    """A profile without whole tokens, and a model in 8-bit integers, which has no weights to change."""
+    """A profile without whole tokens, a model in 8-bit integers, which has no weights to change, and one without those weights."""
     adapter = assessor.personalize(list(zip(images, GIVEN, strict=True)), way="adapter")
     with pytest.raises(ProfileError, match="does not hold the visual tokens"):
         tune_lora(assessor.model, assessor.processor, adapter.profile, adapter._photos)
@@ -96,3 +97,8 @@ def test_what_cannot_be_learned_says_why(assessor: AestheticAssessor, images: li
     quantize_linears(rounded.model.model.language_model)
     with pytest.raises(ProfileError, match="8-bit integers"):
         profile_of(rounded, images, GIVEN)
+    way = profile_of(assessor, images, GIVEN).way
+    assert isinstance(way, LoraWay)
+    foreign = {name.replace("layers.0", "layers.99"): values for name, values in way.learned.items()}
+    with pytest.raises(ProfileError, match="layers.99"):
+        LoraWay(assessor.model, assessor.processor, "aesthetic", foreign)

@@ -389,7 +389,7 @@ class AestheticAssessor:
             question: that the ratings answer; default the checkpoint's first.
             way: "adapter" (a ridge regression with other people's tastes as the prior), "examples" (the photos and ratings stand
                 in the prompt; the checkpoint must have been taught to read them), "blend" of both, "lora" (low-rank changes of
-                the language model, for hundreds of ratings; a quarter of a second a rating to learn), or "auto": the adapter.
+                the language model, for hundreds of ratings; learned in seconds to minutes), or "auto": the adapter.
             keep: what is kept, and saved, of the photos: what the model saw of them ("tokens"), or also small "thumbnails".
             watch: shows how far it is: takes the photos that are looked at and gives them on, as `tqdm` does.
 

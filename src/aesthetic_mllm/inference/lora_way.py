@@ -48,7 +48,10 @@ class LoraWay:
         whole = changeable(model)
         pairs = {name.removeprefix(DOWN): name for name in learned if name.startswith(DOWN)}
         if not pairs.keys() <= whole.keys():
-            raise ProfileError(f"The checkpoint {model.name_or_path} has no weights {sorted(pairs.keys() - whole.keys())}.")
+            raise ProfileError(
+                f"The checkpoint {model.name_or_path} has no weights {sorted(pairs.keys() - whole.keys())}, which the profile "
+                "changes; load the checkpoint that it was made with, or make it anew from the ratings."
+            )
         with torch.inference_mode():
             self._weights = {
                 name: changed(whole[name], torch.from_numpy(learned[down]), torch.from_numpy(learned[UP + name]))
