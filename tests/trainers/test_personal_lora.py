@@ -85,7 +85,7 @@ def test_a_persons_level_is_added(assessor: AestheticAssessor, images: list) -> 
 
 
 def test_what_cannot_be_learned_says_why(assessor: AestheticAssessor, images: list) -> None:
-    """A profile without whole tokens, a model in 8-bit integers, which has no weights to change, and one without those weights."""
+    """A profile without whole tokens, a model in 8-bit integers, which has no weights to change, and one with others."""
     adapter = assessor.personalize(list(zip(images, GIVEN, strict=True)), way="adapter")
     with pytest.raises(ProfileError, match="does not hold the visual tokens"):
         tune_lora(assessor.model, assessor.processor, adapter.profile, adapter._photos)
