@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from aesthetic_mllm import AestheticAssessor, ImageError
+from aesthetic_mllm.inference.int8_linear import quantize_linears
 from aesthetic_mllm.inference.personal_assessor import PersonalAssessor
 from aesthetic_mllm.inference.personal_ways import WAYS
 from aesthetic_mllm.tasks.personalizing import ProfileError
@@ -149,6 +151,25 @@ def test_tampered_and_foreign_files_are_refused(assessor: AestheticAssessor, pho
         PersonalAssessor.load(path, lively_assessor(attributes=False))
     with pytest.raises(ProfileError, match="cannot be written"):
         assessor.personalize([]).save(tmp_path / "no folder" / "me.profile")
+
+
+@pytest.mark.parametrize("part", ["language_model.layers.0.self_attn.q_proj", "language_model.norm", "vision_tower"])
+def test_a_checkpoint_trained_further_is_another(assessor: AestheticAssessor, photos: list, part: str, tmp_path: Path) -> None:
+    """A profile loads with the same weights, rounded to 8-bit integers too, but not where some were trained since, be it only in
+    the language model or the tower."""
+    path = tmp_path / "me.profile"
+    assessor.personalize(rated(photos), way="adapter").save(path)
+    same, rounded, trained = (lively_assessor(attributes=True) for _ in range(3))
+    for other in (same, rounded, trained):
+        other.processor.num_example_tokens = assessor.processor.num_example_tokens
+    assert PersonalAssessor.load(path, same).score(photos[0]) == PersonalAssessor.load(path, assessor).score(photos[0])
+    quantize_linears(rounded.model.model.language_model)
+    PersonalAssessor.load(path, rounded)
+    weight = next(weight for name, weight in trained.model.named_parameters() if part in name)
+    with torch.no_grad():
+        weight += 0.01
+    with pytest.raises(ProfileError, match="another checkpoint, which sees or rates photos otherwise"):
+        PersonalAssessor.load(path, trained)
 
 
 def test_examples_need_a_checkpoint_that_reads_them(photos: list) -> None:

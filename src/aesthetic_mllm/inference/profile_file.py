@@ -7,15 +7,17 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from ..modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGeneration
 from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
 from ..tasks.personalizing import Profile, ProfileError
+from .int8_linear import Int8Linear
 from .profile_photos import ProfilePhotos
 from .taste_prior import TastePrior
 
@@ -23,22 +25,52 @@ FORMAT, VERSION = "aesthetic-mllm profile", "1"
 LEARNED = "learned."
 
 
+class CheckpointDigest(NamedTuple):
+    """What tells checkpoints apart. It does not depend on dtype or device, as far as the stored weights are exact in both.
+
+    Args:
+        readout: of the weights that make visual tokens, how ratings are asked for and read, and their prior.
+        weights: of vision tower and language model; empty where these are rounded, to 8-bit integers say, so that they cannot be
+            told from others.
+    """
+
+    readout: str
+    weights: str
+
+    def fits(self, other: "CheckpointDigest") -> bool:
+        """Whether both can be of one checkpoint."""
+        return self.readout == other.readout and (not self.weights or not other.weights or self.weights == other.weights)
+
+
 def checkpoint_digest(
     model: AestheticMLLMForConditionalGeneration, processor: AestheticMLLMProcessor, prior: TastePrior | None
-) -> str:
-    """What tells checkpoints apart: the weights that make visual tokens, how ratings are asked for and read, and their prior.
-
-    It does not depend on dtype or device, as far as the stored weights are exact in both.
-    """
+) -> CheckpointDigest:
+    """Of a loaded checkpoint. Of tower and language model it reads what makes the first output of every layer: reading all of
+    a large model would take longer than rating photos, and training leaves no output as it was."""
     digest = hashlib.sha256(json.dumps(processor.rating_scale.to_dict(), sort_keys=True).encode())
     digest.update(json.dumps([processor.num_group_tokens, processor.num_example_tokens]).encode())
     weights = [*model.model.multi_modal_projector.parameters(), model.lm_head.weight[processor.level_ids]]
     for weight in weights:
-        digest.update(weight.detach().float().cpu().numpy().tobytes())
+        digest.update(_bytes(weight))
     if prior:
         digest.update(np.concatenate([prior.directions.ravel(), prior.centre, prior.scale]).tobytes())
         digest.update(repr(prior.spreads).encode())
+    return CheckpointDigest(digest.hexdigest(), _first_outputs_digest(model))
+
+
+def _first_outputs_digest(model: AestheticMLLMForConditionalGeneration) -> str:
+    weights = dict(model.named_parameters())
+    rounded = any(isinstance(module, Int8Linear) for module in model.modules())
+    if rounded or not all(weight.is_floating_point() for weight in weights.values()):
+        return ""
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        digest.update(_bytes(weights[name][0] if weights[name].dim() > 1 else weights[name]))
     return digest.hexdigest()
+
+
+def _bytes(weight: torch.Tensor) -> bytes:
+    return weight.detach().float().cpu().numpy().tobytes()
 
 
 def save_profile(
@@ -46,7 +78,7 @@ def save_profile(
     profile: Profile,
     photos: ProfilePhotos | None,
     way: str,
-    checkpoint: str,
+    checkpoint: CheckpointDigest,
     learned: Mapping[str, np.ndarray] | None = None,
 ) -> None:
     """Writes a profile; a file that is there is replaced.
@@ -63,7 +95,8 @@ def save_profile(
     tensors = {} if photos is None else {name: np.ascontiguousarray(values) for name, values in photos.tensors().items()}
     tensors |= {f"{LEARNED}{name}": np.ascontiguousarray(values) for name, values in (learned or {}).items()}
     said = json.dumps({"profile": profile.to_dict(), "way": way}, sort_keys=True)
-    metadata = {"format": FORMAT, "version": VERSION, "checkpoint": checkpoint, "said": said}
+    metadata = {"format": FORMAT, "version": VERSION, "said": said}
+    metadata |= {"checkpoint": checkpoint.readout, "weights": checkpoint.weights}
     try:
         save_file(tensors, path, metadata | {"checksum": _checksum(metadata, tensors)})
     except (OSError, SafetensorError) as error:
@@ -71,7 +104,7 @@ def save_profile(
 
 
 def load_profile(
-    path: str | os.PathLike[str], checkpoint: str
+    path: str | os.PathLike[str], checkpoint: CheckpointDigest
 ) -> tuple[Profile, ProfilePhotos | None, str, dict[str, np.ndarray]]:
     """Profile, photos, way and what the way learned, of a file that [`save_profile`] wrote.
 
@@ -91,9 +124,10 @@ def load_profile(
         raise ProfileError(
             f"{path} was changed or damaged after it was saved (its checksum is wrong); make it anew from the ratings."
         )
-    if metadata["checkpoint"] != checkpoint:
+    # profiles of before tower and language model were looked at say nothing of them
+    if not checkpoint.fits(CheckpointDigest(metadata["checkpoint"], metadata.get("weights", ""))):
         raise ProfileError(
-            f"{path} was made with another checkpoint, which sees photos otherwise; load that one, or make it anew."
+            f"{path} was made with another checkpoint, which sees or rates photos otherwise; load that one, or make it anew."
         )
     said = json.loads(metadata["said"])
     learned = {name.removeprefix(LEARNED): values for name, values in tensors.items() if name.startswith(LEARNED)}
