@@ -14,11 +14,11 @@ from pathlib import Path
 import torch
 
 from aesthetic_mllm import AestheticMLLMProcessor
+from aesthetic_mllm.editing.measurements.pool_statistics import PoolStatistics
 from aesthetic_mllm.evaluation.lesson_exam import ExamItem, build_exam
 from aesthetic_mllm.evaluation.lesson_examiner import see_photos
 from aesthetic_mllm.pretext.lessons import LessonMaker
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
-from aesthetic_mllm.pretext.pool_statistics import PoolStatistics
 from codebook import Codebook
 from coded_alignment import CodeLoss
 from exam import load_model, load_some, split_photos

@@ -20,13 +20,14 @@ from typing import Any
 import pandas as pd
 
 from aesthetic_mllm import AestheticAssessor
+from aesthetic_mllm.editing.claims.claim_rules import MAIN_ATTRIBUTES
+from aesthetic_mllm.editing.claims.comment_claims import CheckedClaim, check_claims
 from aesthetic_mllm.editing.measurements import measure
+from aesthetic_mllm.editing.measurements.pool_statistics import PoolStatistics
 from aesthetic_mllm.evaluation.byte_perplexity import byte_perplexity
-from aesthetic_mllm.evaluation.claim_rules import MAIN_ATTRIBUTES
-from aesthetic_mllm.evaluation.comment_claims import CheckedClaim, check_claims, claim_precision, precision_by
+from aesthetic_mllm.evaluation.claim_precision import claim_precision, precision_by
 from aesthetic_mllm.evaluation.text_overlap import SharedRuns, distinct_n, share_identical
 from aesthetic_mllm.pretext.lesson_dataset import load_photo
-from aesthetic_mllm.pretext.pool_statistics import PoolStatistics
 from aesthetic_mllm.tasks.commenting import ASPECTS, STYLES
 from aesthetic_mllm.tasks.quoting import words_of
 from exam import Clock, photo_key, split_photos

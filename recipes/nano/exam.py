@@ -24,6 +24,7 @@ from typing import Any
 import torch
 
 from aesthetic_mllm import AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
+from aesthetic_mllm.editing.measurements.pool_statistics import PoolStatistics
 from aesthetic_mllm.evaluation.lesson_exam import ExamItem, build_exam
 from aesthetic_mllm.evaluation.lesson_examiner import SCORINGS, Answer, LessonExaminer, SeenPhotos, answer_items, see_photos
 from aesthetic_mllm.evaluation.lesson_probe import LessonProbe, probe_lessons
@@ -39,7 +40,6 @@ from aesthetic_mllm.evaluation.lesson_report import (
 from aesthetic_mllm.pretext.lesson_dataset import load_photo
 from aesthetic_mllm.pretext.lessons import LEVELS, LessonMaker
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
-from aesthetic_mllm.pretext.pool_statistics import PoolStatistics
 from aesthetic_mllm.processing.rating_scale import RatingScale
 from data import RatedPhoto, quality_validation, read_quality
 

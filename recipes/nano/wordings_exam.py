@@ -22,12 +22,12 @@ import torch
 from aesthetic_mllm import AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
 from aesthetic_mllm.checkpoints import embedded_checkpoint
 from aesthetic_mllm.editing.measurements import MEASUREMENTS
+from aesthetic_mllm.editing.measurements.pool_statistics import PoolStatistics
 from aesthetic_mllm.evaluation.lesson_exam import ExamItem, altered_choices, measured_choice
 from aesthetic_mllm.evaluation.lesson_examiner import Answer, CueScore, LessonExaminer, answer_items
 from aesthetic_mllm.evaluation.lesson_report import by_level, compare, markdown_table
 from aesthetic_mllm.pretext.lessons import LEVELS, Lesson, LessonMaker
 from aesthetic_mllm.pretext.phrase_bank import BINS, PhraseBank
-from aesthetic_mllm.pretext.pool_statistics import PoolStatistics
 from aesthetic_mllm.trainers.lesson_collator import lesson_prompt
 from comments_exam import UNCUT_PROMPT
 from exam import Clock

@@ -9,10 +9,10 @@ from PIL import Image
 from aesthetic_mllm.cli.lessons import MOST_PHOTOS
 from aesthetic_mllm.cli.main import main
 from aesthetic_mllm.editing.measurements import MEASUREMENTS
+from aesthetic_mllm.editing.measurements.pool_statistics import PoolStatistics
 from aesthetic_mllm.pretext.gallery import draw_gallery, gallery_row
 from aesthetic_mllm.pretext.lessons import LEVELS, LessonMaker
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
-from aesthetic_mllm.pretext.pool_statistics import PoolStatistics
 from synthetic_photos import midtone_photo, scene_photo
 
 BANK = PhraseBank()

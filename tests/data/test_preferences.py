@@ -8,9 +8,9 @@ import pytest
 
 from aesthetic_mllm.data.preferences import LEAST_APART, PREFERENCE_FEATURES, false_cue, lesson_preferences, read_preferences
 from aesthetic_mllm.data.record import DataError
+from aesthetic_mllm.editing.measurements.pool_statistics import PoolStatistics
 from aesthetic_mllm.pretext.lessons import LessonMaker
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
-from aesthetic_mllm.pretext.pool_statistics import PoolStatistics
 from source_checks import write_photo
 from synthetic_photos import scene_photo
 

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from aesthetic_mllm.editing import EDITS
+from aesthetic_mllm.editing.measurements.pool_statistics import PoolStatistics
 from aesthetic_mllm.evaluation.lesson_exam import ExamError, ExamItem, altered_cue, build_exam
 from aesthetic_mllm.evaluation.lesson_examiner import (
     CueScore,
@@ -32,7 +33,6 @@ from aesthetic_mllm.evaluation.lesson_report import (
 )
 from aesthetic_mllm.pretext.lessons import LEVELS, LessonMaker
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
-from aesthetic_mllm.pretext.pool_statistics import PoolStatistics
 from aesthetic_mllm.trainers.lesson_collator import lesson_prompt
 from synthetic_photos import midtone_photo, scene_photo
 from tiny_models import tiny_model

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from aesthetic_mllm.evaluation.comment_claims import check_claims, find_claims
+from aesthetic_mllm.editing.claims.comment_claims import check_claims, find_claims
 from aesthetic_mllm.pretext.comment_composer import ASPECTS, STYLES, CommentComposer, PhotoFacts
 from aesthetic_mllm.pretext.comment_phrases import CommentPhrasesError
 from aesthetic_mllm.pretext.phrase_bank import STRENGTHS, PhraseBank

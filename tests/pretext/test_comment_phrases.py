@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from aesthetic_mllm.editing import EDITS
-from aesthetic_mllm.evaluation.claim_rules import CLAIM_RULES
-from aesthetic_mllm.evaluation.comment_claims import find_claims
+from aesthetic_mllm.editing.claims.claim_rules import CLAIM_RULES
+from aesthetic_mllm.editing.claims.comment_claims import find_claims
 from aesthetic_mllm.pretext.comment_phrases import DEFAULT_PHRASES, CommentPhrases, CommentPhrasesError, Wordings
 from aesthetic_mllm.pretext.phrase_bank import STRENGTHS, PhraseBank
 

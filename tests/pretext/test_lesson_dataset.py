@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from torch.utils.data import DataLoader
 
+from aesthetic_mllm.editing.measurements.pool_statistics import PoolStatistics
 from aesthetic_mllm.pretext.lesson_dataset import (
     LONGEST_SIDE,
     LessonDataset,
@@ -19,7 +20,6 @@ from aesthetic_mllm.pretext.lesson_dataset import (
 from aesthetic_mllm.pretext.lessons import LEVELS, LessonMaker
 from aesthetic_mllm.pretext.photo_pool import PhotoPoolError, open_pool
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
-from aesthetic_mllm.pretext.pool_statistics import PoolStatistics
 from synthetic_photos import scene_photo
 
 BANK = PhraseBank()

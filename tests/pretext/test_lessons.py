@@ -10,9 +10,9 @@ import pytest
 
 from aesthetic_mllm.editing import EDITS
 from aesthetic_mllm.editing.measurements import measure
+from aesthetic_mllm.editing.measurements.pool_statistics import PoolStatistics
 from aesthetic_mllm.pretext.lessons import LEVELS, MOST_STRENGTH, LessonMaker, draw_amount
 from aesthetic_mllm.pretext.phrase_bank import BINS, PhraseBank
-from aesthetic_mllm.pretext.pool_statistics import PoolStatistics
 from synthetic_photos import midtone_photo, scene_photo
 
 BANK = PhraseBank()

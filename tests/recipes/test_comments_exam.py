@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from transformers import AutoModelForCausalLM
 
+from aesthetic_mllm.editing.measurements.pool_statistics import PoolStatistics
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
-from aesthetic_mllm.pretext.pool_statistics import PoolStatistics
 from aesthetic_mllm.tasks.commenting import STYLES
 from synthetic_photos import midtone_photo, scene_photo
 from tiny_models import LANGUAGE_MODELS, tiny_processor

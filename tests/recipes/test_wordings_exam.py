@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from aesthetic_mllm.editing.measurements.pool_statistics import PoolStatistics
 from aesthetic_mllm.evaluation.lesson_examiner import CueScore
 from aesthetic_mllm.pretext.lessons import LEVELS, LessonMaker
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
-from aesthetic_mllm.pretext.pool_statistics import PoolStatistics
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from aesthetic_mllm import AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
+from aesthetic_mllm.editing.measurements.pool_statistics import PoolStatistics
 from aesthetic_mllm.pretext.lesson_dataset import LessonDataset, Sample
 from aesthetic_mllm.pretext.lessons import Lesson, LessonMaker
 from aesthetic_mllm.pretext.photo_pool import open_pool
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
-from aesthetic_mllm.pretext.pool_statistics import PoolStatistics
 from aesthetic_mllm.trainers.alignment_config import AlignmentConfig
 from aesthetic_mllm.trainers.alignment_model import AlignmentModel
 from aesthetic_mllm.trainers.alignment_trainer import AlignmentTrainer

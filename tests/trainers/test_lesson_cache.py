@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import torch
 
+from aesthetic_mllm.editing.measurements.pool_statistics import PoolStatistics
 from aesthetic_mllm.pretext.lesson_dataset import LessonDataset
 from aesthetic_mllm.pretext.lessons import LessonMaker
 from aesthetic_mllm.pretext.photo_pool import open_pool
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
-from aesthetic_mllm.pretext.pool_statistics import PoolStatistics
 from aesthetic_mllm.trainers.alignment_config import AlignmentConfig
 from aesthetic_mllm.trainers.alignment_model import AlignmentModel
 from aesthetic_mllm.trainers.alignment_trainer import AlignmentTrainer

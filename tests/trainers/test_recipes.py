@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
+from aesthetic_mllm.editing.measurements.pool_statistics import PoolStatistics
 from aesthetic_mllm.pretext.photo_pool import PhotoPoolError
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
-from aesthetic_mllm.pretext.pool_statistics import PoolStatistics
 from aesthetic_mllm.trainers.recipe_checks import save_recipe
 from aesthetic_mllm.trainers.recipes import (
     TINY_VALUES,

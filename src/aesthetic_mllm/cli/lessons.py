@@ -105,8 +105,8 @@ def _load_photos(paths: list[str]) -> tuple[dict[str, Any], int]:
 
 
 def _load_statistics(path: Path, bank: Any) -> Any:
+    from ..editing.measurements.pool_statistics import PoolStatistics
     from ..pretext.phrase_bank import BINS
-    from ..pretext.pool_statistics import PoolStatistics
 
     try:
         statistics = PoolStatistics.load(path)
@@ -127,7 +127,7 @@ def _load_statistics(path: Path, bank: Any) -> Any:
 
 
 def _statistics_of(photos: dict[str, Any], bank: Any) -> Any:
-    from ..pretext.pool_statistics import PoolStatistics
+    from ..editing.measurements.pool_statistics import PoolStatistics
 
     if len(photos) < FEWEST_FOR_STATISTICS:
         logger.warning("Statistics of %d photo(s) say little about what is usual; give a pool's by --statistics.", len(photos))

@@ -15,8 +15,8 @@ from PIL import Image
 
 from ..editing import EDITS, Edit
 from ..editing.measurements import MEASUREMENTS, measure
+from ..editing.measurements.pool_statistics import PoolStatistics
 from .phrase_bank import Cue, PhraseBank
-from .pool_statistics import PoolStatistics
 
 LEVELS = ("low", "middle", "high")
 ALTERED_SHARE = 0.5  # of the lessons of a level that has edits

@@ -11,9 +11,9 @@ import yaml
 
 from ..editing import EDITS
 from ..editing.measurements import MEASUREMENTS
+from ..editing.measurements.pool_statistics import BINS
 
 DEFAULT_BANK = Path(__file__).with_name("phrase_bank.yaml")
-BINS = 5
 STRENGTHS = ("barely", "slightly", "clearly", "strongly")
 VERDICTS = ("better", "worse", "equal")
 

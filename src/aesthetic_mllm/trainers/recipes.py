@@ -18,13 +18,13 @@ from transformers import BitsAndBytesConfig, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 from transformers.utils import is_bitsandbytes_available
 
+from ..editing.measurements.pool_statistics import PoolStatistics
 from ..modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGeneration
 from ..pretext.cue_rewriting import CueRewriter, CueRewritingError
 from ..pretext.lesson_dataset import LessonDataset, LessonStream, load_photo, read_image_text_pairs
 from ..pretext.lessons import LEVELS, LessonMaker
 from ..pretext.photo_pool import PhotoPoolError, open_pool, photo_source
 from ..pretext.phrase_bank import DEFAULT_BANK, PhraseBank
-from ..pretext.pool_statistics import PoolStatistics
 from ..pretext.teachers import load_contents
 from ..processing.image_loading import ImageError
 from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor

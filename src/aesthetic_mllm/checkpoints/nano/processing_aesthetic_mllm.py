@@ -60,6 +60,9 @@ class AestheticMLLMProcessor(ProcessorMixin):
         example_trust (`float`, defaults to 1.0): the share of what the language model reads from examples in a personal rating;
             the rest is the rating without them. A small one reads more into a few ratings than they say, and is best trusted
             in part: choose it on people of training.
+        measurement_cuts (`dict[str, list[float]]`, *optional*): what counts as low or high of each measured attribute: the
+            ascending cut points between its bins over the training photos (`PoolStatistics`). Claims about a photo are checked
+            against them. Default: none are known, so nothing is checked.
 
     Raises:
         RatingScaleError: the level words are not distinct single tokens of this tokenizer.
@@ -77,11 +80,13 @@ class AestheticMLLMProcessor(ProcessorMixin):
         writes_comments: bool = True,
         num_example_tokens: Mapping[str, int] | None = None,
         example_trust: float = 1.0,
+        measurement_cuts: Mapping[str, Sequence[float]] | None = None,
         **kwargs: Any,
     ):
         if not 0 < example_trust <= 1:
             raise ValueError(f"example_trust is {example_trust}; give a share above 0 and at most 1.")
         self.example_trust = example_trust
+        self.measurement_cuts = {name: list(cuts) for name, cuts in (measurement_cuts or {}).items()}
         self.writes_comments = writes_comments
         self.num_example_tokens = {group: (num_example_tokens or {}).get(group, 0) for group in DEFAULT_GROUP_TOKENS}
         if rating_scale is None:

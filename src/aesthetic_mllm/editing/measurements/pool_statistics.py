@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..editing.measurements import measure
-from .phrase_bank import BINS
+from .catalogue import measure
+
+BINS = 5  # of each attribute, from lowest to highest
 
 # Most photos are level, so that fifths would call the same nothing by several names.
 FIXED_CUTS = {"tilt": (-6.0, -1.5, 1.5, 6.0)}  # degrees

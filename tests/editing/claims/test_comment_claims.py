@@ -4,14 +4,9 @@ import re
 
 import pytest
 
-from aesthetic_mllm.evaluation.claim_rules import CLAIM_RULES, HIGH, LOW, MAIN_ATTRIBUTES
-from aesthetic_mllm.evaluation.comment_claims import (
-    CommentClaimError,
-    check_claims,
-    claim_precision,
-    find_claims,
-    precision_by,
-)
+from aesthetic_mllm.editing.claims.claim_rules import CLAIM_RULES, HIGH, LOW, MAIN_ATTRIBUTES
+from aesthetic_mllm.editing.claims.comment_claims import CommentClaimError, check_claims, find_claims
+from aesthetic_mllm.evaluation.claim_precision import claim_precision, precision_by
 from aesthetic_mllm.pretext.phrase_bank import BINS, PhraseBank
 
 

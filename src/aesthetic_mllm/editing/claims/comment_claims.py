@@ -7,12 +7,10 @@ to be of ("a photo of fog").
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from .claim_rules import BACKGROUND, CAST, CLAIM_RULES, COLOUR, DETAIL, GRAIN, LIGHT, LINES, MOOD, PARTS, PHOTO, SUBJECT
-from .lesson_report import wilson_interval
 
 _NOUNS = PHOTO | LIGHT | COLOUR | CAST | DETAIL | BACKGROUND | SUBJECT | MOOD | LINES | GRAIN | PARTS | {"palette"}
 # adjective -> (claim, nouns) for all claims that it can make
@@ -115,27 +113,6 @@ def check_claims(comment: str, bins: Mapping[str, int]) -> list[CheckedClaim]:
             raise CommentClaimError(f"The comment {comment!r} claims {claim.name!r}, but {claim.attribute} was not measured.")
         checked.append(CheckedClaim(claim, bins[claim.attribute] in CLAIM_RULES[claim.name].bins))
     return checked
-
-
-def claim_precision(checked: Iterable[CheckedClaim]) -> dict[str, Any]:
-    """Claims, right ones, precision (`None` without claims) and its 95% interval."""
-    right = [one.right for one in checked]
-    if not right:
-        return {"claims": 0, "right": 0, "precision": None, "interval": None}
-    return {
-        "claims": len(right),
-        "right": sum(right),
-        "precision": sum(right) / len(right),
-        "interval": list(wilson_interval(sum(right), len(right))),
-    }
-
-
-def precision_by(checked: Sequence[CheckedClaim], part: str) -> dict[str, dict[str, Any]]:
-    """Precision by "attribute" or by claim ("name"), those with most claims first."""
-    groups: dict[str, list[CheckedClaim]] = {}
-    for one in checked:
-        groups.setdefault(getattr(one.claim, part), []).append(one)
-    return {name: claim_precision(groups[name]) for name in sorted(groups, key=lambda name: -len(groups[name]))}
 
 
 def _normalised(text: str) -> str:

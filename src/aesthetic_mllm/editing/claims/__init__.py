@@ -1,0 +1,1 @@
+"""What words claim of a photo, and whether measurements of the photo bear it out."""
