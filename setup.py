@@ -41,7 +41,7 @@ setup(
     packages=find_packages("src"),
     package_data={
         "aesthetic_mllm": ["py.typed"],
-        "aesthetic_mllm.checkpoints": ["nano/*"],
+        "aesthetic_mllm.checkpoints": ["nano/*", "nano/side_files/*"],
         "aesthetic_mllm.pretext": ["*.yaml"],
     },
     python_requires=">=3.11",

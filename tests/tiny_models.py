@@ -85,8 +85,8 @@ def tiny_tokenizer(
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token=pad, eos_token=eos, padding_side="left")
 
 
-def tiny_processor() -> AestheticMLLMProcessor:
-    return AestheticMLLMProcessor(AestheticMLLMImageProcessor(canvas_size=CANVAS), tiny_tokenizer())
+def tiny_processor(**options: object) -> AestheticMLLMProcessor:
+    return AestheticMLLMProcessor(AestheticMLLMImageProcessor(canvas_size=CANVAS), tiny_tokenizer(), **options)
 
 
 def tiny_model(

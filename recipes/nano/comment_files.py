@@ -1,4 +1,4 @@
-"""Makes what lies beside a checkpoint for its comments: the usual photo, and the runs of words of the critiques.
+"""Makes the side files of a checkpoint that its comments need: the usual photo, and the runs of words of the critiques.
 
     python recipes/nano/comment_files.py --data DATA --critiques DATA/critiques/comments.parquet --model build/nano/personal
 
@@ -17,8 +17,9 @@ import torch
 from aesthetic_mllm import AestheticAssessor
 from aesthetic_mllm.inference.assessor import DEFAULT_BATCH_SIZE
 from aesthetic_mllm.inference.photo_stream import read_photo
-from aesthetic_mllm.inference.usual_photo import USUAL_PHOTO_FILE, mean_photo, save_usual_photo
-from aesthetic_mllm.tasks.quoting import KNOWN_RUNS_FILE, KnownRuns
+from aesthetic_mllm.inference.usual_photo import MEAN_VISUAL_TOKENS, mean_photo
+from aesthetic_mllm.processing.checkpoint_side_files import SideFile
+from aesthetic_mllm.tasks.quoting import TRAINING_NGRAMS, KnownRuns
 from exam import split_photos
 
 SEED = 0
@@ -33,9 +34,8 @@ def main() -> None:
     arguments = parser.parse_args()
     texts = pd.read_parquet(arguments.critiques)["comment"].astype(str)
     known = KnownRuns.of_texts(texts)
-    known.save(arguments.model)
-    path, share = arguments.model / KNOWN_RUNS_FILE, np.unpackbits(known.bits).mean()
-    print(f"{path}: {len(known.bits) / 1e6:.1f} MB of {len(texts)} texts, {share:.0%} of the bits set")
+    share = np.unpackbits(known.bits).mean()
+    print(f"{TRAINING_NGRAMS}: {len(known.bits) / 1e6:.1f} MB of {len(texts)} texts, {share:.0%} of the bits set")
 
     assessor = AestheticAssessor.from_pretrained(arguments.model, device="cpu")
     photos, _ = split_photos(arguments.data)
@@ -48,8 +48,10 @@ def main() -> None:
         assert seen.tokens is not None
         return seen.tokens
 
-    save_usual_photo(mean_photo(map(see, range(0, len(chosen), DEFAULT_BATCH_SIZE))), arguments.model)
-    print(f"{arguments.model / USUAL_PHOTO_FILE}: the mean of {len(chosen)} photos")
+    mean = mean_photo(map(see, range(0, len(chosen), DEFAULT_BATCH_SIZE)))
+    assessor.processor.side_files |= {TRAINING_NGRAMS: known.to_side_file(), MEAN_VISUAL_TOKENS: SideFile(mean)}
+    assessor.processor.save_pretrained(arguments.model)
+    print(f"{MEAN_VISUAL_TOKENS}: the mean of {len(chosen)} photos")
 
 
 if __name__ == "__main__":

@@ -14,10 +14,7 @@ import numpy as np
 import torch
 
 from aesthetic_mllm import AestheticAssessor, AestheticMLLMForConditionalGeneration
-from aesthetic_mllm.inference.taste_prior import TASTES_FILE
-from aesthetic_mllm.inference.usual_photo import USUAL_PHOTO_FILE
 from aesthetic_mllm.processing.rating_scale import RatingScale
-from aesthetic_mllm.tasks.quoting import KNOWN_RUNS_FILE
 from data import quality_validation, read_quality
 
 EMBEDDED = Path(__file__).parents[2] / "src" / "aesthetic_mllm" / "checkpoints" / "nano"
@@ -27,9 +24,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path("build/nano"))
-    parser.add_argument(
-        "--source", type=Path, help="checkpoint to put there (default: WORK/final); what lies beside it goes with it"
-    )
+    parser.add_argument("--source", type=Path, help="checkpoint to put there (default: WORK/final)")
     parser.add_argument("--target", type=Path, default=EMBEDDED)
     arguments = parser.parse_args()
     source = arguments.source or arguments.work / "final"
@@ -48,10 +43,7 @@ def main() -> None:
     model.config.text_config._name_or_path = ""  # a folder of whoever trained it
     model.bfloat16().save_pretrained(arguments.target)
     assessor.processor.save_pretrained(arguments.target)
-    for beside in (TASTES_FILE, KNOWN_RUNS_FILE, USUAL_PHOTO_FILE):
-        if (source / beside).exists():
-            shutil.copy(source / beside, arguments.target)
-    size = sum(path.stat().st_size for path in arguments.target.iterdir())
+    size = sum(path.stat().st_size for path in arguments.target.rglob("*") if path.is_file())
     print(f"{arguments.target.name}: {size / 1e6:.1f} MB")
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from aesthetic_mllm import AestheticAssessor
+from aesthetic_mllm import AestheticAssessor, AestheticMLLMProcessor
 from aesthetic_mllm.data.sources.oasis_beauty import HIGH, LOW
 from aesthetic_mllm.evaluation.personal_protocols import (
     Predict,
@@ -189,7 +189,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("build/nano"))
     parser.add_argument("--model", help="checkpoint (default: the embedded one)")
     parser.add_argument("--cache", type=Path, help="folder for what is seen of the photos (default: WORK/people)")
-    parser.add_argument("--tastes", type=Path, help="tastes.safetensors (default: the checkpoint's)")
+    parser.add_argument("--tastes", type=Path, help="checkpoint whose rater prior is used (default: the one that is examined)")
     parser.add_argument("--ways", nargs="+", choices=("adapter", "examples", "blend"), default=["adapter", "examples", "blend"])
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument(
@@ -212,7 +212,8 @@ def main() -> None:
     everything = see_people(assessor, records, arguments.cache or arguments.work / CACHE)
     at = {record.image: place for place, record in enumerate(records)}
     seen = part_of(everything, [at[photo.image] for photo in protocol.photos])
-    prior = TastePrior.load(arguments.tastes) if arguments.tastes else TastePrior.of_checkpoint(assessor.model.name_or_path)
+    source = AestheticMLLMProcessor.from_pretrained(arguments.tastes) if arguments.tastes else assessor.processor
+    prior = TastePrior.of_processor(source)
     ways = Ways(assessor, seen, prior)
 
     ridge = None if arguments.development else ridge_baseline(arguments.data, arguments.work, records, protocol, scale)

@@ -15,7 +15,7 @@ import numpy as np
 from aesthetic_mllm import AestheticAssessor
 from aesthetic_mllm.data.sources.oasis_beauty import HIGH, LOW
 from aesthetic_mllm.evaluation.personal_protocols import Predict, Protocol, run_protocol
-from aesthetic_mllm.inference.taste_prior import TASTES_FILE, TastePrior, fit_taste
+from aesthetic_mllm.inference.taste_prior import RATER_PRIOR, TastePrior, fit_taste
 from aesthetic_mllm.processing.rating_scale import RatingScale
 from aesthetic_mllm.trainers.taste_fitting import fit_tastes
 from people import known_votes, own_protocol, read_people
@@ -71,8 +71,9 @@ def main() -> None:
         return
     prior = fit_tastes(seen.photos.embeddings, known_votes(records, held_out, held_out, scale), seen.photos.general)
     folder = arguments.output or Path(assessor.model.name_or_path)
-    prior.save(folder)
-    print(f"{folder / TASTES_FILE}: {prior.spreads}")
+    assessor.processor.side_files[RATER_PRIOR] = prior.to_side_file()
+    assessor.processor.save_pretrained(folder)
+    print(f"{RATER_PRIOR} of {folder}: {prior.spreads}")
 
 
 if __name__ == "__main__":

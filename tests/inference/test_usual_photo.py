@@ -7,13 +7,9 @@ import torch
 
 from aesthetic_mllm.inference.comment_writing import CommentWriter
 from aesthetic_mllm.inference.question_forking import SharedPrefix
-from aesthetic_mllm.inference.usual_photo import (
-    USUAL_PHOTO_FILE,
-    load_usual_photo,
-    mean_photo,
-    save_usual_photo,
-    usual_features,
-)
+from aesthetic_mllm.inference.usual_photo import MEAN_VISUAL_TOKENS, mean_photo, usual_features
+from aesthetic_mllm.processing.checkpoint_side_files import SideFile
+from aesthetic_mllm.processing.processing_aesthetic_mllm import AestheticMLLMProcessor
 from aesthetic_mllm.tasks.commenting import STYLES, CommentingError
 from lively_assessor import lively_assessor
 from photo_files import scene
@@ -29,17 +25,17 @@ def test_every_photo_counts_as_much_whatever_the_batches() -> None:
 
 
 def test_a_checkpoint_carries_it(tmp_path: Path) -> None:
-    """What lies beside a checkpoint guides its comments; a folder without it, and a model of no folder, do without."""
+    """What a checkpoint carries guides its comments; a checkpoint without it does without."""
     assessor = lively_assessor()
     tokens = mean_photo(
         [assessor.model.get_image_features(**assessor.processor.image_processor(scene(), return_tensors="pt")).tokens]
     )
-    assert CommentWriter.of_checkpoint(str(tmp_path), assessor.processor).usual is None
-    assert CommentWriter.of_checkpoint("", assessor.processor).usual is None
-    save_usual_photo(tokens, tmp_path)
-    loaded = CommentWriter.of_checkpoint(str(tmp_path), assessor.processor).usual
-    assert loaded is not None and all(torch.equal(loaded[group], values) for group, values in tokens.items())
-    assert loaded.keys() == load_usual_photo(tmp_path / USUAL_PHOTO_FILE).keys() == tokens.keys()
+    assert CommentWriter.of_processor(assessor.processor).usual is None
+    assessor.processor.side_files[MEAN_VISUAL_TOKENS] = SideFile(tokens)
+    assessor.processor.save_pretrained(tmp_path)
+    loaded = CommentWriter.of_processor(AestheticMLLMProcessor.from_pretrained(tmp_path)).usual
+    assert loaded is not None and loaded.keys() == tokens.keys()
+    assert all(torch.equal(loaded[group], values) for group, values in tokens.items())
 
 
 def test_another_models_is_refused() -> None:
@@ -49,7 +45,7 @@ def test_another_models_is_refused() -> None:
     tokens = {group: torch.zeros(1, count, width) for group, count in counts.items()}
     assert usual_features(tokens, assessor.model, counts).tokens.keys() == tokens.keys()
     for wrong in ({**tokens, "low": torch.zeros(1, 1, width)}, {"low": tokens["low"]}, {**tokens, "low": tokens["low"][..., 1:]}):
-        with pytest.raises(CommentingError, match=f"{USUAL_PHOTO_FILE} holds tokens.*make it anew, or remove it"):
+        with pytest.raises(CommentingError, match=f"{MEAN_VISUAL_TOKENS} holds tokens.*make it anew, or remove it"):
             usual_features(wrong, assessor.model, counts)
     writer = CommentWriter(assessor.processor, usual={"low": tokens["low"]})
     seen = assessor.model.get_image_features(**assessor.processor.image_processor(scene(), return_tensors="pt"))

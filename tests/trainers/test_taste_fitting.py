@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aesthetic_mllm.inference.taste_prior import TASTES_FILE, TastePrior, fit_taste
+from aesthetic_mllm import AestheticMLLMProcessor
+from aesthetic_mllm.inference.taste_prior import RATER_PRIOR, TastePrior, fit_taste
 from aesthetic_mllm.tasks.personalizing import ProfileError
 from aesthetic_mllm.trainers.taste_fitting import Votes, fit_tastes
+from tiny_models import tiny_processor
 
 PHOTOS, WIDTH, RATERS = 200, 30, 80
 
@@ -61,12 +63,13 @@ def test_left_out_is_what_a_fit_without_the_photo_says(prior: TastePrior) -> Non
         assert again[0] == pytest.approx(whole.left_out[place], abs=1e-9)
 
 
-def test_a_prior_is_stored_beside_its_checkpoint(prior: TastePrior, tmp_path: Path) -> None:
-    """A folder that carries one gives it back; one without gives none; one of another width is refused."""
-    assert TastePrior.of_checkpoint(str(tmp_path)) is None and TastePrior.of_checkpoint("") is None
-    prior.save(tmp_path)
-    assert (tmp_path / TASTES_FILE).exists()
-    found = TastePrior.of_checkpoint(str(tmp_path))
+def test_a_prior_is_saved_with_its_checkpoint(prior: TastePrior, tmp_path: Path) -> None:
+    """A processor that carries one saves and loads it; one without gives none; one of another width is refused."""
+    processor = tiny_processor()
+    assert TastePrior.of_processor(processor) is None
+    processor.side_files[RATER_PRIOR] = prior.to_side_file()
+    processor.save_pretrained(tmp_path)
+    found = TastePrior.of_processor(AestheticMLLMProcessor.from_pretrained(tmp_path))
     assert found is not None and found.spreads == prior.spreads
     assert np.allclose(found.directions, prior.directions, atol=1e-5)
     with pytest.raises(ProfileError, match="embeddings of 30 numbers, its model gives 5"):

@@ -12,6 +12,7 @@ from ..checkpoints import embedded_checkpoint
 from ..modeling.model_outputs import AestheticImageFeatures
 from ..modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGeneration
 from ..modeling.vision_tower import trim_canvas
+from ..processing.checkpoint_side_files import HUB_OPTIONS
 from ..processing.image_loading import ImageError, ImageSource
 from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
 from ..processing.rating_scale import Rating, RatingScaleError
@@ -80,7 +81,8 @@ class AestheticAssessor:
             dtype: float32; or, for speed at a tolerance of 1% of the score range, bfloat16 where the machine has it, or `"int8"`:
                 the language model's linear layers in 8 bits, the rest in float32, on a CPU.
             device: default the GPU where there is one (not for "int8"), else the CPU.
-            kwargs: for the model's `from_pretrained`.
+            kwargs: for the model's `from_pretrained`; what says where files are (`revision`, `token`, `cache_dir`, `subfolder`,
+                `local_files_only`) for the processor's too. With a `device_map` or a quantized model, `device` is not used.
 
         Raises:
             CheckpointError: the checkpoint does not fit the model.
@@ -95,7 +97,10 @@ class AestheticAssessor:
         loaded = AestheticMLLMForConditionalGeneration.from_pretrained(name, dtype="float32" if int8 else dtype, **kwargs)
         if int8:
             quantize_linears(loaded.model.language_model)
-        return cls(loaded.to(device), AestheticMLLMProcessor.from_pretrained(name))
+        if "device_map" not in kwargs and getattr(loaded, "hf_quantizer", None) is None:  # those are where they belong
+            loaded.to(device)
+        options = {key: value for key, value in kwargs.items() if key in HUB_OPTIONS}
+        return cls(loaded, AestheticMLLMProcessor.from_pretrained(name, **options))
 
     def score(
         self, images: OneOrMany, question: str | None = None, *, on_error: OnError = "raise", batch_size: int = DEFAULT_BATCH_SIZE
@@ -441,7 +446,7 @@ class AestheticAssessor:
 
     @cached_property
     def _comments(self) -> CommentWriter:
-        return CommentWriter.of_checkpoint(self.model.name_or_path, self.processor)
+        return CommentWriter.of_processor(self.processor)
 
     def _stream(
         self,

@@ -8,10 +8,9 @@ import torch
 
 from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
 from ..tasks.commenting import CommentStyle
-from ..tasks.quoting import KNOWN_RUNS_FILE, KnownRuns, repeats
-from .checkpoint_files import find_beside
+from ..tasks.quoting import TRAINING_NGRAMS, KnownRuns, repeats
 from .question_forking import SharedPrefix
-from .usual_photo import USUAL_PHOTO_FILE, load_usual_photo, usual_features
+from .usual_photo import MEAN_VISUAL_TOKENS, usual_features
 
 logger = logging.getLogger(__name__)
 
@@ -41,14 +40,10 @@ class CommentWriter:
         self._usual_prefixes: dict[tuple[torch.device, tuple[int, ...]], SharedPrefix] = {}  # by device and tokens
 
     @classmethod
-    def of_checkpoint(cls, name: str, processor: AestheticMLLMProcessor) -> "CommentWriter":
-        """With what lies beside a checkpoint.
-
-        Args:
-            name: folder or Hub id; "" for a model that was not loaded.
-        """
-        runs, photo = (find_beside(name, file) for file in (KNOWN_RUNS_FILE, USUAL_PHOTO_FILE))
-        return cls(processor, KnownRuns.load(runs) if runs else None, load_usual_photo(photo) if photo else None)
+    def of_processor(cls, processor: AestheticMLLMProcessor) -> "CommentWriter":
+        """With the side files that the processor's checkpoint carries."""
+        runs, photo = (processor.side_files.get(name) for name in (TRAINING_NGRAMS, MEAN_VISUAL_TOKENS))
+        return cls(processor, KnownRuns.from_side_file(runs) if runs else None, photo.tensors if photo else None)
 
     def write(self, shared: SharedPrefix, suffix: Sequence[int], style: CommentStyle) -> list[str]:
         """A comment on each of the prefix's photos."""

@@ -200,7 +200,7 @@ class PersonalAssessor(AestheticAssessor):
 
 def _prior(assessor: AestheticAssessor) -> TastePrior | None:
     """Other people's tastes, where the checkpoint carries them."""
-    return TastePrior.of_checkpoint(assessor.model.name_or_path)
+    return TastePrior.of_processor(assessor.processor)
 
 
 def _listen(

@@ -1,22 +1,20 @@
-"""Other people's tastes as what is expected of a person before they rate anything; stored beside a checkpoint.
+"""Other people's tastes as what is expected of a person before they rate anything; a checkpoint carries it.
 
 A person's rating of a photo is the general rating, plus a level of their own, plus more or less of what the general rating varies
 by, plus a taste: a linear function of the photo's embeddings, drawn from the tastes of many raters. Chance is the rest. All of it
 is normally distributed, so what some ratings say of the others is ridge regression in the space of tastes, in closed form.
 """
 
-import os
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
-from safetensors import safe_open
-from safetensors.numpy import save_file
+import torch
 
+from ..processing.checkpoint_side_files import SideFile
+from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
 from ..tasks.personalizing import ProfileError
-from .checkpoint_files import find_beside
 
-TASTES_FILE = "tastes.safetensors"
+RATER_PRIOR = "rater_prior"  # side file of a checkpoint
 # Tried where no raters are known: variances of a taste over photos, in points^2 of the score range. None at all is one of them.
 ISOTROPIC_TRIED = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 
@@ -66,26 +64,23 @@ class TastePrior:
         width = embeddings.shape[1]
         return cls(centre, np.full(width, scale), np.eye(width) / np.sqrt(width), Spreads())
 
-    def save(self, folder: str | os.PathLike[str]) -> None:
-        """Writes [`TASTES_FILE`] beside a checkpoint."""
-        tensors = {"centre": self.centre, "scale": self.scale, "directions": self.directions}
-        metadata = {name: repr(value) for name, value in asdict(self.spreads).items()}
-        stored = {name: np.ascontiguousarray(values, np.float32) for name, values in tensors.items()}
-        save_file(stored, Path(folder) / TASTES_FILE, metadata)
+    def to_side_file(self) -> SideFile:
+        """As a checkpoint carries it, by the name of [`RATER_PRIOR`]."""
+        values = {"centre": self.centre, "scale": self.scale, "directions": self.directions}
+        tensors = {name: torch.tensor(value, dtype=torch.float32) for name, value in values.items()}
+        return SideFile(tensors, {name: repr(value) for name, value in asdict(self.spreads).items()})
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> "TastePrior":
-        """What `save` wrote."""
-        with safe_open(path, "numpy") as file:
-            tensors = {name: file.get_tensor(name).astype(np.float64) for name in ("centre", "scale", "directions")}
-            spreads = Spreads(**{name: float(value) for name, value in file.metadata().items()})
-        return cls(**tensors, spreads=spreads)
+    def from_side_file(cls, file: SideFile) -> "TastePrior":
+        """What `to_side_file` made."""
+        tensors = {name: value.double().numpy() for name, value in file.tensors.items()}
+        return cls(**tensors, spreads=Spreads(**{name: float(value) for name, value in file.metadata.items()}))
 
     @classmethod
-    def of_checkpoint(cls, name: str) -> "TastePrior | None":
-        """The prior that a checkpoint's folder or Hub repository carries, or `None`."""
-        path = find_beside(name, TASTES_FILE)
-        return None if path is None else cls.load(path)
+    def of_processor(cls, processor: AestheticMLLMProcessor) -> "TastePrior | None":
+        """The prior that the processor's checkpoint carries, or `None`."""
+        file = processor.side_files.get(RATER_PRIOR)
+        return None if file is None else cls.from_side_file(file)
 
 
 @dataclass(frozen=True)
@@ -131,7 +126,7 @@ def fit_taste(
     known = prior or TastePrior.isotropic(embeddings)
     if len(known.centre) != embeddings.shape[1]:
         raise ProfileError(
-            f"The checkpoint's {TASTES_FILE} is for embeddings of {len(known.centre)} numbers, its model gives "
+            f"The checkpoint's side file {RATER_PRIOR} is for embeddings of {len(known.centre)} numbers, its model gives "
             f"{embeddings.shape[1]}; fit it anew, or remove it."
         )
     strengths = (known.spreads.taste,) if prior else ISOTROPIC_TRIED

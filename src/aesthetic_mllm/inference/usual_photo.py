@@ -1,18 +1,15 @@
-"""A photo that is like most: the mean of many photos' visual tokens, stored beside a checkpoint."""
+"""A photo that is like most: the mean of many photos' visual tokens, which a checkpoint carries."""
 
-import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
 
 from ..modeling.model_outputs import AestheticImageFeatures
 from ..modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGeneration
 from ..tasks.commenting import CommentingError
 from .example_prefix import image_features
 
-USUAL_PHOTO_FILE = "usual_photo.safetensors"
+MEAN_VISUAL_TOKENS = "mean_visual_tokens"  # side file of a checkpoint
 
 
 def mean_photo(batches: Iterable[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
@@ -38,16 +35,6 @@ def mean_photo(batches: Iterable[Mapping[str, torch.Tensor]]) -> dict[str, torch
     return {group: values / count for group, values in sums.items()}
 
 
-def save_usual_photo(tokens: Mapping[str, torch.Tensor], folder: str | os.PathLike[str]) -> None:
-    """Writes [`USUAL_PHOTO_FILE`] beside a checkpoint; tokens as of [`mean_photo`]."""
-    save_file({group: values.contiguous() for group, values in tokens.items()}, Path(folder) / USUAL_PHOTO_FILE)
-
-
-def load_usual_photo(path: str | os.PathLike[str]) -> dict[str, torch.Tensor]:
-    """What `save_usual_photo` wrote."""
-    return dict(load_file(path))
-
-
 def usual_features(
     tokens: Mapping[str, torch.Tensor], model: AestheticMLLMForConditionalGeneration, counts: Mapping[str, int]
 ) -> AestheticImageFeatures:
@@ -66,6 +53,7 @@ def usual_features(
     found = {group: tuple(values.shape) for group, values in tokens.items()}
     if found != wanted:
         raise CommentingError(
-            f"The checkpoint's {USUAL_PHOTO_FILE} holds tokens {found}, its model reads {wanted}; make it anew, or remove it."
+            f"The checkpoint's side file {MEAN_VISUAL_TOKENS} holds tokens {found}, its model reads {wanted}; "
+            "make it anew, or remove it."
         )
     return image_features({group: values.to(model.device, model.dtype) for group, values in tokens.items()})

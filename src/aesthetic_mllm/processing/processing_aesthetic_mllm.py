@@ -1,12 +1,15 @@
 """The processor: photos and text in, model inputs out; and what the model answers, back into ratings."""
 
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoImageProcessor, AutoProcessor, AutoTokenizer, BatchFeature, ProcessorMixin
 from transformers.processing_utils import MultiModalData
 
+from .checkpoint_side_files import HUB_OPTIONS, SideFile, load_side_file, save_side_files
 from .image_processing_aesthetic_mllm import AestheticMLLMImageProcessor
 from .rating_scale import Rating, RatingScale
 
@@ -14,6 +17,7 @@ from .rating_scale import Rating, RatingScale
 DEFAULT_GROUP_TOKENS = {"low": "<low>", "middle": "<middle>", "high": "<high>", "thematic": "<image>"}
 DEFAULT_NUM_GROUP_TOKENS = {"low": 8, "middle": 8, "high": 8, "thematic": 9}
 TURN_TOKENS = ("<|im_start|>", "<|im_end|>")
+PUSH_OPTIONS = ("commit_description", "commit_message", "create_pr", "private", "revision", "token")  # of `push_to_hub`
 
 # ChatML. Photos stand where the message names them; the assistant's words and the end of its turn are what trainers with an
 # assistant-only loss learn from.
@@ -63,6 +67,8 @@ class AestheticMLLMProcessor(ProcessorMixin):
         measurement_cuts (`dict[str, list[float]]`, *optional*): what counts as low or high of each measured attribute: the
             ascending cut points between its bins over the training photos (`PoolStatistics`). Claims about a photo are checked
             against them. Default: none are known, so nothing is checked.
+        side_files (`dict[str, SideFile]`, *optional*): by name, what the checkpoint carries beside its weights for comments and
+            personal ratings. Saved, loaded and pushed with the processor.
 
     Raises:
         RatingScaleError: the level words are not distinct single tokens of this tokenizer.
@@ -81,6 +87,7 @@ class AestheticMLLMProcessor(ProcessorMixin):
         num_example_tokens: Mapping[str, int] | None = None,
         example_trust: float = 1.0,
         measurement_cuts: Mapping[str, Sequence[float]] | None = None,
+        side_files: Mapping[str, SideFile] | None = None,
         **kwargs: Any,
     ):
         if not 0 < example_trust <= 1:
@@ -89,6 +96,7 @@ class AestheticMLLMProcessor(ProcessorMixin):
         self.measurement_cuts = {name: list(cuts) for name, cuts in (measurement_cuts or {}).items()}
         self.writes_comments = writes_comments
         self.num_example_tokens = {group: (num_example_tokens or {}).get(group, 0) for group in DEFAULT_GROUP_TOKENS}
+        self.side_files = dict(side_files or {})
         if rating_scale is None:
             rating_scale = RatingScale()
         elif isinstance(rating_scale, Mapping):
@@ -226,7 +234,27 @@ class AestheticMLLMProcessor(ProcessorMixin):
         return self.rating_scale.read_level_logits(last[:, self.level_ids], question)
 
     def to_dict(self) -> dict[str, Any]:
-        return super().to_dict() | {"rating_scale": self.rating_scale.to_dict()}
+        return super().to_dict() | {"rating_scale": self.rating_scale.to_dict(), "side_files": sorted(self.side_files)}
+
+    def save_pretrained(self, save_directory: str | os.PathLike[str], push_to_hub: bool = False, **kwargs: Any) -> list[str]:
+        """As the parent's, side files included."""
+        written = super().save_pretrained(save_directory, **kwargs)
+        written += save_side_files(self.side_files, save_directory)
+        if push_to_hub:
+            chosen = {name: kwargs[name] for name in PUSH_OPTIONS if name in kwargs}
+            self.push_to_hub(kwargs.get("repo_id") or Path(save_directory).name, **chosen)
+        return written
+
+    @classmethod
+    def get_processor_dict(
+        cls, pretrained_model_name_or_path: str | os.PathLike[str], **kwargs: Any
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """As the parent's, with the side files that the configuration names."""
+        values, unused = super().get_processor_dict(pretrained_model_name_or_path, **kwargs)
+        options = {name: kwargs[name] for name in HUB_OPTIONS if kwargs.get(name) is not None}
+        names = values.get("side_files", ())
+        values["side_files"] = {name: load_side_file(pretrained_model_name_or_path, name, **options) for name in names}
+        return values, unused
 
     @classmethod
     def from_vision_text_pretrained(cls, vision: str, text: str, **kwargs: Any) -> "AestheticMLLMProcessor":

@@ -1,18 +1,17 @@
 """Whose words a comment's are: runs of words that it shares with the texts a checkpoint was trained on."""
 
 import hashlib
-import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
-from safetensors import safe_open
-from safetensors.numpy import save_file
+import torch
+
+from ..processing.checkpoint_side_files import SideFile
 
 SHARED_WORDS = 8  # in a row; more is a quotation, fewer are what everybody says
 REPEATED_WORDS = 3  # in a row, said twice in one comment, are noticed
-KNOWN_RUNS_FILE = "known_runs.safetensors"
+TRAINING_NGRAMS = "training_ngrams"  # side file of a checkpoint
 _CLAUSE_END = re.compile(r"[,;:.!?]|\band\b")
 _HASHES = 8  # of each run; 16 bits a run then make one run in two thousand a false alarm
 _BITS_A_RUN = 16
@@ -31,7 +30,7 @@ def runs_of(words: Sequence[str], length: int = SHARED_WORDS) -> Iterator[tuple[
 class KnownRuns:
     """The runs of words of a corpus, as a Bloom filter (Bloom 1970): it forgets no run, and takes few others for known.
 
-    The corpus cannot be read from it. It lies beside a checkpoint, so that comments can do without its training texts' sentences
+    The corpus cannot be read from it. It travels with a checkpoint, so that comments can do without its training texts' sentences
     wherever the checkpoint goes.
 
     Args:
@@ -58,15 +57,14 @@ class KnownRuns:
         """Whether some words in a row stand in the corpus too."""
         return any(self._has(run) for run in runs_of(words_of(text), self.length))
 
-    def save(self, folder: str | os.PathLike[str]) -> None:
-        """Writes [`KNOWN_RUNS_FILE`] beside a checkpoint."""
-        save_file({"bits": self.bits}, Path(folder) / KNOWN_RUNS_FILE, {"length": str(self.length)})
+    def to_side_file(self) -> SideFile:
+        """As a checkpoint carries it, by the name of [`TRAINING_NGRAMS`]."""
+        return SideFile({"bits": torch.from_numpy(self.bits)}, {"length": str(self.length)})
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> "KnownRuns":
-        """What `save` wrote."""
-        with safe_open(path, "numpy") as file:
-            return cls(file.get_tensor("bits"), int(file.metadata()["length"]))
+    def from_side_file(cls, file: SideFile) -> "KnownRuns":
+        """What `to_side_file` made."""
+        return cls(file.tensors["bits"].numpy(), int(file.metadata["length"]))
 
     def _has(self, run: tuple[str, ...]) -> bool:
         return all(self.bits[place >> 3] >> (place & 7) & 1 for place in self._places(run))
