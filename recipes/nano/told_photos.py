@@ -244,7 +244,7 @@ def read_views(
     """What the judge reads in views, [N, questions, levels], and their tokens, with the judge as it is in the end.
 
     What people rated is read as it was before the damages came in, in the photo as it was, halfway to what the checkpoint itself
-    said of it where `resume.py` wrote that down; a damage takes from that what its strength says.
+    said of it where that was written down; a damage takes from that what its strength says.
     """
     names = list(dict.fromkeys(name for name, _ in views))
     judge.load(work / RATINGS_FILE)
