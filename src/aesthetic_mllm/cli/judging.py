@@ -136,11 +136,10 @@ def usage_errors() -> Iterator[None]:
     from ..tasks.commenting import CommentingError
     from ..tasks.personalizing import ProfileError
     from ..tasks.ranking import RankingError
-    from ..tasks.suggesting import SuggestionError
 
     try:
         yield
-    except (RatingScaleError, CommentingError, ProfileError, RankingError, SuggestionError) as error:
+    except (RatingScaleError, CommentingError, ProfileError, RankingError) as error:
         raise UsageError(error) from error
 
 
