@@ -49,7 +49,7 @@ setup(
         "scipy>=1.14",
         "torch>=2.9",
         "tqdm>=4.60",
-        "transformers>=5.18,<5.40",  # 5.40 no longer takes a cache by the name past_key_values
+        "transformers>=5.18,<5.40",  # 5.40 drops names that other packages still use, past_key_values among them
         "wrapt>=2.0",
     ],
     extras_require=EXTRAS,

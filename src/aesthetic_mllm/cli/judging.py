@@ -121,8 +121,7 @@ def load_assessor(options: argparse.Namespace) -> "AestheticAssessor":
 
     from ..inference.assessor import AestheticAssessor
 
-    if not sys.stderr.isatty():
-        logging.disable_progress_bar()  # of the weights
+    logging.disable_progress_bar()  # of the weights, which load in a second
     try:
         return AestheticAssessor.from_pretrained(options.model, dtype=options.dtype, device=options.device)
     except (ValueError, OSError, RuntimeError) as error:
