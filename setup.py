@@ -8,19 +8,15 @@ from setuptools import find_packages, setup
 ROOT = Path(__file__).resolve().parent
 VERSION = runpy.run_path(str(ROOT / "src" / "aesthetic_mllm" / "_version.py"))["__version__"]
 
-# Edits and measurements of photos.
-EDIT = ["pyyaml>=6.0", "scikit-image>=0.25", "scipy>=1.14"]
-
 EXTRAS = {
-    "edit": EDIT,
-    # Training and the recipes: TRL trainers, LoRA, tables, and GGUF, which nano's recipe starts from.
+    # Training and the recipes: TRL trainers, LoRA, tables, GGUF, which nano's recipe starts from, and what else lessons measure.
     "train": [
-        *EDIT,
         "accelerate>=1.10",
         "datasets>=4.7",
         "gguf>=0.17",
         "pandas>=2.2",
         "peft>=0.18",
+        "scikit-image>=0.25",
         "trl>=1.16,<2",
     ],
     # Tests and checks; the tests train too, so they need `train` as well.
@@ -48,10 +44,12 @@ setup(
     install_requires=[
         "numpy>=1.26",
         "pillow>=11.0",
+        "pyyaml>=6.0",
         "safetensors>=0.8",
+        "scipy>=1.14",
         "torch>=2.9",
         "tqdm>=4.60",
-        "transformers>=5.18,<5.40",  # 5.40 no longer takes a cache by the name past_key_values
+        "transformers>=5.18,<5.40",  # 5.40 drops names that other packages still use, past_key_values among them
         "wrapt>=2.0",
     ],
     extras_require=EXTRAS,

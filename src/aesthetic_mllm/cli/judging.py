@@ -121,8 +121,7 @@ def load_assessor(options: argparse.Namespace) -> "AestheticAssessor":
 
     from ..inference.assessor import AestheticAssessor
 
-    if not sys.stderr.isatty():
-        logging.disable_progress_bar()  # of the weights
+    logging.disable_progress_bar()  # of the weights, which load in a second
     try:
         return AestheticAssessor.from_pretrained(options.model, dtype=options.dtype, device=options.device)
     except (ValueError, OSError, RuntimeError) as error:
@@ -136,11 +135,10 @@ def usage_errors() -> Iterator[None]:
     from ..tasks.commenting import CommentingError
     from ..tasks.personalizing import ProfileError
     from ..tasks.ranking import RankingError
-    from ..tasks.suggesting import SuggestionError
 
     try:
         yield
-    except (RatingScaleError, CommentingError, ProfileError, RankingError, SuggestionError) as error:
+    except (RatingScaleError, CommentingError, ProfileError, RankingError) as error:
         raise UsageError(error) from error
 
 

@@ -1,4 +1,4 @@
-"""Photo edits as named, measured, seeded operations, and measurements of a photo. Needs the extra `edit`."""
+"""Photo edits as named, measured, seeded operations, and measurements of a photo."""
 
 from .catalogue import EDITS, get_edit
 from .edit import Edit, EditError

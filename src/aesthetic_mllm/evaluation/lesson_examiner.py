@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..modeling.model_outputs import AestheticImageFeatures
+from ..modeling.model_outputs import CACHE, AestheticImageFeatures
 from ..modeling.modeling_efficientnet_lite import photo_mask
 from ..modeling.vision_tower import tower_feature_maps
 from ..pretext.lessons import LEVELS
@@ -238,7 +238,7 @@ class LessonExaminer:
         if kept > 1:
             picked = _picked(out.logits[:, :-1], ids[:, 1 - kept :].to(device))  # [B, kept - 1]
             of_shared = [float(row[len(row) - count :].sum()) for row, count in zip(picked, shared, strict=True)]
-        cache = out.past_key_values
+        cache = out[CACHE]
         repeats = rows.bincount(minlength=len(ids))
         if len(repeats.unique()) == 1:
             cache.batch_repeat_interleave(int(repeats[0]))
@@ -253,7 +253,7 @@ class LessonExaminer:
             input_ids=suffix[:, :-1].to(device),
             attention_mask=torch.cat([mask[rows], suffix_mask[:, :-1]], dim=1).to(device),
             position_ids=places.to(device),
-            past_key_values=cache,
+            cache=cache,
             use_cache=True,
         ).logits
         return torch.cat([picked, _picked(logits, suffix[:, 1:].to(device))], dim=1).cpu(), of_shared

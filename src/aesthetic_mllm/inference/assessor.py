@@ -250,7 +250,6 @@ class AestheticAssessor:
 
         Raises:
             ImageError: a photo cannot be read or judged, with `on_error="raise"`.
-            SuggestionError: edits must be tried, and the extra `edit` is not installed.
         """
         return one_or_all(images, lambda photos: self.suggest_stream(photos, verify, limit, on_error=on_error))
 
@@ -278,7 +277,6 @@ class AestheticAssessor:
 
         Raises:
             ImageError: a photo cannot be read or judged, with `on_error="raise"`.
-            SuggestionError: edits must be tried, and the extra `edit` is not installed.
         """
         return one_or_all(images, lambda photos: self.assess_stream(photos, verify, on_error=on_error, batch_size=batch_size))
 

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from transformers import DynamicCache
 
-from ..modeling.model_outputs import AestheticImageFeatures
+from ..modeling.model_outputs import CACHE, AestheticImageFeatures
 from ..modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGeneration
 from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
 
@@ -65,7 +65,7 @@ class ExamplePrefix:
         start, examples, self._asked = processor.example_prompt_ids(question)
         rows = torch.tensor([[*start, *examples[level]] for level in levels], device=model.device)
         placed = {group: values.to(model.device) for group, values in tokens.items()}
-        cache = model.model(input_ids=rows, mm_encoder_outputs={"image": image_features(placed)}, use_cache=True).past_key_values
+        cache = model.model(input_ids=rows, mm_encoder_outputs={"image": image_features(placed)}, use_cache=True)[CACHE]
         self._position = rows.shape[1]
         self._cache = DynamicCache()
         for number, layer in enumerate(cache.layers):
@@ -81,7 +81,7 @@ class ExamplePrefix:
             input_ids=ids,
             position_ids=places.expand(count, -1),
             mm_encoder_outputs={"image": image_features(tokens)},
-            past_key_values=self._fork(count),
+            cache=self._fork(count),
             use_cache=True,
         ).last_hidden_state
         return self.model.token_logits(states[:, -1], self.level_ids)

@@ -153,16 +153,12 @@ def _stored(tokens: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def _measured(images: Sequence[Image.Image]) -> dict[str, np.ndarray]:
-    """The traits that can be measured, [n] each; none where the extra `edit` is not installed."""
+    """The traits that can be measured, [n] each."""
     rows = []
     for image in images:
         small = image.copy()
         small.thumbnail((MEASURED_SIDE, MEASURED_SIDE), Image.Resampling.LANCZOS)
-        try:
-            rows.append(measure(small, list(TRAITS)))
-        except ImportError as error:
-            logger.warning("What is liked cannot be measured (%s); install the extra: pip install 'aesthetic-mllm[edit]'.", error)
-            return {}
+        rows.append(measure(small, list(TRAITS)))
     found = {name: np.array([row[name] for row in rows], np.float64) for name in TRAITS}
     return found | {"tilt": np.abs(found["tilt"])}  # whoever likes level lines does not care which way others lean
 

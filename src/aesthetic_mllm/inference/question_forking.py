@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from transformers import Cache, LogitsProcessor, LogitsProcessorList
 
-from ..modeling.model_outputs import AestheticImageFeatures
+from ..modeling.model_outputs import CACHE, AestheticImageFeatures
 from ..modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGeneration
 
 GUIDANCE = 1.5  # as in Sanchez et al. 2023, arXiv:2306.17806
@@ -69,7 +69,7 @@ class SharedPrefix:
         self.photos = len(features.pooler_output)
         self._cache = model.model(
             input_ids=self._rows([self.ids], self.photos), mm_encoder_outputs={"image": features}, use_cache=True
-        ).past_key_values
+        )[CACHE]
 
     @torch.inference_mode()
     def token_logits(self, continuations: Sequence[Sequence[int]], token_ids: Sequence[int]) -> torch.Tensor:
@@ -134,7 +134,7 @@ class SharedPrefix:
         written = self.model.generate(
             input_ids=ids,
             attention_mask=torch.ones_like(ids),  # as long as the tokens: says that the cache holds the first of them
-            past_key_values=cache,
+            **{CACHE: cache},
             max_new_tokens=max_new_tokens,
             do_sample=False,
             eos_token_id=list(stop_ids),
@@ -152,7 +152,7 @@ class SharedPrefix:
         return cache
 
     def _read(self, ids: torch.Tensor, cache: Cache) -> torch.Tensor:
-        return self.model.model(input_ids=ids, past_key_values=cache, use_cache=True).last_hidden_state
+        return self.model.model(input_ids=ids, cache=cache, use_cache=True).last_hidden_state
 
     def _rows(self, ids: Sequence[Sequence[int]], times: int) -> torch.Tensor:
         return torch.tensor(ids, device=self.model.device).repeat(times, 1)

@@ -227,11 +227,7 @@ def _measured_reasons(assessor: AestheticAssessor, *sources: ImageSource) -> tup
     side = min(MEASURED_SIDE, *(max(image.size) for image in images))
     for image in images:
         image.thumbnail((side, side), Image.Resampling.LANCZOS)
-    try:
-        return measured_reasons(*(measure(image, MEASURED_TRAITS) for image in images))
-    except ImportError as error:
-        logger.warning("No reasons can be measured (%s); install the extra: pip install 'aesthetic-mllm[edit]'.", error)
-        return ()
+    return measured_reasons(*(measure(image, MEASURED_TRAITS) for image in images))
 
 
 def _check_distance(max_distance: int) -> None:

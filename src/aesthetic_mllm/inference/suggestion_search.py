@@ -1,7 +1,4 @@
-"""Searching for suggestions: what a checkpoint says of flaws, or edits tried and rated again. No suggestion was ever labelled.
-
-Trying edits needs the extra `edit`; suggestions from flaws alone do not.
-"""
+"""Searching for suggestions: what a checkpoint says of flaws, or edits tried and rated again. No suggestion was ever labelled."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +17,6 @@ from ..tasks.suggesting import (
     MOST_SUGGESTIONS,
     OTHER_ADVICE,
     Suggestion,
-    SuggestionError,
     advice,
     expected_gain,
     flaw_behind,
@@ -132,7 +128,6 @@ class SuggestionSearch:
 
         Raises:
             ImageError: the photo cannot be judged.
-            SuggestionError: edits must be tried, and the extra `edit` is not installed.
         """
         image = self.assessor.processor.image_processor.read(image)
         photo = _Photo(image, self._small_size(image))
@@ -143,18 +138,13 @@ class SuggestionSearch:
         if self.flaws and not verify:
             return self.from_ratings(rated, limit)
         start, strengths = judgement(self.scale, rated), flaw_strengths(self.scale, rated)
-        try:
-            if not verify:
-                gains = self._gains(photo, start, self._first_plans(strengths))
-                best = _best_of_each_purpose(gains, self._least_gain)[:limit]
-                return [self._suggestion(plan[0], expected=gains[plan]) for plan in best]
-            found = self._verified(photo, start, strengths, limit)
-            only_advice = [each for each in self._from_flaws(told_flaws(self.scale, rated)) if each.edit is None]
-            return [*found, *only_advice][:limit]
-        except ImportError as error:
-            raise SuggestionError(
-                f"Edits cannot be tried without {error.name}; install the extra: pip install 'aesthetic-mllm[edit]'."
-            ) from error
+        if not verify:
+            gains = self._gains(photo, start, self._first_plans(strengths))
+            best = _best_of_each_purpose(gains, self._least_gain)[:limit]
+            return [self._suggestion(plan[0], expected=gains[plan]) for plan in best]
+        found = self._verified(photo, start, strengths, limit)
+        only_advice = [each for each in self._from_flaws(told_flaws(self.scale, rated)) if each.edit is None]
+        return [*found, *only_advice][:limit]
 
     def from_ratings(self, ratings: Mapping[str, Rating], limit: int = MOST_SUGGESTIONS) -> list[Suggestion]:
         """Suggestions from answers that are there already, to at least `flaws`; as `suggest` without verification."""

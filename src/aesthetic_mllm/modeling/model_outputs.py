@@ -5,6 +5,10 @@ from dataclasses import dataclass
 import torch
 from transformers.modeling_outputs import BaseModelOutputWithPast, BaseModelOutputWithPooling, CausalLMOutputWithPast
 
+# What the key-value cache is called, as an argument and in outputs. transformers 5.24 renamed it, and 5.40 drops the old name.
+# Once the oldest supported version is 5.24, delete this and write `cache`.
+CACHE = "cache" if "cache" in BaseModelOutputWithPast.__dataclass_fields__ else "past_key_values"
+
 
 @dataclass
 class AestheticImageFeatures(BaseModelOutputWithPooling):

@@ -21,6 +21,7 @@ from .configuration_aesthetic_mllm import (
 )
 from .growing_from_pretrained import GrowsFromPretrained
 from .model_outputs import (
+    CACHE,
     AestheticImageFeatures,
     AestheticMLLMCausalLMOutputWithPast,
     AestheticMLLMModelOutputWithPast,
@@ -44,7 +45,7 @@ class AestheticMLLMPreTrainedModel(PreTrainedModel):
     base_model_prefix = "model"
     input_modalities = ("image", "text")
     supports_gradient_checkpointing = True
-    _skip_keys_device_placement = ["past_key_values"]
+    _skip_keys_device_placement = [CACHE]
     _supports_flash_attn = True
     _supports_sdpa = True
     _supports_flex_attn = True
@@ -184,7 +185,7 @@ class AestheticMLLMModel(AestheticMLLMPreTrainedModel):
         pixel_values: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.Tensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         image_sizes: torch.Tensor | None = None,
         mm_encoder_outputs: dict[str, AestheticImageFeatures] | None = None,
@@ -215,15 +216,14 @@ class AestheticMLLMModel(AestheticMLLMPreTrainedModel):
                 image_features = self.get_image_features(pixel_values, image_sizes, groups)
             inputs_embeds = place_tokens(inputs_embeds, masks, image_features.tokens)
 
-        if past_key_values is not None:  # newer language models warn of the name, even where there is no cache
-            kwargs["past_key_values"] = past_key_values
+        if cache is not None:
+            kwargs[CACHE] = cache
         outputs = self.language_model(
             attention_mask=attention_mask, position_ids=position_ids, inputs_embeds=inputs_embeds, **kwargs
         )
         image_output = {} if image_features is None else _image_output(image_features)
         return AestheticMLLMModelOutputWithPast(
-            **{**image_output, "last_hidden_state": outputs.last_hidden_state},
-            past_key_values=outputs.past_key_values,
+            **{**image_output, "last_hidden_state": outputs.last_hidden_state, CACHE: outputs.get(CACHE)},
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
         )
@@ -309,7 +309,7 @@ class AestheticMLLMForConditionalGeneration(AestheticMLLMPreTrainedModel, GrowsF
         pixel_values: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.Tensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
         logits_to_keep: int | torch.Tensor = 0,
@@ -323,6 +323,7 @@ class AestheticMLLMForConditionalGeneration(AestheticMLLMPreTrainedModel, GrowsF
             input_ids (`torch.Tensor` [B, L]): prompts with the groups' placeholders.
             pixel_values (`torch.Tensor` [N, 3, H, W]): the photos in the order in which the prompts name them.
             image_sizes (`torch.Tensor` [N, 2]): height and width of each photo's rectangle on the canvas.
+            cache (`Cache`): keys and values of earlier tokens; before transformers 5.24 also called `past_key_values`.
             logits_to_keep (`int` or `torch.Tensor`): how many last positions get logits (0: all), or which.
         """
         outputs = self.model(
@@ -330,7 +331,7 @@ class AestheticMLLMForConditionalGeneration(AestheticMLLMPreTrainedModel, GrowsF
             pixel_values=pixel_values,
             attention_mask=attention_mask,
             position_ids=position_ids,
-            past_key_values=past_key_values,
+            cache=cache,
             inputs_embeds=inputs_embeds,
             image_sizes=image_sizes,
             mm_encoder_outputs=mm_encoder_outputs,
@@ -344,7 +345,7 @@ class AestheticMLLMForConditionalGeneration(AestheticMLLMPreTrainedModel, GrowsF
         return AestheticMLLMCausalLMOutputWithPast(
             loss=loss,
             logits=logits,
-            past_key_values=outputs.past_key_values,
+            **{CACHE: outputs.get(CACHE)},
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
             image_hidden_states=outputs.image_hidden_states,

@@ -336,11 +336,13 @@ def tastes(liked: np.ndarray, general: np.ndarray, traits: Mapping[str, np.ndarr
     """
     if len(liked) <= LEAST_FOR_INTERVAL:
         return ()
+    from scipy.stats import rankdata  # takes a moment to import
+
     found = []
     level = INTERVAL_95 if len(traits) < 2 else math.sqrt(2 * math.log(len(traits)) + INTERVAL_95**2 - 1)
-    shared = _ranks(general)
+    shared = rankdata(general)
     for name, values in traits.items():
-        strength = _correlation(_without(_ranks(liked), shared), _without(_ranks(values), shared))
+        strength = _correlation(_without(rankdata(liked), shared), _without(rankdata(values), shared))
         if strength is None:
             continue
         low, high = correlation_interval(strength, len(liked) - 1, level)  # one less: a variable is held fixed
@@ -354,12 +356,6 @@ def correlation_interval(correlation: float, count: int, width: float = INTERVAL
     """An interval of a correlation of so many pairs, at least four, by Fisher's transformation; `width` in standard errors."""
     centre, error = math.atanh(max(-0.999999, min(correlation, 0.999999))), 1 / math.sqrt(count - 3)
     return math.tanh(centre - width * error), math.tanh(centre + width * error)
-
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks from 1; equal values share the mean of theirs. (SciPy's `rankdata` is in an extra.)"""
-    below, equal = (values[:, None] > values).sum(1), (values[:, None] == values).sum(1)
-    return below + (equal + 1) / 2
 
 
 def _without(values: np.ndarray, other: np.ndarray) -> np.ndarray:

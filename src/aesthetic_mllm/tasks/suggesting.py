@@ -19,10 +19,6 @@ LEAST_STRENGTH = 0.25
 GAIN_OF_FULL_STRENGTH = 0.1
 
 
-class SuggestionError(RuntimeError):
-    """Suggestions that cannot be searched for here."""
-
-
 @dataclass(frozen=True)
 class Flaw:
     """What may be wrong with a single photo, and what helps.

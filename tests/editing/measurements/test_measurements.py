@@ -1,11 +1,15 @@
 """Measurements give known values on photos of known making, and obey the laws their names promise."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
 from aesthetic_mllm.editing.colour_space import from_encoded
 from aesthetic_mllm.editing.measurements import MEASUREMENTS, Measurement, measure, palette
+from aesthetic_mllm.editing.measurements.composition import structure_tensor
 from synthetic_photos import scene_photo
 
 
@@ -130,3 +134,29 @@ def test_palette_names_the_colours_and_their_shares() -> None:
 def test_unknown_measurements_are_refused() -> None:
     with pytest.raises(KeyError, match="beauty"):
         measure(scene_photo(), ["beauty"])
+
+
+def test_structure_tensor_is_that_of_scikit_image() -> None:
+    """Within a millionth, borders included."""
+    feature = pytest.importorskip("skimage.feature")
+    light = np.asarray(scene_photo(140, 110).convert("L"), dtype=np.float64) / 255
+    for found, expected in zip(structure_tensor(light, 4.0), feature.structure_tensor(light, sigma=4.0), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-12)
+
+
+def test_only_lessons_need_scikit_image() -> None:
+    """Where it is not installed, every measurement works but the two that only lessons take."""
+    script = """
+import sys
+sys.modules["skimage"] = None
+from PIL import Image
+from aesthetic_mllm.editing.measurements import MEASUREMENTS, measure
+def works(name):
+    try:
+        return bool(measure(Image.new("RGB", (40, 30), (200, 90, 20)), [name]))
+    except ImportError:
+        return False
+print(*(name for name in MEASUREMENTS if not works(name)))
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["blur_extent", "texture"]

@@ -100,7 +100,6 @@ def tilt_degrees(image: Image.Image) -> float:
     length and by how straight its neighbourhood is (coherence of the structure tensor, Bigun & Granlund 1987).
     """
     from scipy.ndimage import gaussian_filter, gaussian_filter1d  # takes a moment to import
-    from skimage.feature import structure_tensor
 
     light = luma(_small(image, LONGEST_SIDE)).astype(np.float64)
     right, down = (gaussian_filter(light, LINE_BLUR, order=order) for order in ((0, 1), (1, 0)))
@@ -115,6 +114,23 @@ def tilt_degrees(image: Image.Image) -> float:
     peak = int(np.argmax(np.where(np.abs(angles) <= MAX_TILT, histogram, 0)))
     is_peak = histogram[peak] >= histogram.take([peak - 1, peak + 1], mode="wrap").max()  # not the foot of one further out
     return float(angles[peak]) if is_peak and histogram[peak] > LEAST_PROMINENCE * histogram.mean() else 0.0
+
+
+def structure_tensor(light: np.ndarray, sigma: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The elements down-down, down-right and right-right of the structure tensor (Bigun & Granlund 1987), [H, W] each.
+
+    The values are those of `skimage.feature.structure_tensor`: Sobel derivatives, zeros beyond the border.
+
+    Args:
+        light: [H, W], float.
+        sigma: of the Gaussian window, in pixels.
+    """
+    from scipy.ndimage import gaussian_filter, sobel
+
+    down, right = (sobel(light, axis, mode="constant") for axis in (0, 1))
+    products = (down * down, down * right, right * right)
+    down_down, down_right, right_right = (gaussian_filter(product, sigma, mode="constant") for product in products)
+    return down_down, down_right, right_right
 
 
 def _small(image: Image.Image, side: int) -> np.ndarray:
