@@ -23,6 +23,9 @@ class AestheticSFTCollator:
       `None`), `group` (an integer from 0; only photos of one group are ranked against each other);
     - words: `images` (any number, all shown before the prompt), `prompt`, `answer`, and no `question`.
 
+    A rating row ends where the level word is predicted. It has no next-token loss: the words around a level word are the same for
+    every photo, so they teach nothing about photos.
+
     A photo is a path, bytes, a `PIL.Image.Image`, or a dictionary of `path` and `bytes`, as data sets store it.
 
     Args:
@@ -54,8 +57,8 @@ class AestheticSFTCollator:
         self.tokens: dict[tuple[str, int, tuple[str, ...]], list[int]] = {}
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
-        """Batch with `input_ids`, `attention_mask`, `labels` [B, L] (-100: prompt, padding and the rated word), the photos,
-        and `level_targets` [B, levels], `level_positions` [B] (where the level word is predicted; -1: not asked),
+        """Batch with `input_ids`, `attention_mask`, `labels` [B, L] (-100: prompt, padding, all of a rating row), the photos, and
+        `level_targets` [B, levels] (zeros: no rating), `level_positions` [B] (where the level word is predicted; -1: no rating),
         `mean_targets` [B], `rank_groups` [B] (-1: not ranked)."""
         scale = self.processor.rating_scale
         groups = self.rng.choice(self.subsets) if self.rng.random() < self.group_dropout else self.whole
@@ -75,13 +78,19 @@ class AestheticSFTCollator:
             batch["labels"][index, start:] = torch.tensor(labels)
             positions.append(-1 if position is None else start + position)
         rated = [position >= 0 for position in positions]
-        # words have no rating: a value that nobody reads
-        means = [row["mean"] if asked else scale.score_range[0] for row, asked in zip(rows, rated, strict=True)]
-        stds = [row.get("std") if asked else None for row, asked in zip(rows, rated, strict=True)]
+        none = [0.0] * len(scale.level_words)
         return batch | {
-            "level_targets": torch.tensor([scale.level_distribution(mean, std) for mean, std in zip(means, stds, strict=True)]),
+            "level_targets": torch.tensor(
+                [
+                    scale.level_distribution(row["mean"], row.get("std")) if asked else none
+                    for row, asked in zip(rows, rated, strict=True)
+                ]
+            ),
             "level_positions": torch.tensor(positions),
-            "mean_targets": torch.tensor(means),
+            # words have no rating: a value that nobody reads
+            "mean_targets": torch.tensor(
+                [row["mean"] if asked else scale.score_range[0] for row, asked in zip(rows, rated, strict=True)]
+            ),
             "rank_groups": torch.tensor([row["group"] if asked else NOT_RANKED for row, asked in zip(rows, rated, strict=True)]),
             **self.load_pixels(rows),
         }
@@ -91,20 +100,12 @@ class AestheticSFTCollator:
         scale = self.processor.rating_scale
         if not row.get("question"):
             prompt = self._prompt(row["prompt"], len(row["images"]), groups)
-            answer = self._plain(row["answer"] + self._end)
+            answer = self._plain(row["answer"] + self.processor.tokenizer.eos_token)
             return prompt + answer, [-100] * len(prompt) + answer, None
         asked = scale.question(row["question"])
         prompt = self._prompt(asked.prompt, len(row["images"]), groups)
-        stem = self._plain(asked.stem)
-        level = max(range(len(scale.level_scores)), key=lambda i: -abs(scale.level_scores[i] - row["mean"]))
-        end = self._plain("." + self._end)
-        ids = [*prompt, *stem, self.processor.level_ids[level], *end]
-        labels = [-100] * len(prompt) + [*stem, -100, *end]
-        return ids, labels, len(prompt) + len(stem) - 1
-
-    @property
-    def _end(self) -> str:
-        return self.processor.tokenizer.eos_token
+        ids = prompt + self._plain(asked.stem)
+        return ids, [-100] * len(ids), len(ids) - 1
 
     def _prompt(self, text: str, photos: int, groups: tuple[str, ...]) -> list[int]:
         """Token ids of a prompt with its photos' placeholders."""

@@ -16,7 +16,8 @@ class AestheticSFTConfig(SFTConfig):
 
     Args:
         text_loss_weight (`float`, defaults to 1.0):
-            Weight of the next-token loss on the answers' words; a rated word is not among them.
+            Weight of the next-token loss on the answers' words. Rows that ask for a rating have none: their answer is the level
+            word, which the soft level loss teaches.
         level_loss_weight (`float`, defaults to 1.0):
             Weight of the soft level loss at the rating position.
         hard_levels (`bool`, defaults to `False`):

@@ -27,8 +27,9 @@ LOSSES = ("text_loss", "level_loss", "rank_loss")
 class AestheticSFTTrainer(SFTTrainer):
     """SFTTrainer whose losses look at the answers alone: their words, the level word's distribution, and the order of photos.
 
-    Prompts are padded on the left, so answers stand at the end of every row, and the language model's head runs over these few
-    positions only; TRL's fused head, which a CPU runs over all of them, is not used. Evaluation is by the scorer of inference,
+    A row that asks for a rating ends where the level word is predicted, and has no next-token loss. Prompts are padded on the
+    left, so answers stand at the end of every row, and the language model's head runs over these few positions only; TRL's fused
+    head, which a CPU runs over all of them, is not used. Evaluation is by the scorer of inference,
     [`AestheticAssessor`]: SRCC and PLCC of each evaluation set, and their means `eval_srcc` and `eval_plcc`.
 
     With several processes all losses are what one process with the same global batch has.
@@ -104,22 +105,30 @@ class AestheticSFTTrainer(SFTTrainer):
         inputs = dict(inputs)
         labels = inputs.pop("labels")
         targets = {name: inputs.pop(name) for name in ("level_targets", "level_positions", "mean_targets", "rank_groups")}
-        # from the position that predicts the first word of the longest answer
-        first = int((labels != -100).any(0).nonzero()[0]) - 1
+        level_positions = targets.pop("level_positions")
+        first = _first_prediction(labels, level_positions)
         outputs = model(**inputs, use_cache=False, logits_to_keep=labels.shape[1] - first)
         logits = outputs.logits.float()  # [B, K, V]
-        told = labels[:, first + 1 :]
-        words = F.cross_entropy(logits[:, :-1].flatten(0, 1), told.flatten(), ignore_index=-100, reduction="sum")
-        level_loss, rank_loss = self.rating_losses(logits, targets.pop("level_positions") - first, **targets)
-        losses = (global_mean(words, (told != -100).sum()), level_loss, rank_loss)
+        answers = labels[:, first + 1 :]
+        words = F.cross_entropy(logits[:, :-1].flatten(0, 1), answers.flatten(), ignore_index=-100, reduction="sum")
+        number_of_words = (answers != -100).sum()
+        level_loss, rank_loss = self.rating_losses(logits, level_positions - first, **targets)
+        losses = torch.stack([global_mean(words, number_of_words), level_loss, rank_loss])
         weights = (self.args.text_loss_weight, self.args.level_loss_weight, self.args.rank_loss_weight)
-        loss = torch.stack([weight * value for weight, value in zip(weights, losses, strict=True)]).sum()
+        loss = (losses * losses.new_tensor(weights)).sum()
         if num_items_in_batch is not None:  # then the trainer leaves gradient accumulation to the loss
             loss = loss / self.current_gradient_accumulation_steps
-        mode = "train" if self.model.training else "eval"
-        for name, value in zip(LOSSES, losses, strict=True):
-            self._metrics[mode][name].append(self.accelerator.gather(value.detach()).mean().item())
+        number_of_ratings = (level_positions >= 0).sum()
+        self._log_losses(losses.detach(), torch.stack([number_of_words, number_of_ratings, number_of_ratings]))
         return (loss, outputs) if return_outputs else loss
+
+    def _log_losses(self, losses: torch.Tensor, elements: torch.Tensor) -> None:
+        """Notes each loss, as a mean over the processes, unless it has no element in the batch: a 0 would look learned."""
+        found = self.accelerator.gather(torch.stack([losses, elements])[None])  # [processes, 2, losses]
+        mode = "train" if self.model.training else "eval"
+        for name, value, count in zip(LOSSES, found[:, 0].mean(0).tolist(), found[:, 1].sum(0).tolist(), strict=True):
+            if count:
+                self._metrics[mode][name].append(value)
 
     def rating_losses(
         self,
@@ -129,20 +138,34 @@ class AestheticSFTTrainer(SFTTrainer):
         mean_targets: torch.Tensor,
         rank_groups: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Soft level and rank loss of a batch: logits [B, K, V], positions [B] in them (negative: no level word is asked),
-        the rest as in [`AestheticSFTCollator`]."""
-        rated = level_positions >= 0
+        """Soft level and rank loss of a batch.
+
+        Args:
+            logits: [B, K, V].
+            level_positions: [B], those in `logits` that predict the level word; negative where none is asked for.
+            level_targets, mean_targets, rank_groups: as in [`AestheticSFTCollator`].
+
+        Raises:
+            ValueError: a row has a target, but its position is not among the logits, so that it would not be learned.
+        """
+        rated = level_targets.sum(1) > 0
+        if (rated & (level_positions < 0)).any():
+            raise ValueError(
+                f"{int((rated & (level_positions < 0)).sum())} of {int(rated.sum())} rated rows of a batch have no rating "
+                "position among the logits, so their ratings would not be learned. A data collator must give level_positions "
+                "for every row with level_targets."
+            )
         rows = torch.arange(len(logits), device=logits.device)
         logits = logits[rows, level_positions.clamp(min=0)]  # [B, V]; of words, of any position
         scores = self.level_scores.to(logits.device)
         if self.args.hard_levels:
             nearest = (mean_targets[:, None] - scores).abs().argmin(1)
-            level_targets = F.one_hot(nearest, len(scores)).to(level_targets.dtype)
+            level_targets = F.one_hot(nearest, len(scores)) * rated[:, None].to(level_targets.dtype)
         losses = self.level_loss(logits, level_targets)
         probabilities = logits[:, self.level_ids].softmax(-1)
         means = probabilities @ scores
         stds = (probabilities @ scores.square() - means.square()).clamp(min=1e-6).sqrt()
-        level_loss = global_mean((losses * rated).sum(), rated.sum())
+        level_loss = global_mean(losses.sum(), rated.sum())
         return level_loss, self.rank_loss(means, stds, mean_targets, rank_groups)
 
     def evaluate(
@@ -190,6 +213,16 @@ class AestheticSFTTrainer(SFTTrainer):
             predicted += [(rating.mean, row["mean"]) for rating, row in zip(ratings, asked, strict=True)]
         predicted = gather_object(predicted)
         return [mean for mean, _ in predicted], [mean for _, mean in predicted]
+
+
+def _first_prediction(labels: torch.Tensor, level_positions: torch.Tensor) -> int:
+    """The first position of a batch that predicts anything: a word of an answer, or a level word, which has no label."""
+    words = (labels != -100).any(0).nonzero()[:1, 0] - 1
+    ratings = level_positions[level_positions >= 0]
+    predictions = torch.cat([words, ratings])
+    if not len(predictions):
+        raise ValueError("A batch has neither words nor ratings to learn; give labels, or level_targets with level_positions.")
+    return int(predictions.min())
 
 
 def _adapt_language_model(peft_config: Any, args: AestheticSFTConfig) -> None:
