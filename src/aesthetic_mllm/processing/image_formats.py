@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 from PIL import Image, UnidentifiedImageError
 
 from .image_errors import ImageError, UnreadableImageError, UnsuitableImageError
-from .image_metadata import without_metadata
+from .image_metadata import exif_orientation, without_metadata
 
 # As many pixels as Pillow lets through before it speaks of a decompression bomb.
 MAX_PIXELS = 178_956_970
@@ -86,10 +86,13 @@ def decode(file: BinaryIO, name: str, suffix: str = "", min_size: tuple[int, int
 def orientation(image: Image.Image) -> int:
     """How the photo was held, 1 to 8 as EXIF has it; 1 where nothing readable says so."""
     try:
-        value = image.getexif().get(0x0112, 1)
-        return int(value) if value in TRANSPOSITIONS else 1
+        value = image.getexif().get(0x0112)
     except Exception:  # whatever broken EXIF data gives rise to; pixels are good without it
-        return 1
+        value = None
+    exif = image.info.get("exif")
+    if value is None and isinstance(exif, bytes):
+        value = exif_orientation(exif)  # Pillow stops at the first broken tag
+    return int(value) if isinstance(value, int | float) and value in TRANSPOSITIONS else 1
 
 
 @contextmanager
