@@ -86,6 +86,55 @@ def heic_bytes(image: Image.Image, **options: object) -> bytes:
     return buffer.getvalue()
 
 
+def dng_bytes(preview: Image.Image | None, sensor: Image.Image, orientation: int = 1) -> bytes:
+    """A camera raw file: in the first directory a JPEG preview, if there is one, and a sensor's data (16 bits, RGGB) below it."""
+    values = np.asarray(sensor.convert("RGB"), np.uint16) * 64
+    mosaic = values[..., 1].copy()
+    mosaic[::2, ::2], mosaic[1::2, 1::2] = values[::2, ::2, 0], values[1::2, 1::2, 2]
+    jpeg = b"" if preview is None else jpeg_bytes(preview)
+    place_of = {"jpeg": 8, "sensor": 8 + len(jpeg) + len(jpeg) % 2}
+    data = bytearray(8) + jpeg + bytes(len(jpeg) % 2) + mosaic.tobytes()
+
+    def ifd(tags: dict[int, tuple[str, tuple]]) -> int:
+        """Appends a directory, its longer values before it; where it is."""
+        entries = {}
+        for tag, (kind, content) in tags.items():
+            packed = struct.pack(f"<{len(content)}{kind}", *content) if kind != "r" else struct.pack(f"<{2 * len(content)}i", *(
+                part for value in content for part in (round(value * 10_000), 10_000)))  # fmt: skip
+            code = {"B": 1, "c": 2, "H": 3, "I": 4, "r": 10}[kind]
+            if len(packed) > 4:
+                data.extend(packed + bytes(len(packed) % 2))
+                packed = struct.pack("<I", len(data) - len(packed) - len(packed) % 2)
+            entries[tag] = struct.pack("<HHI4s", tag, code, len(content), packed)
+        data.extend(directory(entries))
+        return len(data) - len(directory(entries))
+
+    def text(value: str) -> tuple[str, tuple]:
+        return "c", tuple(bytes([letter]) for letter in value.encode() + b"\0")
+
+    width, height = sensor.size
+    raw = {
+        254: ("I", (0,)), 256: ("I", (width,)), 257: ("I", (height,)), 258: ("H", (16,)), 259: ("H", (1,)), 262: ("H", (32803,)),
+        273: ("I", (place_of["sensor"],)), 277: ("H", (1,)), 278: ("I", (height,)), 279: ("I", (mosaic.nbytes,)),
+        33421: ("H", (2, 2)), 33422: ("B", (0, 1, 1, 2)), 50717: ("I", (255 * 64,)),
+    }  # fmt: skip
+    camera = {
+        271: text("Acme"), 272: text("Acme 1"), 274: ("H", (orientation,)), 50706: ("B", (1, 4, 0, 0)),
+        50708: text("Acme 1"), 50721: ("r", (1, 0, 0, 0, 1, 0, 0, 0, 1)), 50728: ("r", (1, 1, 1)),
+    }  # fmt: skip
+    if preview is None:
+        first = ifd(raw | camera)
+    else:
+        shown = {
+            254: ("I", (1,)), 256: ("I", (preview.width,)), 257: ("I", (preview.height,)), 258: ("H", (8, 8, 8)),
+            259: ("H", (7,)), 262: ("H", (6,)), 273: ("I", (place_of["jpeg"],)), 277: ("H", (3,)), 278: ("I", (preview.height,)),
+            279: ("I", (len(jpeg),)), 330: ("I", (ifd(raw),)),
+        }  # fmt: skip
+        first = ifd(shown | camera)
+    data[:8] = b"II*\0" + struct.pack("<I", first)
+    return bytes(data)
+
+
 def _rotated(orientation: int) -> bytes:
     exif = Image.Exif()
     exif[0x0112] = orientation
