@@ -11,7 +11,11 @@ VERSION = runpy.run_path(str(ROOT / "src" / "aesthetic_mllm" / "_version.py"))["
 # Edits and measurements of photos.
 EDIT = ["pyyaml>=6.0", "scikit-image>=0.25", "scipy>=1.14"]
 
+# Readers of HEIC and of camera raw files.
+FORMATS = ["pillow-heif>=1.0", "rawpy>=0.24"]
+
 EXTRAS = {
+    "formats": FORMATS,
     "edit": EDIT,
     # Training and the recipes: TRL trainers, LoRA, tables, and GGUF, which nano's recipe starts from.
     "train": [
@@ -24,7 +28,7 @@ EXTRAS = {
         "trl>=1.16,<2",
     ],
     # Tests and checks; the tests train too, so they need `train` as well.
-    "dev": ["hypothesis>=6.100", "jsonschema>=4.20", "mypy>=2.0", "pytest>=9.0", "ruff>=0.17"],
+    "dev": [*FORMATS, "hypothesis>=6.100", "jsonschema>=4.20", "mypy>=2.0", "pytest>=9.0", "ruff>=0.17"],
 }
 
 setup(

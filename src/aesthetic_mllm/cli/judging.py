@@ -1,6 +1,7 @@
 """What the commands that judge photos share: their options, the model, rows as they come, and progress."""
 
 import argparse
+import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -98,6 +99,7 @@ def find_photos(options: argparse.Namespace) -> "list[Path | ImageError]":
 
     found = photo_files.find_photos(options.paths)
     check_output(options, [photo for photo in found.photos if isinstance(photo, Path)])
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)  # what is wrong with a photo is told in its row
     if remark := found.remark():
         print(f"aesthetic-mllm {options.command}: {remark}", file=sys.stderr)
     return found.photos
