@@ -38,7 +38,9 @@ class FoundPhotos:
             return ""
         counts = ", ".join(f"{count} {suffix or 'without an ending'}" for suffix, count in sorted(self.passed_over.items()))
         total = self.passed_over.total()
-        remedy = f"; for HEIC and camera raw files {REMEDY}" if self.passed_over.keys() & (HEIF_SUFFIXES | RAW_SUFFIXES) else ""
+        remedy = (
+            f"; to read HEIC and camera raw files, {REMEDY}" if self.passed_over.keys() & (HEIF_SUFFIXES | RAW_SUFFIXES) else ""
+        )
         return f"passed over {total} file{'s' * (total != 1)} in folders ({counts}){remedy}"
 
 
