@@ -8,7 +8,11 @@ from setuptools import find_packages, setup
 ROOT = Path(__file__).resolve().parent
 VERSION = runpy.run_path(str(ROOT / "src" / "aesthetic_mllm" / "_version.py"))["__version__"]
 
+# Readers of HEIC and of camera raw files.
+FORMATS = ["pillow-heif>=1.0", "rawpy>=0.24"]
+
 EXTRAS = {
+    "formats": FORMATS,
     # Training and the recipes: TRL trainers, LoRA, tables, GGUF, which nano's recipe starts from, and what else lessons measure.
     "train": [
         "accelerate>=1.10",
@@ -20,7 +24,7 @@ EXTRAS = {
         "trl>=1.16,<2",
     ],
     # Tests and checks; the tests train too, so they need `train` as well.
-    "dev": ["hypothesis>=6.100", "jsonschema>=4.20", "mypy>=2.0", "pytest>=9.0", "ruff>=0.17"],
+    "dev": [*FORMATS, "hypothesis>=6.100", "jsonschema>=4.20", "mypy>=2.0", "pytest>=9.0", "ruff>=0.17"],
 }
 
 setup(

@@ -1,8 +1,10 @@
 """What holds for every command that judges photos: formats, errors, output files, progress, Ctrl-C."""
 
 import csv
+import importlib.util
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -70,6 +72,55 @@ def test_bad_photos_are_rows_and_the_exit_code_says_so(run: Run, photos: Path, c
     if form == "json":
         failed = {Path(row["path"]).name for row in map(json.loads, out.splitlines()) if row["error"] is not None}
         assert failed == {*BAD, "missing.jpg"}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("form", ["table", "json", "csv"])
+def test_any_file_name_is_a_row(run: Run, photos: Path, command: str, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a name that is no text, or with a line end in it, there is a row like the others, on standard output and in a file."""
+    raw = b"caf\xe9.jpg"
+    (photos / os.fsdecode(raw)).write_bytes((photos / "1.jpg").read_bytes())
+    (photos / "line\nend.jpg").write_bytes((photos / "1.jpg").read_bytes())
+    output = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(output, "utf-8", newline=""))
+    code, _, _ = run(command, photos, "--format", form)
+    sys.stdout.flush()
+    assert code == 0
+    data = output.getvalue()
+    if form == "json":
+        names = {os.fsencode(json.loads(line)["path"]) for line in data.decode().splitlines()}
+    elif form == "csv":
+        names = {os.fsencode(line["path"]) for line in csv.DictReader(io.StringIO(data.decode("utf-8", "surrogateescape")))}
+    else:
+        names = {os.fsencode(photos / name) for name in photos.rglob("*.jpg")} if raw in data and b"line\\nend" in data else set()
+    assert names == {os.fsencode(photo) for photo in photos.rglob("*.jpg")}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_places_that_cannot_be_read_are_rows(run: Run, photos: Path, tmp_path: Path, command: str) -> None:
+    """A name that is too long and an address are rows with errors; the others are judged, and an output is no obstacle."""
+    (tmp_path / "rows.jsonl").write_text("old")
+    code, _, _ = run(
+        command, "a" * 300, "https://example.org/a.jpg", photos / "1.jpg", "--format", "json", "--output", tmp_path / "rows.jsonl"
+    )
+    rows = {row["path"]: row["error"] for row in map(json.loads, (tmp_path / "rows.jsonl").read_text().splitlines())}
+    assert code == 1
+    assert "too long" in rows["a" * 300] and "download" in rows["https://example.org/a.jpg"]
+    assert rows[str(photos / "1.jpg")] is None
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_files_that_are_passed_over_are_told(run: Run, photos: Path, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line on the error stream; standard output has the rows alone."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    for name in ("b.HEIC", "c.NEF", "d.nef", "e.xmp"):
+        (photos / name).write_bytes(b"x")
+    code, out, err = run(command, photos, "--format", "json")
+    assert code == 0 and len(out.splitlines()) == 4
+    assert err == (
+        f"aesthetic-mllm {command}: passed over 3 files in folders (1 .heic, 2 .nef); to read HEIC and camera raw files, "
+        "install the readers with: pip install 'aesthetic-mllm[formats]'\n"
+    )
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -1,12 +1,17 @@
 """Reading photos: what can be read is read right, the rest is an error that names file and reason."""
 
+import builtins
+import errno
+import gc
 import io
+import os
+import struct
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageFile
 
 from aesthetic_mllm.processing.image_loading import (
     ImageError,
@@ -139,3 +144,130 @@ def test_large_jpegs_are_decoded_small_but_large_enough() -> None:
     image = load_image(data, min_size=(288, 288))
     assert 576 <= min(image.size) < 3000
     assert load_image(data).size == (4000, 3000)
+
+
+DECODERS_RAISE = [
+    RuntimeError, AssertionError, KeyError, OverflowError, ZeroDivisionError, struct.error, TypeError, AttributeError, IndexError,
+    NotImplementedError, RecursionError, UnicodeDecodeError("utf-8", b"a", 0, 1, "odd"), OSError("broken data stream"), EOFError,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("place", ["open", "load"])
+@pytest.mark.parametrize("error", DECODERS_RAISE, ids=lambda error: getattr(error, "__name__", type(error).__name__))
+def test_whatever_a_decoder_raises_is_an_image_error(
+    place: str, error: type[Exception] | Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Decoders of broken files raise anything; the reason is never empty, and the error holds nothing of the decoder's."""
+
+    def fail(*args: object, **kwargs: object) -> None:
+        raise error
+
+    monkeypatch.setattr(*((Image, "open") if place == "open" else (ImageFile.ImageFile, "load")), fail)
+    with pytest.raises(UnreadableImageError, match=r"damaged or truncated \(.+\)") as caught:
+        load_image(png_bytes(scene()))
+    assert caught.value.__cause__ is None and caught.value.__context__ is None
+
+
+def test_ends_of_the_program_are_not_errors_of_a_photo(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C while a photo is decoded is Ctrl-C; too little memory for one is that photo's."""
+    for error in (KeyboardInterrupt, SystemExit):
+        monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self, error=error: (_ for _ in ()).throw(error()))
+        with pytest.raises(error):
+            load_image(png_bytes(scene()))
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: (_ for _ in ()).throw(MemoryError()))
+    with pytest.raises(UnsuitableImageError, match="memory"):
+        load_image(png_bytes(scene()))
+
+
+def test_decoders_that_fail_in_their_own_way() -> None:
+    """Real files for it: an AVIF without the place of its pixels, a DDS without a pixel format."""
+    files = {}
+    for form in ("AVIF", "DDS"):
+        buffer = io.BytesIO()
+        scene().save(buffer, form)
+        files[form] = buffer.getvalue()
+    for data in (files["AVIF"].replace(b"iloc", b"xxxx"), files["DDS"][:80] + bytes(4) + files["DDS"][84:]):
+        with pytest.raises(ImageError):
+            load_image(data)
+
+
+@pytest.mark.parametrize("name", ["truncated.jpg", "truncated.png", "truncated.tif", "truncated.gif", "text.jpg", "broken.png"])
+def test_errors_hold_no_file_and_no_pixels(name: str, tmp_path: Path) -> None:
+    """As many errors as one likes can be kept: the file is closed, and nothing that an error leads to is a file or an image."""
+    path = tmp_path / name
+    if name in BAD:
+        path.write_bytes(BAD[name][0]())
+    else:
+        buffer = io.BytesIO()
+        scene(200, 150).save(buffer, {"tif": "TIFF", "gif": "GIF"}[path.suffix[1:]])
+        path.write_bytes(buffer.getvalue()[: len(buffer.getvalue()) // 2])
+    before = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
+    errors = []
+    for _ in range(20):
+        try:
+            load_image(path)
+        except ImageError as error:
+            errors.append(error)
+    assert len(errors) == 20
+    assert before == (len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0)
+    for error in errors:
+        frames = []
+        trace = error.__traceback__
+        while trace is not None:
+            frames.append(trace.tb_frame)
+            trace = trace.tb_next
+        inner = [value for frame in frames[1:] for value in frame.f_locals.values()]
+        assert not any(isinstance(value, io.IOBase | Image.Image | np.ndarray | ImageError) for value in inner)
+    gc.collect()
+    held = [
+        thing for thing in gc.get_objects() if isinstance(thing, ImageFile.ImageFile) and thing.size in ((640, 480), (200, 150))
+    ]
+    assert held == []
+
+
+def test_places_are_told_from_photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that no file can have, a path below a file, a pipe, an address: what is wrong is said, and never "damaged"."""
+    (tmp_path / "a.jpg").write_bytes(jpeg_bytes(scene()))
+    for source, kind, reason in (
+        ("a" * 300, UnreadableImageError, "File name too long"),
+        ("a\0b.jpg", ImageNotFoundError, "no such file"),
+        (tmp_path / "a.jpg" / "b.jpg", ImageNotFoundError, "no such file"),
+        ("", ImageNotFoundError, "no such file"),
+        ("https://example.org/a.jpg", ImageNotFoundError, "download the photo first"),
+        ("s3://bucket/a.jpg", ImageNotFoundError, "download the photo first"),
+    ):
+        with pytest.raises(kind, match=reason):
+            load_image(source)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe.jpg")
+        with pytest.raises(UnreadableImageError, match="device or a pipe"):
+            load_image(tmp_path / "pipe.jpg")
+    for number in (errno.EACCES, errno.EMFILE, errno.EIO):
+
+        def refuse(*args: object, number: int = number, **kwargs: object) -> None:
+            raise OSError(number, os.strerror(number))
+
+        with monkeypatch.context() as patch:
+            patch.setattr(builtins, "open", refuse)
+            with pytest.raises(UnreadableImageError, match=f"cannot be read .{os.strerror(number)}"):
+                load_image(tmp_path / "a.jpg")
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
+def test_a_photo_that_was_loaded_is_not_turned_again(form: str) -> None:
+    """What `load_image` gives is upright and says so."""
+    buffer = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    scene().save(buffer, form, exif=exif.tobytes())
+    once = load_image(buffer.getvalue())
+    assert once.size == (64, 96)
+    assert np.array_equal(np.asarray(load_image(once)), np.asarray(once))
+
+
+def test_bombs_are_refused_before_they_are_unpacked() -> None:
+    """Also where the picture is a piece of another: an icon's, and one whose header is the only large thing."""
+    icon = struct.pack("<HHHBBBBHHII", 0, 1, 1, 16, 16, 0, 0, 1, 32, 5000, 22) + BAD["bomb.png"][0]()
+    for data in (BAD["bomb.png"][0](), icon):
+        with pytest.raises(ImageError):
+            load_image(data)

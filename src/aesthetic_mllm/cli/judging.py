@@ -1,13 +1,14 @@
 """What the commands that judge photos share: their options, the model, rows as they come, and progress."""
 
 import argparse
+import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
-from .output import FORMATS, Layout, Row, writer
+from .output import ANY_NAME, FORMATS, Layout, Row, writer, writing_any_name
 from .usage import Run, UsageError, positive, with_exit_codes
 
 if TYPE_CHECKING:
@@ -89,16 +90,19 @@ def asked_question(options: argparse.Namespace, assessor: "AestheticAssessor") -
 
 
 def find_photos(options: argparse.Namespace) -> "list[Path | ImageError]":
-    """The photos that the paths mean; an error stands for a path that means none.
+    """The photos that the paths mean; an error stands for a path that means none. Files that are passed over are told.
 
     Raises:
         UsageError: one of them is where the rows are to be written.
     """
-    from ..inference.photo_files import photos_of
+    from ..inference import photo_files
 
-    photos: list[Path | ImageError] = [photo for path in options.paths for photo in photos_of(path)]
-    check_output(options, [photo for photo in photos if isinstance(photo, Path)])
-    return photos
+    found = photo_files.find_photos(options.paths)
+    check_output(options, [photo for photo in found.photos if isinstance(photo, Path)])
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)  # what is wrong with a photo is told in its row
+    if remark := found.remark():
+        print(f"aesthetic-mllm {options.command}: {remark}", file=sys.stderr)
+    return found.photos
 
 
 def check_output(options: argparse.Namespace, photos: Iterable[Path]) -> None:
@@ -107,8 +111,15 @@ def check_output(options: argparse.Namespace, photos: Iterable[Path]) -> None:
         return
     if options.output.is_dir() or not options.output.absolute().parent.is_dir():
         raise UsageError(f"the output {options.output} must be a file in a folder that exists.")
-    if options.output.exists() and any(photo.exists() and photo.samefile(options.output) for photo in photos):
+    if options.output.exists() and any(_is_same_file(photo, options.output) for photo in photos):
         raise UsageError(f"the output {options.output} is one of the photos; choose another name.")
+
+
+def _is_same_file(photo: Path, output: Path) -> bool:
+    try:
+        return photo.samefile(output)
+    except (OSError, ValueError):  # a photo that cannot be found is told in its row
+        return False
 
 
 def load_assessor(options: argparse.Namespace) -> "AestheticAssessor":
@@ -211,10 +222,11 @@ def _form(options: argparse.Namespace) -> str:
 @contextmanager
 def _output(options: argparse.Namespace) -> Iterator[TextIO]:
     if options.output is None:
-        yield sys.stdout
+        with writing_any_name(sys.stdout) as stream:
+            yield stream
         return
     try:
-        stream = open(options.output, "w", encoding="utf-8", newline="")
+        stream = open(options.output, "w", encoding="utf-8", errors=ANY_NAME, newline="")
     except OSError as error:
         raise UsageError(f"the output {options.output} cannot be written ({error}).") from error
     with stream:

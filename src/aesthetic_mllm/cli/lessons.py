@@ -79,13 +79,16 @@ def _draw(options: argparse.Namespace) -> int:
 
 def _load_photos(paths: list[str]) -> tuple[dict[str, Any], int]:
     """Photos by folder and name, as a pool's keys are, and how many could not be read."""
-    from ..inference.photo_files import photos_of
+    from ..inference.photo_files import find_photos
     from ..pretext.lesson_dataset import load_photo
     from ..processing.image_loading import ImageError
 
     # A photo that is named twice is drawn once.
     found: dict[Path, None] = {}
-    for photo in (photo for path in paths for photo in photos_of(path)):
+    photos_found = find_photos(paths)
+    if remark := photos_found.remark():
+        print(f"aesthetic-mllm lessons: {remark}", file=sys.stderr)
+    for photo in photos_found.photos:
         if isinstance(photo, ImageError):
             raise UsageError(photo)
         found[photo] = None

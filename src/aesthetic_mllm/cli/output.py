@@ -1,14 +1,52 @@
-"""Rows of results as text for people, as JSON lines or as CSV. A row is what `to_dict` gives, with the photo's path."""
+"""Rows of results as text for people, as JSON lines or as CSV. A row is what `to_dict` gives, with the photo's path.
 
+File names are bytes on most systems, and need not be text of any encoding; Python holds what is none as surrogates. JSON escapes
+them as it does in general, so that Python's `json.loads` gives the name back. CSV and tables have the name's own bytes; Python
+reads them with `errors="surrogateescape"`.
+"""
+
+import codecs
 import csv
 import json
-from collections.abc import Callable, Iterable, Sequence
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TextIO
 
 Row = dict[str, Any]
 FORMATS = ("table", "json", "csv")
 DECIMALS = 4
+# How streams treat what their encoding lacks: see `_bytes_or_escape`.
+ANY_NAME = "aesthetic_mllm.any_name"
+# Values of rows that may hold file names.
+NAMES = ("path", "first_path", "second_path", "applied", "error")
+
+
+def _bytes_or_escape(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Of a name that is no text its bytes; of a letter that the encoding lacks an escape such as \\u2588."""
+    assert isinstance(error, UnicodeEncodeError)
+    start = error.start
+    is_byte = "\udc80" <= error.object[start] <= "\udcff"
+    one = UnicodeEncodeError(error.encoding, error.object, start, start + 1, error.reason)
+    return codecs.lookup_error("surrogateescape" if is_byte else "backslashreplace")(one)
+
+
+codecs.register_error(ANY_NAME, _bytes_or_escape)
+
+
+@contextmanager
+def writing_any_name(stream: TextIO) -> Iterator[TextIO]:
+    """A stream such as standard output, while rows with any name can be written to it."""
+    errors, reconfigure = stream.errors, getattr(stream, "reconfigure", None)
+    if reconfigure is None:  # not a stream of bytes
+        yield stream
+        return
+    reconfigure(errors=ANY_NAME)
+    try:
+        yield stream
+    finally:
+        reconfigure(errors=errors)
 
 
 @dataclass(frozen=True)
@@ -46,7 +84,13 @@ class JsonWriter:
         self.stream = stream
 
     def write(self, row: Row) -> None:
-        print(json.dumps(rounded(row), ensure_ascii=False, allow_nan=False), file=self.stream, flush=True)
+        row = rounded(row)
+        line = json.dumps(row, ensure_ascii=False, allow_nan=False)
+        try:
+            line.encode(self.stream.encoding or "utf-8")
+        except UnicodeEncodeError:
+            line = json.dumps(row, allow_nan=False)
+        print(line, file=self.stream, flush=True)
 
 
 class CsvWriter:
@@ -72,7 +116,15 @@ class TextWriter:
         self.stream, self.draw = stream, layout.draw
 
     def write(self, row: Row) -> None:
-        print(self.draw(row), file=self.stream, flush=True)
+        named = {key: printable(row[key]) for key in NAMES if isinstance(row.get(key), str)}
+        print(self.draw(row | named), file=self.stream, flush=True)
+
+
+def printable(name: str) -> str:
+    """A name on one line: line ends and what else steers a terminal are escaped."""
+    return "".join(
+        letter.encode("unicode_escape").decode() if unicodedata.category(letter) == "Cc" else letter for letter in name
+    )
 
 
 def rounded(value: Any) -> Any:

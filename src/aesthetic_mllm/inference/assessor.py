@@ -46,8 +46,9 @@ class PhotoEmbeddings:
 class AestheticAssessor:
     """Judges photos: ratings, attributes, comments, suggestions, order, embeddings.
 
-    A photo is a path, the bytes of a file or a Pillow image. One photo gives one result, an iterable of photos a list in their
-    order; each method's `_stream` takes an iterable and yields the results one by one, with few photos held at a time.
+    A photo is a path, the bytes of a file, a Pillow image, or an array or tensor of its pixels ([`array_to_image`]). One photo
+    gives one result, an iterable of photos a list in their order; an array of four dimensions is a batch of photos. Each method's
+    `_stream` takes an iterable and yields the results one by one, with few photos held at a time.
 
     Ratings do not depend on how photos are batched: in float32, alone or in any batch, within 1e-4 of the score range.
 

@@ -1,16 +1,15 @@
 """Photos in, results out, in order: reading in threads, batches, errors in their places."""
 
 import itertools
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 import torch
 from PIL import Image
 
-from ..processing.image_loading import ImageError, ImageSource
+from ..processing.image_loading import ImageError, ImageSource, is_photo
 from ..processing.image_processing_aesthetic_mllm import AestheticMLLMImageProcessor
 
 OneOrMany = ImageSource | Iterable[ImageSource]
@@ -47,9 +46,13 @@ def batch_photos(photos: Sequence[ReadPhoto], device: torch.device) -> tuple[tor
 
 def one_or_all(images: OneOrMany, stream: Callable[[Iterable[ImageSource]], Iterator[Any]]) -> Any:
     """One photo's result, or the list of many photos' results."""
-    if isinstance(images, str | os.PathLike | bytes | Image.Image):
-        return next(stream([images]))
-    return list(stream(images))
+    results = stream(as_photos(images))
+    return next(results) if is_photo(images) else list(results)
+
+
+def as_photos(images: OneOrMany) -> Iterable[ImageSource]:
+    """One photo as a list of it; many as they are. An array of four dimensions is many."""
+    return cast(Iterable[ImageSource], [images] if is_photo(images) else images)
 
 
 def stream_photos(
@@ -84,7 +87,8 @@ def stream_photos(
         try:
             return read(image)
         except ImageError as error:
-            return error
+            error.__cause__ = error.__context__ = None
+            return error.with_traceback(None)  # whose frames hold pixels, and many errors may be kept
 
     with ThreadPoolExecutor(max_workers=torch.get_num_threads(), thread_name_prefix="photo-reader") as readers:
 

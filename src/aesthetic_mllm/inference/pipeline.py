@@ -7,7 +7,8 @@ from typing import Any
 
 from transformers import AutoModelForImageTextToText, Pipeline
 
-from ..processing.image_loading import ImageSource, UnreadableImageError
+from ..processing.image_arrays import is_array
+from ..processing.image_loading import ImageSource, UnreadableImageError, is_photo
 from .assessor import DEFAULT_BATCH_SIZE, AestheticAssessor
 
 # Seconds that a server may be silent.
@@ -37,7 +38,7 @@ class ImageAestheticAssessmentPipeline(Pipeline):
     ```
 
     Args of a call:
-        inputs: a path, URL, the bytes of a file or a Pillow image, one or a list of them; a generator streams.
+        inputs: a path, URL, the bytes of a file, a Pillow image, an array or tensor, one or a list of them; a generator streams.
         verify: whether suggested edits are tried, as in [`AestheticAssessor.assess`].
         batch_size: photos in one forward.
 
@@ -54,6 +55,11 @@ class ImageAestheticAssessmentPipeline(Pipeline):
     def __init__(self, *args: Any, batch_size: int = DEFAULT_BATCH_SIZE, **kwargs: Any):
         super().__init__(*args, batch_size=batch_size, **kwargs)
         self.assessor = AestheticAssessor(self.model, self.processor)
+
+    def __call__(self, inputs: Any, **parameters: Any) -> Any:
+        """As the class says; an array of four dimensions is a batch of photos."""
+        is_batch = is_array(inputs) and not is_photo(inputs)
+        return super().__call__(list(inputs) if is_batch else inputs, **parameters)
 
     def _sanitize_parameters(self, verify: bool | None = None, **unknown: Any) -> tuple[dict, dict, dict]:
         if unknown:

@@ -1,7 +1,6 @@
 """Many photos in order, the best of each burst, and two photos side by side."""
 
 import logging
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import zip_longest
@@ -24,7 +23,7 @@ from ..tasks.ranking import (
     probability_better,
 )
 from .assessor import DEFAULT_BATCH_SIZE, AestheticAssessor
-from .photo_stream import stream_photos
+from .photo_stream import as_photos, stream_photos
 
 logger = logging.getLogger(__name__)
 
@@ -127,8 +126,6 @@ def rate_photos(
         RatingScaleError: the checkpoint does not answer the question.
     """
     assessor.processor.rating_scale.question(question)  # known before the first photo is read
-    if isinstance(images, str | os.PathLike | bytes | Image.Image):
-        images = [images]
 
     def read(source: ImageSource) -> tuple[Image.Image, int]:
         image = assessor.processor.image_processor.read(source)
@@ -139,7 +136,7 @@ def rate_photos(
         return [RatedPhoto(rating, value) for rating, (_, value) in zip(ratings, photos, strict=True)]
 
     ahead = assessor.model.device.type != "cpu"
-    return stream_photos(images, read, rate, read_ahead=ahead, on_error="return", batch_size=batch_size)
+    return stream_photos(as_photos(images), read, rate, read_ahead=ahead, on_error="return", batch_size=batch_size)
 
 
 def order_photos(rated: Mapping[int, RatedPhoto], max_distance: int = BURST_DISTANCE) -> list[RankedPhoto]:

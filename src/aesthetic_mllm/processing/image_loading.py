@@ -2,55 +2,59 @@
 
 import io
 import os
-import warnings
-from pathlib import Path
+import re
+import stat
+from typing import Any, Protocol
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms
 
-ImageSource = str | os.PathLike | bytes | Image.Image
+from .image_arrays import array_name, array_to_image, is_array
+from .image_errors import ImageError, ImageNotFoundError, UnreadableImageError, UnsuitableImageError
+from .image_formats import MAX_PIXELS, TRANSPOSITIONS, check_size, decode, orientation, quiet_pillow
 
-# As many pixels as Pillow lets through before it speaks of a decompression bomb.
-MAX_PIXELS = 178_956_970
+__all__ = [
+    "ImageError",
+    "ImageNotFoundError",
+    "ImageSource",
+    "MAX_PIXELS",
+    "UnreadableImageError",
+    "UnsuitableImageError",
+    "is_photo",
+    "load_image",
+    "missing_file",
+    "source_name",
+]
+
+
+class ArrayLike(Protocol):
+    """A NumPy array, or a tensor of PyTorch or another library."""
+
+    @property
+    def shape(self) -> Any: ...
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Any: ...
+
+
+ImageSource = str | os.PathLike | bytes | Image.Image | ArrayLike
+
 _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 
 
-class ImageError(ValueError):
-    """A photo that cannot be judged.
-
-    Args:
-        source: its path, or what it was given as.
-        reason: what is wrong, and the remedy where there is one.
-    """
-
-    def __init__(self, source: str, reason: str):
-        super().__init__(f"{source}: {reason}")
-        self.source = source
-        self.reason = reason
-
-    def __reduce__(self) -> tuple[type, tuple[str, str]]:
-        return type(self), (self.source, self.reason)
+def is_photo(value: Any) -> bool:
+    """Whether a value is one photo, and not many of them: of arrays, one of two or three dimensions is."""
+    if isinstance(value, str | os.PathLike | bytes | bytearray | memoryview | Image.Image) or hasattr(value, "read"):
+        return True
+    return is_array(value) and len(value.shape) in (2, 3)
 
 
-class ImageNotFoundError(ImageError):
-    """There is no such file."""
-
-
-class UnreadableImageError(ImageError):
-    """The file is not an image, or a broken one."""
-
-
-class UnsuitableImageError(ImageError):
-    """An image that can be read but not judged: too small, too elongated, too large."""
-
-
-def source_name(source: ImageSource) -> str:
+def source_name(source: Any) -> str:
     """What to call a photo in messages."""
-    if isinstance(source, bytes):
-        return "<bytes>"
     if isinstance(source, Image.Image):
-        return getattr(source, "filename", "") or "<image>"
-    return os.fspath(source)
+        return str(getattr(source, "filename", "") or "<image>")
+    if is_array(source):
+        return array_name(source)
+    return str(os.fspath(source)) if isinstance(source, str | os.PathLike) else f"<{type(source).__name__}>"
 
 
 def load_image(
@@ -62,59 +66,97 @@ def load_image(
     """Reads a photo as an upright RGB image.
 
     EXIF orientation is applied, transparency laid over `background`, 16-bit grey scaled to 8 bits, another colour space
-    converted to sRGB, of an animation the first frame taken.
+    converted to sRGB, of an animation the first frame taken. Metadata that cannot be read does not matter.
 
     Args:
-        source: path, bytes of a file, or a Pillow image (which is not changed).
+        source: path, bytes of a file, Pillow image (which is not changed), or array or tensor as of [`array_to_image`].
         min_size: width and height that are needed. A much larger JPEG is then decoded at a fraction of its size, which still
             is at least twice as large.
         background: RGB, 0 to 255.
 
     Raises:
         ImageNotFoundError: there is no such file.
-        UnreadableImageError: it is not an image, empty, truncated or damaged.
-        UnsuitableImageError: it has more than `MAX_PIXELS` pixels.
+        UnreadableImageError: it cannot be opened, is not an image, empty, truncated or damaged, or of a format that is not read.
+        UnsuitableImageError: it has more than `MAX_PIXELS` pixels, or is an array whose shape, dtype or range is unclear.
+        These hold no files, pixels or frames of decoders, so any number of them can be kept.
     """
+    photo = _image_or_error(source, min_size, background)
+    if isinstance(photo, Image.Image):
+        return photo
+    try:
+        raise photo
+    finally:
+        del photo  # else the error would hold this frame, and the frame the error
+
+
+def missing_file(name: str) -> ImageNotFoundError:
+    """The error of a path where there is nothing."""
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", name):
+        return ImageNotFoundError(name, "an address, not a file; download the photo first and give the file.")
+    return ImageNotFoundError(name, "no such file or folder.")
+
+
+def _image_or_error(source: Any, min_size: tuple[int, int] | None, background: tuple[int, int, int]) -> Image.Image | ImageError:
+    """What `load_image` returns or raises; no exception of a decoder leaves this function, and no reference to one."""
     name = source_name(source)
     try:
-        # a file as large as Pillow warns of is refused below, by our own limit
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = source if isinstance(source, Image.Image) else _open(source, name)
-        if image.width * image.height > MAX_PIXELS:
-            raise UnsuitableImageError(name, f"{image.width} x {image.height} pixels are more than {MAX_PIXELS:,}.")
-        if min_size is not None and image.format == "JPEG" and image is not source:
-            image.draft(None, (2 * min_size[0], 2 * min_size[1]))
-        image.load()
-        profile = image.info.get("icc_profile")
-        # the orientation must be read from the file's image, conversions may lose it
-        image = ImageOps.exif_transpose(image)
-        return _to_srgb(_flatten(image, background), image, profile)
-    except ImageError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise UnsuitableImageError(name, f"more than {MAX_PIXELS:,} pixels.") from error
-    except (OSError, SyntaxError, ValueError, EOFError, MemoryError) as error:
-        raise UnreadableImageError(name, f"damaged or truncated ({error}).") from error
+        with quiet_pillow():
+            if isinstance(source, Image.Image):
+                check_size(name, source.size)
+                source.load()
+                return _upright_rgb(source, background)
+            if isinstance(source, bytes | bytearray | memoryview):
+                return _read(io.BytesIO(source), name, "", min_size, background)
+            if isinstance(source, str | os.PathLike):
+                return _read_path(os.fspath(source), name, min_size, background)
+            if is_array(source):
+                return _upright_rgb(array_to_image(source), background)
+            kind = type(source).__name__
+            return UnreadableImageError(name, f"a {kind}; give a path, the bytes of a file, a Pillow image or an array.")
+    except ImageError as error:
+        return type(error)(error.source, error.reason)
+    except Image.DecompressionBombError:
+        return UnsuitableImageError(name, f"more than {MAX_PIXELS:,} pixels.")
+    except MemoryError:
+        return UnsuitableImageError(name, "needs more memory than there is; it is too large, or damaged.")
+    except Exception as error:  # decoders of broken files raise anything
+        if isinstance(error, OSError) and error.errno is not None:  # the system's, not a decoder's
+            return UnreadableImageError(name, f"cannot be read ({error.strerror}).")
+        return UnreadableImageError(name, f"damaged or truncated ({str(error) or type(error).__name__}).")
 
 
-def _open(source: str | os.PathLike | bytes, name: str) -> Image.Image:
-    if isinstance(source, bytes):
-        if not source:
-            raise UnreadableImageError(name, "empty.")
-        file: io.BytesIO | Path = io.BytesIO(source)
-    else:
-        file = Path(source)
-        if not file.exists():
-            raise ImageNotFoundError(name, "no such file.")
-        if file.is_dir():
-            raise UnreadableImageError(name, "a folder, not a photo.")
-        if file.stat().st_size == 0:
-            raise UnreadableImageError(name, "empty.")
+def _read_path(
+    path: str | bytes, name: str, min_size: tuple[int, int] | None, background: tuple[int, int, int]
+) -> Image.Image | ImageError:
     try:
-        return Image.open(file)
-    except UnidentifiedImageError as error:
-        raise UnreadableImageError(name, "not an image, or of a format that Pillow does not read.") from error
+        kind = os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: characters that no name has
+        return missing_file(name)
+    if stat.S_ISDIR(kind):
+        return UnreadableImageError(name, "a folder, not a photo.")
+    if not stat.S_ISREG(kind):
+        return UnreadableImageError(name, "not a file, but a device or a pipe.")
+    with open(path, "rb") as file:
+        return _read(file, name, os.path.splitext(name)[1], min_size, background)
+
+
+def _read(
+    file: Any, name: str, suffix: str, min_size: tuple[int, int] | None, background: tuple[int, int, int]
+) -> Image.Image | ImageError:
+    if not file.read(1):
+        return UnreadableImageError(name, "empty.")
+    file.seek(0)
+    return _upright_rgb(decode(file, name, suffix, min_size), background)
+
+
+def _upright_rgb(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
+    profile = image.info.get("icc_profile")
+    turn = TRANSPOSITIONS.get(orientation(image))  # before conversions, which may lose it
+    if turn is not None:
+        image = image.transpose(turn)
+        for key in ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif"):
+            image.info.pop(key, None)  # which say that it is not upright
+    return _to_srgb(_flatten(image, background), profile)
 
 
 def _flatten(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
@@ -132,7 +174,7 @@ def _flatten(image: Image.Image, background: tuple[int, int, int]) -> Image.Imag
     return image if image.mode in ("RGB", "L", "CMYK") else image.convert("RGB")
 
 
-def _to_srgb(flat: Image.Image, image: Image.Image, profile: bytes | None) -> Image.Image:
+def _to_srgb(flat: Image.Image, profile: bytes | None) -> Image.Image:
     """RGB in sRGB; a profile that cannot be read is ignored, as viewers do."""
     if profile:
         try:
@@ -141,6 +183,6 @@ def _to_srgb(flat: Image.Image, image: Image.Image, profile: bytes | None) -> Im
                 converted = ImageCms.profileToProfile(flat, source, _SRGB, outputMode="RGB")
                 if converted is not None:
                     return converted
-        except (ImageCms.PyCMSError, OSError, ValueError):
+        except Exception:  # whatever a broken profile gives rise to
             pass
     return flat.convert("RGB")

@@ -8,6 +8,7 @@ from PIL import Image
 from transformers import BatchFeature
 from transformers.image_processing_utils import BaseImageProcessor
 
+from .image_arrays import is_array
 from .image_loading import ImageSource, UnsuitableImageError, load_image, source_name
 
 
@@ -67,7 +68,8 @@ class AestheticMLLMImageProcessor(BaseImageProcessor):
         """Model inputs of one or many photos.
 
         Args:
-            images: path, bytes or `PIL.Image.Image`, or a (nested) list of them.
+            images: path, bytes, `PIL.Image.Image`, array or tensor (see [`array_to_image`]), or a (nested) list of them. An array
+                of four dimensions is a batch of photos.
             return_tensors: `"pt"` or `"np"`; without it, lists of arrays.
 
         Returns:
@@ -89,10 +91,12 @@ class AestheticMLLMImageProcessor(BaseImageProcessor):
             return [self.fetch_images(image) for image in image_url_or_urls]
         return self.read(image_url_or_urls)
 
-    def read(self, image: ImageSource | Any) -> Image.Image:
-        """The photo (or the array that a pipeline made of it) as an RGB image, no larger than is of use."""
-        if isinstance(image, np.ndarray) or hasattr(image, "numpy"):
-            image = Image.fromarray(_to_uint8(np.asarray(image)))
+    def read(self, image: ImageSource) -> Image.Image:
+        """The photo as an RGB image, no larger than is of use.
+
+        Raises:
+            ImageError: it cannot be read, or its shape would be lost on the canvas.
+        """
         red, green, blue = self.background_color
         photo = load_image(image, min_size=(self.canvas_size, self.canvas_size), background=(red, green, blue))
         short, long = sorted(photo.size)
@@ -139,18 +143,9 @@ class AestheticMLLMImageProcessor(BaseImageProcessor):
 
 
 def _flat(images: Any) -> list[Any]:
-    if isinstance(images, list | tuple):
+    if isinstance(images, list | tuple) or (is_array(images) and len(images.shape) == 4):
         return [image for part in images for image in _flat(part)]
     return [images]
-
-
-def _to_uint8(values: np.ndarray) -> np.ndarray:
-    """An array as transformers' pipelines pass it, channels first or last, to [h, w, 3] bytes."""
-    if values.ndim == 3 and values.shape[0] in (1, 3, 4) and values.shape[2] not in (1, 3, 4):
-        values = values.transpose(1, 2, 0)
-    if values.dtype != np.uint8:
-        values = (values * (255 if values.max() <= 1 else 1)).round().astype(np.uint8)
-    return values.squeeze(-1) if values.shape[-1] == 1 else values
 
 
 AestheticMLLMImageProcessor.register_for_auto_class()  # shipped with the weights
