@@ -1,9 +1,9 @@
-"""What personal ratings cost: a photo in a person's eyes beside a plain score, and how long a profile takes to build.
+"""What personal ratings cost: a personal rating beside a plain score, and how long a profile takes to build.
 
     python benchmarks/personal.py [--photos FOLDER] [--output personal.json]
 
 Rounds of plain and of personal scores alternate, so that a machine that slows down slows both; the median of the ratios within
-rounds is what counts. The profile's photos, generated 12-megapixel JPEGs, are rated in some way: what they are rated changes
+rounds is what counts. The profile's photos, generated 12-megapixel JPEGs, get arbitrary ratings: what they are rated changes
 nothing of the cost. A checkpoint that was not taught to read examples reads them here too: its answers mean nothing then, but
 cost the same.
 """
@@ -22,17 +22,17 @@ from score import SAMPLES, large_photos, time_score
 
 from aesthetic_mllm import AestheticAssessor
 from aesthetic_mllm.inference.assessor import DEFAULT_BATCH_SIZE
-from aesthetic_mllm.inference.personal_ways import WAYS
+from aesthetic_mllm.inference.personal_methods import METHODS
 from aesthetic_mllm.inference.photo_files import photos_of
 
 EXAMPLE_TOKENS = {"low": 2, "middle": 2, "high": 2, "thematic": 2}  # of a checkpoint that was not taught any
 
 
-def measure(assessor: AestheticAssessor, rated: list[Path], photos: list[Path], way: str, options: Any) -> dict[str, Any]:
-    """One way's row."""
+def measure(assessor: AestheticAssessor, rated: list[Path], photos: list[Path], method: str, options: Any) -> dict[str, Any]:
+    """One method's row."""
     ratings = [(photo, 1 + number % 5) for number, photo in enumerate(rated)]
     start = time.perf_counter()
-    person = assessor.personalize(ratings, score_range=(1, 5), way=way)
+    person = assessor.personalize(ratings, score_range=(1, 5), method=method)
     built = time.perf_counter() - start
     for judge in (assessor, person):
         time_score(judge, photos, options.batch_size)  # warm up
@@ -42,7 +42,7 @@ def measure(assessor: AestheticAssessor, rated: list[Path], photos: list[Path], 
         rates.append(time_score(person, photos, options.batch_size))
         ratios.append(plain / rates[-1])
     return {
-        "way": way,
+        "method": method,
         "profile": len(rated),
         "batch_size": options.batch_size,
         "build_seconds": built,
@@ -70,14 +70,14 @@ def main() -> None:
     found = [photo for photo in photos_of(options.photos) if isinstance(photo, Path)]
     photos = list(itertools.islice(itertools.cycle(found), options.count))
     rows = []
-    print(f"{'way':9} {'profile':>7} {'built, s':>8} {'photos/s':>8} {'scores':>6} {'(min-max)':>11}")
+    print(f"{'method':9} {'profile':>7} {'built, s':>8} {'photos/s':>8} {'scores':>6} {'(min-max)':>11}")
     with tempfile.TemporaryDirectory() as folder:
         rated = large_photos(found, Path(folder), max(options.profile))  # no photo twice
-        for count, way in itertools.product(options.profile, WAYS):
-            row = measure(assessor, rated[:count], photos, way, options)
+        for count, method in itertools.product(options.profile, METHODS):
+            row = measure(assessor, rated[:count], photos, method, options)
             rows.append(row)
             print(
-                f"{way:9} {count:7} {row['build_seconds']:8.2f} {row['per_second']:8.2f} {row['scores']:6.2f} "
+                f"{method:9} {count:7} {row['build_seconds']:8.2f} {row['per_second']:8.2f} {row['scores']:6.2f} "
                 f"{row['scores_min']:5.2f}-{row['scores_max']:.2f}",
                 flush=True,
             )

@@ -1,4 +1,4 @@
-"""Teaches nano's language model to judge in the eyes of a person whose rated photos stand before the photo.
+"""Teaches nano's language model to predict a person's rating from photos they rated, given before the photo.
 
     python recipes/nano/episodes.py --data DATA --work build/nano --critiques comments.parquet data=[...]    # after instruct.py
 
@@ -20,11 +20,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from aesthetic_mllm.inference.personal_ways import MOST_EXAMPLES
 from transformers.trainer_utils import set_seed
 
 from aesthetic_mllm import AestheticAssessor, AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
 from aesthetic_mllm.inference.example_prefix import example_tokens
-from aesthetic_mllm.inference.personal_ways import MOST_EXAMPLES
 from aesthetic_mllm.processing.rating_scale import RatingScale
 from aesthetic_mllm.trainers.precision import has_bfloat16
 from aesthetic_mllm.trainers.taste_fitting import Votes
@@ -45,7 +45,7 @@ DIRECTIONS, READING_EXAMPLES, READING_ASKED = (1, 2, 4, 8), 12, 8
 # Of a taste's ratings, of chance in them, of the levels to be said, in points.
 TASTE_SPREAD, TASTE_CHANCE, TASTE_LEVEL_SPREAD = 2.4, 0.4, 0.8
 NUM_EXAMPLE_TOKENS = {"low": 2, "middle": 2, "high": 2, "thematic": 2}
-EXAMPLE_TRUST = 0.25  # on people of training 0.15 to 0.3 are alike with 5 to 50 ratings; 0.5 gains next to nothing
+EXAMPLE_WEIGHT = 0.25  # on people of training 0.15 to 0.3 are alike with 5 to 50 ratings; 0.5 gains next to nothing
 # Of the episodes: without examples, of tastes in directions; of the others, of people with tastes in measured traits.
 EMPTY_SHARE, DIRECTION_SHARE, SYNTHETIC_SHARE = 0.2, 0.05, 0.12
 REHEARSED_SHARES = (0.56, 0.1)  # of the rows beside them: ratings and lessons
@@ -231,11 +231,11 @@ def main() -> None:
     assessor = AestheticAssessor.from_pretrained(arguments.model or arguments.work / FINAL, device="cpu")
     records = read_people(arguments.data)
     assessor.processor.num_example_tokens = dict(NUM_EXAMPLE_TOKENS)
-    assessor.processor.example_trust = EXAMPLE_TRUST
+    assessor.processor.in_context_weight = EXAMPLE_WEIGHT
     seen = see_people(assessor, records, arguments.cache or arguments.work / CACHE)
     schooling = open_school(arguments)
     schooling.processor.num_example_tokens = dict(NUM_EXAMPLE_TOKENS)
-    schooling.processor.example_trust = EXAMPLE_TRUST
+    schooling.processor.in_context_weight = EXAMPLE_WEIGHT
     schooling.model.model.language_model.load_state_dict(assessor.model.model.language_model.state_dict())
     held_out = own_protocol(arguments.data, records)
     scale = schooling.processor.rating_scale

@@ -2,12 +2,12 @@
 
     python recipes/nano/personal_exam.py --data DATA --work build/nano --model build/nano/personal --output exam.json
 
-Table 1: mean rank correlation a person, with k = 0 to 100 of their ratings, of every way; standard errors and paired differences
-with 95% intervals over people, from k = 0 and from ridge regression in the space of tastes of the public tower. Table 2: with the
-ratings dealt out anew, and with another person's. Table 3: synthetic people with one taste, and whether `describe` names it.
+Table 1: mean rank correlation a person, with k = 0 to 100 of their ratings, of every method; standard errors and paired
+differences with 95% intervals over people, from k = 0 and from ridge regression in the space of tastes of the public tower.
+Table 2: with the ratings dealt out anew, and with another person's. Table 3: synthetic people with one taste, and whether `describe` names it.
 LoRA is asked for with `--lora`, because it trains for each person, draw and k (a minute for all k on a core); examples in the
-prompt cost a forward a photo, and may be asked for with fewer people and draws too (`--prompted`); the adapter and the ridge
-regression beside them are then of the same people and draws.
+prompt cost a forward a photo, and may be asked for with fewer people and draws too (`--prompted`); the ridge method and the
+ridge regression on pooled features beside them are then of the same people and draws.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from aesthetic_mllm.evaluation.personal_protocols import (
     shuffled,
     with_another_person,
 )
-from aesthetic_mllm.inference.personal_ways import AdapterWay, BlendWay, ExamplesWay, Way
+from aesthetic_mllm.inference.personal_methods import BlendMethod, InContextMethod, PersonalMethod, RidgeMethod
 from aesthetic_mllm.inference.taste_prior import TastePrior
 from aesthetic_mllm.modeling.model_outputs import AestheticImageFeatures
 from aesthetic_mllm.processing.rating_scale import Rating, RatingScale
@@ -42,15 +42,16 @@ from people import known_votes, own_protocol, read_people
 from ridge import BEAUTY_ALPHA, ridge_predict
 from seen_people import SeenPeople, see_people
 from synthetic_people import SyntheticPerson
-from tastes import CACHE, by_adapter
+from tastes import CACHE, by_ridge
 
 SHUFFLED_AT = (10, 100)
+WITHOUT_LORA = ("ridge", "in_context", "blend")
 KNOWN_TASTE_PHOTOS, KNOWN_TASTE_PEOPLE = 10, 20  # for each trait and direction
 
 
 @dataclass(frozen=True)
 class Answered:
-    """A way whose ratings of the photos that are asked about are known."""
+    """A method whose ratings of the photos that are asked about are known."""
 
     rated: list[Rating]
     reads_general: bool = False
@@ -59,8 +60,8 @@ class Answered:
         return self.rated
 
 
-class Ways:
-    """Every way, as the protocols ask for them.
+class Methods:
+    """Every method, as the protocols ask for them.
 
     Args:
         seen: of the protocol's photos, in its order.
@@ -74,7 +75,7 @@ class Ways:
         self._known: dict[tuple, list[Rating]] = {}
 
     def named(self, name: str) -> Predict:
-        """A way by its name: "adapter", "examples", "blend" or "lora"."""
+        """A method by its name: "ridge", "in_context", "blend" or "lora"."""
 
         def predict(person: str, shown: np.ndarray, values: np.ndarray, asked: np.ndarray) -> np.ndarray:
             if not len(shown):
@@ -84,21 +85,21 @@ class Ways:
         return predict
 
     def _rated(self, name: str, shown: np.ndarray, values: np.ndarray, asked: np.ndarray) -> list[Rating]:
-        """As a way rates; what costs much is not done twice, for a blend asks what its parts were asked."""
+        """As a method rates; what costs much is not done twice, for a blend asks what its parts were asked."""
         key = (name, *(array.tobytes() for array in (shown, values, asked)))
         if key not in self._known:
             general = [self._general[place] for place in asked]
-            way: Way
+            method: PersonalMethod
             if name == "blend":
-                way = BlendWay(
-                    self.scale, [Answered(self._rated(part, shown, values, asked)) for part in ("adapter", "examples")]
+                method = BlendMethod(
+                    self.scale, [Answered(self._rated(part, shown, values, asked)) for part in ("ridge", "in_context")]
                 )
             else:
-                way = self._made(name, shown, values)
-            self._known[key] = way.rate(self.seen.features(asked), general)
+                method = self._made(name, shown, values)
+            self._known[key] = method.rate(self.seen.features(asked), general)
         return self._known[key]
 
-    def _made(self, name: str, shown: np.ndarray, values: np.ndarray) -> Way:
+    def _made(self, name: str, shown: np.ndarray, values: np.ndarray) -> PersonalMethod:
         rated = [(str(place), float(value)) for place, value in zip(shown, values, strict=True)]
         # one distinct rating is no profile for a user, but here everybody counts
         profile = Profile(
@@ -108,9 +109,9 @@ class Ways:
         if name == "lora":
             tokens = {group: values[shown] for group, values in self.seen.tokens.items()}
             return tune_lora(self.assessor.model, self.assessor.processor, profile, replace(photos, tokens=tokens), self.prior)
-        if name == "examples":
-            return ExamplesWay.read(self.assessor.model, self.assessor.processor, profile, photos)
-        return AdapterWay.fit(self.scale, profile, photos, self.prior)
+        if name == "in_context":
+            return InContextMethod.read(self.assessor.model, self.assessor.processor, profile, photos)
+        return RidgeMethod.fit(self.scale, profile, photos, self.prior)
 
     @cached_property
     def _general(self) -> list[Rating]:
@@ -149,7 +150,7 @@ def ridge_baseline(data: Path, work: Path, records: list, protocol: Protocol, sc
     class Pooled:
         photos = type("Photos", (), {"general": general, "embeddings": pooled})
 
-    return by_adapter(Pooled, scale, np.arange(len(records)), prior)
+    return by_ridge(Pooled, scale, np.arange(len(records)), prior)
 
 
 def known_tastes(seen: SeenPeople, seed: int = 0) -> dict[str, float]:
@@ -175,7 +176,7 @@ def some_of(protocol: Protocol, part: Sequence[int] | None) -> Protocol:
 
 
 def print_table(name: str, rows: list[dict]) -> None:
-    """A way's line for each k."""
+    """A method's line for each k."""
     for row in rows:
         apart = "  ".join(
             f"{other} {gap['mean']:+.4f} ({gap['low']:+.4f} to {gap['high']:+.4f})" for other, gap in row["differences"].items()
@@ -190,20 +191,20 @@ def main() -> None:
     parser.add_argument("--model", help="checkpoint (default: the embedded one)")
     parser.add_argument("--cache", type=Path, help="folder for what is seen of the photos (default: WORK/people)")
     parser.add_argument("--tastes", type=Path, help="checkpoint whose rater prior is used (default: the one that is examined)")
-    parser.add_argument("--ways", nargs="+", choices=("adapter", "examples", "blend"), default=["adapter", "examples", "blend"])
+    parser.add_argument("--methods", nargs="+", choices=WITHOUT_LORA, default=WITHOUT_LORA)
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument(
         "--prompted", type=int, nargs=2, metavar=("PEOPLE", "DRAWS"), help="test examples and blend on so many (default: all)"
     )
-    parser.add_argument("--trust", type=float, help="of what is read from examples (default: the checkpoint's)")
+    parser.add_argument("--example-weight", type=float, help="share of what is read from examples (default: the checkpoint's)")
     parser.add_argument("--lora", type=int, nargs=2, metavar=("PEOPLE", "DRAWS"), help="test LoRA on so many of the people")
     parser.add_argument("--shots", type=int, nargs="+", help="numbers of a person's photos to show (default: the protocol's)")
     parser.add_argument("--development", action="store_true", help="people and photos that are not held out")
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
     assessor = AestheticAssessor.from_pretrained(arguments.model, device="cpu", dtype=arguments.dtype)
-    if arguments.trust is not None:
-        assessor.processor.example_trust = arguments.trust
+    if arguments.in_context_weight is not None:
+        assessor.processor.in_context_weight = arguments.in_context_weight
     scale = assessor.processor.rating_scale
     records = read_people(arguments.data)
     protocol = own_protocol(arguments.data, records, arguments.development)
@@ -214,26 +215,26 @@ def main() -> None:
     seen = part_of(everything, [at[photo.image] for photo in protocol.photos])
     source = AestheticMLLMProcessor.from_pretrained(arguments.tastes) if arguments.tastes else assessor.processor
     prior = TastePrior.of_processor(source)
-    ways = Ways(assessor, seen, prior)
+    methods = Methods(assessor, seen, prior)
 
     ridge = None if arguments.development else ridge_baseline(arguments.data, arguments.work, records, protocol, scale)
-    report: dict = {"people": len(protocol.people), "prior": prior is not None, "ways": {}, "controls": {}}
+    report: dict = {"people": len(protocol.people), "prior": prior is not None, "methods": {}, "controls": {}}
     if ridge is not None:  # its photos are those of all records
         report["ridge"] = run_protocol(protocol, ridge).rows()
         print_table("ridge", report["ridge"])
-    fewer = {"adapter": None, "lora": arguments.lora}
-    names = [name for name in arguments.ways if name == "adapter" or assessor.processor.reads_examples]
+    fewer = {"ridge": None, "lora": arguments.lora}
+    names = [name for name in arguments.methods if name == "ridge" or assessor.processor.reads_examples]
     for name in [*names, *(["lora"] if arguments.lora else [])]:
         asked = some_of(protocol, fewer.get(name, arguments.prompted))
-        result = run_protocol(asked, ways.named(name))
+        result = run_protocol(asked, methods.named(name))
         others = {} if ridge is None else {"ridge": run_protocol(asked, ridge)}
-        if name != "adapter":
-            others["adapter"] = run_protocol(asked, ways.named("adapter"))
-        report["ways"][name] = result.rows(others)
-        print_table(name, report["ways"][name])
+        if name != "ridge":
+            others["ridge"] = run_protocol(asked, methods.named("ridge"))
+        report["methods"][name] = result.rows(others)
+        print_table(name, report["methods"][name])
         for control, predict in (
-            ("shuffled", shuffled(ways.named(name))),
-            ("another person", with_another_person(ways.named(name), asked)),
+            ("shuffled", shuffled(methods.named(name))),
+            ("another person", with_another_person(methods.named(name), asked)),
         ):
             shots = [count for count in SHUFFLED_AT if count in asked.shots]
             rows = run_protocol(asked, predict, shots).rows({"own ratings": result})

@@ -24,8 +24,8 @@ from seen_people import SeenPeople, see_people
 CACHE = "people"
 
 
-def by_adapter(seen: SeenPeople, scale: RatingScale, places: np.ndarray, prior: TastePrior | None) -> Predict:
-    """The adapter's ratings, as the protocols ask for them.
+def by_ridge(seen: SeenPeople, scale: RatingScale, places: np.ndarray, prior: TastePrior | None) -> Predict:
+    """The ratings of the method "ridge", as the protocols ask for them.
 
     Args:
         places: of the protocol's photos among those that were seen.
@@ -49,7 +49,7 @@ def choose(seen: SeenPeople, records: list, development: Protocol, held_out: Pro
     votes = known_votes(records, development, held_out, scale)
     for shrinkage, taste in itertools.product((0.03, 0.1, 0.3), (0.4, 0.7, 1.2)):
         prior = fit_tastes(seen.photos.embeddings, votes, seen.photos.general, shrinkage, taste)
-        result = run_protocol(development, by_adapter(seen, scale, places, prior))
+        result = run_protocol(development, by_ridge(seen, scale, places, prior))
         print(shrinkage, taste, " ".join(f"{k}: {result.at(k).mean():.4f}" for k in result.shots), flush=True)
 
 

@@ -24,7 +24,7 @@ def write(photos: Path, *lines: str) -> Path:
 
 
 def test_a_profile_is_made_and_used(run: Run, table: Path, photos: Path, tmp_path: Path) -> None:
-    """It says how far it can be trusted; score and rank see through its eyes, and not without it."""
+    """It says how reliable it is; score and rank use it, and only where it is given."""
     profile = tmp_path / "me.profile"
     code, out, _ = run("personalize", table, "--save", profile)
     assert code == 0 and "a profile of 4 photos" in out and "95%" in out
@@ -72,8 +72,8 @@ def test_wrong_tables(run: Run, photos: Path, tmp_path: Path, lines: tuple, mess
 def test_the_range_can_be_said(run: Run, photos: Path, tmp_path: Path) -> None:
     """Ratings that do not use their range's ends make a profile once it is known."""
     table = write(photos, "image,rating", "1.jpg,2", "2.jpg,3")
-    assert run("personalize", table, "--range", 1, 5, "--save", tmp_path / "me.profile")[0] == 0
-    code, _, error = run("personalize", table, "--range", 3, 5, "--save", tmp_path / "me.profile")
+    assert run("personalize", table, "--score-range", 1, 5, "--save", tmp_path / "me.profile")[0] == 0
+    code, _, error = run("personalize", table, "--score-range", 3, 5, "--save", tmp_path / "me.profile")
     assert code == WRONG_USAGE and "rating 2 lies outside the range 3 to 5" in error
 
 

@@ -1,4 +1,4 @@
-"""Photos in the eyes of a person: the assessor's methods, profiles that are saved, loaded and updated."""
+"""Personal ratings: the assessor's methods, profiles that are saved, loaded and updated."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 from aesthetic_mllm import AestheticAssessor, ImageError
 from aesthetic_mllm.inference.int8_linear import quantize_linears
 from aesthetic_mllm.inference.personal_assessor import PersonalAssessor
-from aesthetic_mllm.inference.personal_ways import WAYS
+from aesthetic_mllm.inference.personal_methods import METHODS
 from aesthetic_mllm.tasks.personalizing import ProfileError
 from lively_assessor import lively_assessor
 
@@ -45,14 +45,14 @@ def test_nobody_in_particular_sees_what_everybody_sees(assessor: AestheticAssess
     person = assessor.personalize([])
     assert person.score(photos) == assessor.score(photos)
     assert person.ratings(photos[:2], ["quality", "aesthetic"]) == assessor.ratings(photos[:2], ["quality", "aesthetic"])
-    assert person.describe() == () and person.trust().count == 0
+    assert person.describe() == () and person.reliability().count == 0
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_every_method_sees_through_the_same_eyes(assessor: AestheticAssessor, photos: list, way: str) -> None:
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_of_the_assessor_is_personal(assessor: AestheticAssessor, photos: list, method: str) -> None:
     """Score, ratings, assess, rank, pick and compare tell of the same personal rating, which is not the general one; other
     questions and attributes stay as they are."""
-    person = assessor.personalize(rated(photos), way=way)
+    person = assessor.personalize(rated(photos), method=method)
     scores = person.score(photos)
     assert means(scores) != means(assessor.score(photos))
     assert person.score(photos, "quality") == assessor.score(photos, "quality")
@@ -67,50 +67,50 @@ def test_every_method_sees_through_the_same_eyes(assessor: AestheticAssessor, ph
         assert sum(rating.distribution.values()) == pytest.approx(1) and 1 <= rating.mean <= 10
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("method", METHODS)
 def test_the_general_rating_is_asked_for_only_where_it_is_read(
-    assessor: AestheticAssessor, photos: list, way: str, monkeypatch: pytest.MonkeyPatch
+    assessor: AestheticAssessor, photos: list, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It costs as much as a score; examples in the prompt do without it where they are trusted alone, and so does LoRA."""
-    person = assessor.personalize(rated(photos), way=way)
+    """It costs as much as a score; examples in the prompt do without it where they alone decide, and so does LoRA."""
+    person = assessor.personalize(rated(photos), method=method)
     asked = []
     whole = person.model.level_logits
     monkeypatch.setattr(person.model, "level_logits", lambda *args, **kwargs: asked.append(1) or whole(*args, **kwargs))
     person.score(photos)
-    assert bool(asked) == (way in ("adapter", "blend"))
+    assert bool(asked) == (method in ("ridge", "blend"))
 
 
 @pytest.mark.parametrize("share", [0.25, 0.8])
-def test_examples_are_trusted_as_far_as_the_checkpoint_says(assessor: AestheticAssessor, photos: list, share: float) -> None:
+def test_examples_count_as_much_as_the_checkpoint_says(assessor: AestheticAssessor, photos: list, share: float) -> None:
     """The rating lies that share of the way from the general one to the one that is read from the examples."""
-    general, read = (means(judge.score(photos)) for judge in (assessor, assessor.personalize(rated(photos), way="examples")))
+    general, read = (means(judge.score(photos)) for judge in (assessor, assessor.personalize(rated(photos), method="in_context")))
     assert np.ptp(np.subtract(read, general)) > 0.01
-    assessor.processor.example_trust = share
+    assessor.processor.in_context_weight = share
     try:
-        found = means(assessor.personalize(rated(photos), way="examples").score(photos))
+        found = means(assessor.personalize(rated(photos), method="in_context").score(photos))
     finally:
-        assessor.processor.example_trust = 1.0
+        assessor.processor.in_context_weight = 1.0
     assert found == pytest.approx((1 - share) * np.array(general) + share * np.array(read), abs=1e-3)
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_order_and_batches_mean_nothing(assessor: AestheticAssessor, photos: list, way: str) -> None:
+@pytest.mark.parametrize("method", METHODS)
+def test_order_and_batches_mean_nothing(assessor: AestheticAssessor, photos: list, method: str) -> None:
     """The same examples in another order, and the same photos in other batches, give the same ratings."""
-    wanted = means(assessor.personalize(rated(photos), way=way).score(photos))
-    turned = assessor.personalize(rated(photos)[::-1], way=way)
+    wanted = means(assessor.personalize(rated(photos), method=method).score(photos))
+    turned = assessor.personalize(rated(photos)[::-1], method=method)
     assert means(turned.score(photos, batch_size=2)) == pytest.approx(wanted, abs=9e-4)
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_saved_and_loaded_is_the_same_person(assessor: AestheticAssessor, photos: list, way: str, tmp_path: Path) -> None:
-    """Ratings, trust and tastes are identical after a round through a file; so are those of an update of what was loaded."""
-    person = assessor.personalize(rated(photos[:7]), way=way, keep="thumbnails")
+@pytest.mark.parametrize("method", METHODS)
+def test_saved_and_loaded_is_the_same_person(assessor: AestheticAssessor, photos: list, method: str, tmp_path: Path) -> None:
+    """Ratings, reliability and tastes are identical after a round through a file, and after an update of what was loaded."""
+    person = assessor.personalize(rated(photos[:7]), method=method, keep="thumbnails")
     person.save(tmp_path / "me.profile")
     loaded = PersonalAssessor.load(tmp_path / "me.profile", assessor)
     assert loaded.score(photos) == person.score(photos)
-    assert (loaded.trust(), loaded.describe(), loaded.profile) == (person.trust(), person.describe(), person.profile)
+    assert (loaded.reliability(), loaded.describe(), loaded.profile) == (person.reliability(), person.describe(), person.profile)
     assert [small.size for small in loaded.thumbnails()] == [small.size for small in person.thumbnails()] != []
-    whole = assessor.personalize(rated(photos), way=way)
+    whole = assessor.personalize(rated(photos), method=method)
     assert means(loaded.update(rated(photos)[7:]).score(photos)) == pytest.approx(means(whole.score(photos)), abs=9e-4)
 
 
@@ -158,7 +158,7 @@ def test_a_checkpoint_trained_further_is_another(assessor: AestheticAssessor, ph
     """A profile loads with the same weights, rounded to 8-bit integers too, but not where some were trained since, be it only in
     the language model or the tower."""
     path = tmp_path / "me.profile"
-    assessor.personalize(rated(photos), way="adapter").save(path)
+    assessor.personalize(rated(photos), method="ridge").save(path)
     same, rounded, trained = (lively_assessor(attributes=True) for _ in range(3))
     for other in (same, rounded, trained):
         other.processor.num_example_tokens = assessor.processor.num_example_tokens
@@ -173,15 +173,15 @@ def test_a_checkpoint_trained_further_is_another(assessor: AestheticAssessor, ph
 
 
 def test_examples_need_a_checkpoint_that_reads_them(photos: list) -> None:
-    """One that was not taught to says so; who names no way gets the adapter."""
+    """One that was not taught to says so; the default is ridge."""
     untaught = lively_assessor()
     with pytest.raises(ProfileError, match="not taught to read rated examples"):
-        untaught.personalize(rated(photos), way="examples")
+        untaught.personalize(rated(photos), method="in_context")
     assert means(untaught.personalize(rated(photos)).score(photos)) == means(
-        untaught.personalize(rated(photos), way="adapter").score(photos)
+        untaught.personalize(rated(photos), method="ridge").score(photos)
     )
-    with pytest.raises(ProfileError, match="no way 'magic'"):
-        untaught.personalize(rated(photos), way="magic")
+    with pytest.raises(ProfileError, match="no personalization method 'magic'"):
+        untaught.personalize(rated(photos), method="magic")
 
 
 def test_wrong_photos_and_wrong_words(assessor: AestheticAssessor, photos: list, tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_wrong_photos_and_wrong_words(assessor: AestheticAssessor, photos: list,
 def test_pairs_and_likes_move_ratings(assessor: AestheticAssessor, photos: list) -> None:
     """What was preferred gains on what was not, and what is liked rises; many more examples than fit are no error."""
     before = means(assessor.score(photos[:2]))
-    after = means(assessor.personalize(pairs=[(photos[0], photos[1])], way="adapter").score(photos[:2]))
-    likes = assessor.personalize(likes=photos[:3], way="adapter").trust()
+    after = means(assessor.personalize(pairs=[(photos[0], photos[1])], method="ridge").score(photos[:2]))
+    likes = assessor.personalize(likes=photos[:3], method="ridge").reliability()
     assert after[0] - after[1] >= before[0] - before[1]
     assert likes.agreement is None and "rate more" in str(likes)

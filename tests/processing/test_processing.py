@@ -190,13 +190,13 @@ def test_example_tokens_are_saved(tmp_path: Path) -> None:
     """A checkpoint that was taught to read examples says so after a round through a folder."""
     taught = tiny_processor()
     taught.num_example_tokens = {"low": 2, "middle": 1, "high": 0, "thematic": 1}
-    taught.example_trust = 0.25
+    taught.in_context_weight = 0.25
     taught.save_pretrained(tmp_path)
     loaded = AestheticMLLMProcessor.from_pretrained(tmp_path)
-    assert loaded.num_example_tokens == taught.num_example_tokens and loaded.example_trust == 0.25
+    assert loaded.num_example_tokens == taught.num_example_tokens and loaded.in_context_weight == 0.25
 
 
-@pytest.mark.parametrize("trust", [0.0, -1.0, 1.1])
-def test_a_trust_that_is_no_share_is_refused(processor: AestheticMLLMProcessor, trust: float) -> None:
-    with pytest.raises(ValueError, match=f"example_trust is {trust}"):
-        AestheticMLLMProcessor(processor.image_processor, processor.tokenizer, example_trust=trust)
+@pytest.mark.parametrize("weight", [0.0, -1.0, 1.1])
+def test_an_in_context_weight_that_is_no_share_is_refused(processor: AestheticMLLMProcessor, weight: float) -> None:
+    with pytest.raises(ValueError, match=f"in_context_weight is {weight}"):
+        AestheticMLLMProcessor(processor.image_processor, processor.tokenizer, in_context_weight=weight)

@@ -1,4 +1,4 @@
-"""The exam asks each way what a user's profile would be asked."""
+"""The exam asks each method what a user's profile would be asked."""
 
 from typing import Any
 
@@ -44,7 +44,7 @@ def seen_of(assessor: AestheticAssessor, images: list) -> Any:
 
 
 def test_some_people_are_the_first_ones() -> None:
-    """So the people of fewer are among those of more, and every way that is asked of as many meets the same."""
+    """So the people of fewer are among those of more, and every method that is asked of as many meets the same."""
     from personal_exam import some_of
 
     people = tuple(Person(name, {}, ()) for name in "abcd")
@@ -56,29 +56,31 @@ def test_some_people_are_the_first_ones() -> None:
 
 def test_lora_learns_from_what_was_seen(assessor: AestheticAssessor) -> None:
     """From the cached tokens, without looking at a photo: ratings turned upside down turn what was learned upside down."""
-    from personal_exam import Ways
+    from personal_exam import Methods
 
     images = [scene(60 + 9 * number, 50) for number in range(4)]
     places, liked = np.arange(4), np.array([1.0, 7.0, 1.0, 7.0])
     seen = seen_of(assessor, images)
-    ways = Ways(assessor, seen, TastePrior.isotropic(seen.photos.embeddings))
-    told, turned = (ways.named("lora")("somebody", places, values, places) for values in (liked, 8 - liked))
+    methods = Methods(assessor, seen, TastePrior.isotropic(seen.photos.embeddings))
+    told, turned = (methods.named("lora")("somebody", places, values, places) for values in (liked, 8 - liked))
     assert np.corrcoef(told - turned, liked)[0, 1] > 0.5
 
 
-@pytest.mark.parametrize("way", ["adapter", "examples", "blend"])
-def test_a_ways_answers_are_those_of_a_profile(assessor: AestheticAssessor, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("method", ["ridge", "in_context", "blend"])
+def test_a_methods_answers_are_those_of_a_profile(
+    assessor: AestheticAssessor, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without a prior; asked again, nothing is computed anew."""
-    from personal_exam import Ways
+    from personal_exam import Methods
 
     images = [scene(60 + 9 * number, 50) for number in range(8)]
     values = np.array([1.0, 5.0, 2.0, 7.0, 4.0])
-    ways = Ways(assessor, seen_of(assessor, images), None)
+    methods = Methods(assessor, seen_of(assessor, images), None)
     asked = np.array([5, 6, 7])
-    told = ways.named(way)("somebody", np.arange(5), values, asked)
+    told = methods.named(method)("somebody", np.arange(5), values, asked)
 
-    person = assessor.personalize(list(zip(images[:5], values, strict=True)), score_range=(1, 7), way=way)
+    person = assessor.personalize(list(zip(images[:5], values, strict=True)), score_range=(1, 7), method=method)
     assert isinstance(person, PersonalAssessor)
     assert told == pytest.approx([rating.mean for rating in person.score(images[5:])], abs=2e-3)
-    monkeypatch.setattr(ways, "_made", None)
-    assert (ways.named(way)("somebody", np.arange(5), values, asked) == told).all()
+    monkeypatch.setattr(methods, "_made", None)
+    assert (methods.named(method)("somebody", np.arange(5), values, asked) == told).all()

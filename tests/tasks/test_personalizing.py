@@ -8,7 +8,7 @@ from aesthetic_mllm.tasks.personalizing import (
     TRAITS,
     Profile,
     ProfileError,
-    Trust,
+    Reliability,
     balanced,
     correlation_interval,
     guessed_range,
@@ -96,15 +96,15 @@ def test_balanced_examples_hold_all_levels_in_any_order() -> None:
     assert balanced(levels, keys, 30) == list(range(23))
 
 
-def test_trust_widens_with_fewer_ratings() -> None:
+def test_reliability_widens_with_fewer_ratings() -> None:
     """The same agreement is less sure with fewer ratings; with too few nothing is said."""
     rng = np.random.default_rng(0)
     given = rng.normal(size=100)
     near = given + 0.5 * rng.normal(size=100)
-    many, few = Trust.of(given, near, given), Trust.of(given[:10], near[:10], given[:10])
+    many, few = Reliability.of(given, near, given), Reliability.of(given[:10], near[:10], given[:10])
     assert many.interval[0] > few.interval[0] and many.interval[1] - many.interval[0] < few.interval[1] - few.interval[0]
-    assert Trust.of(given[:3], near[:3], given[:3]).interval == (-1, 1)
-    assert "rate more" in str(Trust.of(given[:3], near[:3], given[:3]))
+    assert Reliability.of(given[:3], near[:3], given[:3]).interval == (-1, 1)
+    assert "rate more" in str(Reliability.of(given[:3], near[:3], given[:3]))
     assert correlation_interval(0.0, 1000)[0] < 0 < correlation_interval(0.0, 1000)[1]
 
 

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from aesthetic_mllm import AestheticAssessor
-from aesthetic_mllm.inference.lora_way import LoraWay
+from aesthetic_mllm.inference.lora_method import LoraMethod
 from aesthetic_mllm.inference.personal_assessor import PersonalAssessor
 from aesthetic_mllm.inference.photo_stream import read_photo
 from aesthetic_mllm.inference.taste_prior import TastePrior, fit_taste
@@ -31,7 +31,7 @@ def images() -> list[Image.Image]:
 
 def profile_of(assessor: AestheticAssessor, images: list[Image.Image], given: tuple[float, ...]) -> PersonalAssessor:
     """A profile whose photos hold the tokens that are learned from; what it learns by itself is not looked at."""
-    return assessor.personalize(list(zip(images, given, strict=True)), score_range=(1, 10), way="lora")
+    return assessor.personalize(list(zip(images, given, strict=True)), score_range=(1, 10), method="lora")
 
 
 def learned(assessor: AestheticAssessor, images: list[Image.Image], given: tuple[float, ...]) -> np.ndarray:
@@ -39,14 +39,14 @@ def learned(assessor: AestheticAssessor, images: list[Image.Image], given: tuple
     person = profile_of(assessor, images, given)
     assert person._photos is not None
     prior = TastePrior.isotropic(person._photos.embeddings)
-    way = tune_lora(assessor.model, assessor.processor, person.profile, person._photos, prior, THOROUGH)
+    method = tune_lora(assessor.model, assessor.processor, person.profile, person._photos, prior, THOROUGH)
     with torch.inference_mode():
         seen = assessor._see([read_photo(assessor.processor.image_processor, image) for image in images])
-    return np.array([rating.mean for rating in way.rate(seen, ())])
+    return np.array([rating.mean for rating in method.rate(seen, ())])
 
 
 def test_it_comes_near_what_ratings_let_expect(assessor: AestheticAssessor, images: list) -> None:
-    """Thoroughly learned, it puts the person's photos in the order of the adapter, whose taste it learns; those who like the
+    """Thoroughly learned, it puts the person's photos in the order of ridge regression, whose taste it learns; those who like the
     opposite get the opposite."""
     general = np.array([rating.mean for rating in assessor.score(images)])
     found = []
@@ -86,19 +86,19 @@ def test_a_persons_level_is_added(assessor: AestheticAssessor, images: list) -> 
 
 def test_what_cannot_be_learned_says_why(assessor: AestheticAssessor, images: list) -> None:
     """A profile without whole tokens, a model in 8-bit integers, which has no weights to change, and one with others."""
-    adapter = assessor.personalize(list(zip(images, GIVEN, strict=True)), way="adapter")
+    ridge = assessor.personalize(list(zip(images, GIVEN, strict=True)), method="ridge")
     with pytest.raises(ProfileError, match="does not hold the visual tokens"):
-        tune_lora(assessor.model, assessor.processor, adapter.profile, adapter._photos)
+        tune_lora(assessor.model, assessor.processor, ridge.profile, ridge._photos)
     with pytest.raises(ProfileError, match="does not hold the visual tokens"):
-        adapter.update([(scene(200, 150), 4.0)], way="lora")
+        ridge.update([(scene(200, 150), 4.0)], method="lora")
     from aesthetic_mllm.inference.int8_linear import quantize_linears
 
     rounded = lively_assessor()
     quantize_linears(rounded.model.model.language_model)
     with pytest.raises(ProfileError, match="8-bit integers"):
         profile_of(rounded, images, GIVEN)
-    way = profile_of(assessor, images, GIVEN).way
-    assert isinstance(way, LoraWay)
-    foreign = {name.replace("layers.0", "layers.99"): values for name, values in way.learned.items()}
+    method = profile_of(assessor, images, GIVEN).method
+    assert isinstance(method, LoraMethod)
+    foreign = {name.replace("layers.0", "layers.99"): values for name, values in method.learned.items()}
     with pytest.raises(ProfileError, match="layers.99"):
-        LoraWay(assessor.model, assessor.processor, "aesthetic", foreign)
+        LoraMethod(assessor.model, assessor.processor, "aesthetic", foreign)

@@ -58,12 +58,12 @@ def add_question(parser: argparse.ArgumentParser) -> None:
 def add_profile(parser: argparse.ArgumentParser) -> None:
     """For [`personal_assessor`]."""
     parser.add_argument(
-        "--profile", type=Path, metavar="FILE", help="see photos in the eyes of the person whose ratings `personalize` saved"
+        "--profile", type=Path, metavar="FILE", help="a profile saved by `personalize`: predict that person's ratings"
     )
 
 
 def personal_assessor(options: argparse.Namespace) -> "AestheticAssessor":
-    """As [`load_assessor`], in the eyes of the person whose profile was given, if one was.
+    """As [`load_assessor`], personalized where a profile was given.
 
     Raises:
         UsageError: also where the profile cannot be used.

@@ -22,15 +22,15 @@ def add_parser(commands: Any) -> None:
         "personalize",
         help="learn what a person likes from photos they rated",
         description="Learns what a person likes from a CSV table with a header: image,rating; or preferred,other; or only image, "
-        "for photos that are liked. Paths are relative to the table. Prints what it learned and how far that can be trusted.",
+        "for photos that are liked. Paths are relative to the table. Prints what it learned and how reliable that is.",
     )
     parser.add_argument("ratings", type=Path, metavar="RATINGS.csv", help="the table")
     parser.add_argument("--save", type=Path, required=True, metavar="FILE", help="where to write the profile")
     parser.add_argument(
-        "--range", type=float, nargs=2, metavar=("LOW", "HIGH"), help="worst and best rating that could be given, such as 1 5"
+        "--score-range", type=float, nargs=2, metavar=("LOW", "HIGH"), help="the worst and the best possible rating, such as 1 5"
     )
     parser.add_argument("--update", type=Path, metavar="FILE", help="a profile that these ratings are added to")
-    parser.add_argument("--way", help="adapter, examples, blend or lora (default: adapter)")
+    parser.add_argument("--method", help="ridge, in_context, blend or lora (default: ridge)")
     parser.add_argument("--thumbnails", action="store_true", help="keep small copies of the photos in the profile")
     parser.add_argument("--model", help="folder or Hub id of a checkpoint (default: the embedded one)")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="(default: float32)")
@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     with usage_errors():
         person.save(options.save)
     print(f"{options.save}: a profile of {len(person.profile)} photos")
-    print(person.trust())
+    print(person.reliability())
     for taste in person.describe():
         print(f"likes {taste.likes} (correlation {abs(taste.strength):.2f})")
     return 0
@@ -60,10 +60,10 @@ def make(options: argparse.Namespace, said: dict[str, Any]) -> "PersonalAssessor
 
     assessor = load_assessor(options)
     more: dict[str, Any] = {"keep": "thumbnails"} if options.thumbnails else {}
-    if options.range is not None:
-        more["score_range"] = tuple(options.range)
-    if options.way is not None:
-        more["way"] = options.way
+    if options.score_range is not None:
+        more["score_range"] = tuple(options.score_range)
+    if options.method is not None:
+        more["method"] = options.method
     more["watch"] = lambda photos: progress(photos, len(photos))
     try:
         with usage_errors():

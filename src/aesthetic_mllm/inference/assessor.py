@@ -379,11 +379,11 @@ class AestheticAssessor:
         likes: Iterable[ImageSource] = (),
         score_range: tuple[float, float] | None = None,
         question: str | None = None,
-        way: str = "auto",
+        method: str = "auto",
         keep: Literal["tokens", "thumbnails"] = "tokens",
         watch: Callable[[Sequence[ImageSource]], Iterable[ImageSource]] = iter,
     ) -> "PersonalAssessor":
-        """An assessor in the eyes of one person, who rated photos, or preferred some of pairs, or liked some.
+        """An assessor that predicts one person's ratings, from photos they rated, pairs they compared, or photos they like.
 
         Args:
             ratings: photos with their ratings, the higher the better. None at all: the general assessor's ratings.
@@ -391,15 +391,15 @@ class AestheticAssessor:
             likes: photos that are liked; of others nothing is known.
             score_range: worst and best rating that could be given; default a usual range of which the ratings reach both ends.
             question: that the ratings answer; default the checkpoint's first.
-            way: "adapter" (a ridge regression with other people's tastes as the prior), "examples" (the photos and ratings stand
-                in the prompt; the checkpoint must have been taught to read them), "blend" of both, "lora" (low-rank changes of
-                the language model, for hundreds of ratings; learned in seconds to minutes), or "auto": the adapter.
+            method: "ridge" (ridge regression with other people's tastes as the prior), "in_context" (the photos and ratings are
+                given in the prompt; the checkpoint must have been taught to read them), "blend" (the mean of both), "lora"
+                (LoRA of the language model, for hundreds of ratings; takes seconds to minutes), or "auto": ridge.
             keep: what is kept, and saved, of the photos: what the model saw of them ("tokens"), or also small "thumbnails".
             watch: shows how far it is: takes the photos that are looked at and gives them on, as `tqdm` does.
 
         Raises:
             ImageError: a photo cannot be read or judged.
-            ProfileError: ratings that make no profile, such as one distinct rating only, or a way that the checkpoint cannot go.
+            ProfileError: ratings that make no profile, such as one distinct rating only, or a method that the checkpoint lacks.
             RatingScaleError: the checkpoint does not answer the question.
         """
         from .personal_assessor import PersonalAssessor  # imports this module
@@ -411,7 +411,7 @@ class AestheticAssessor:
             likes=likes,
             score_range=score_range,
             question=question,
-            way=way,
+            method=method,
             keep=keep,
             watch=watch,
         )

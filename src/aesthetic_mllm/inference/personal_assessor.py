@@ -1,4 +1,4 @@
-"""The assessor in the eyes of one person: the same methods, with a profile of what that person said of photos."""
+"""An assessor that predicts one person's ratings: the same methods, with a profile of the photos they rated."""
 
 import io
 import os
@@ -12,10 +12,10 @@ from PIL import Image
 from ..modeling.model_outputs import AestheticImageFeatures
 from ..processing.image_loading import ImageError, ImageSource
 from ..processing.rating_scale import Rating
-from ..tasks.personalizing import TRAITS, Profile, ProfileError, Taste, Trust, tastes
+from ..tasks.personalizing import TRAITS, Profile, ProfileError, Reliability, Taste, tastes
 from .assessor import DEFAULT_BATCH_SIZE, AestheticAssessor
-from .lora_way import LoraWay
-from .personal_ways import LORA, AdapterWay, BlendWay, ExamplesWay, Way, choose_way
+from .lora_method import LoraMethod
+from .personal_methods import LORA, BlendMethod, InContextMethod, PersonalMethod, RidgeMethod, choose_method
 from .photo_stream import OnError, ReadPhoto, read_photo, stream_photos
 from .profile_file import checkpoint_digest, load_profile, save_profile
 from .profile_photos import ProfilePhotos, photo_key
@@ -41,11 +41,11 @@ class PersonalAssessor(AestheticAssessor):
         assessor: whose model and processor it shares.
         profile: what the person said.
         photos: what was seen of the profile's photos; `None` for a profile of none.
-        way: a name of [`WAYS`], or "auto".
-        learned: what the way learned before (`lora_way.LoraWay`), of this profile; default: it learns.
+        method: a name of [`METHODS`], or "auto".
+        learned: what the method learned before (`lora_method.LoraMethod`), of this profile; default: it learns.
 
     Raises:
-        ProfileError: no such way, or the checkpoint cannot go it.
+        ProfileError: no such method, or the checkpoint does not support it.
     """
 
     def __init__(
@@ -53,21 +53,21 @@ class PersonalAssessor(AestheticAssessor):
         assessor: AestheticAssessor,
         profile: Profile,
         photos: ProfilePhotos | None = None,
-        way: str = "auto",
+        method: str = "auto",
         learned: Mapping[str, np.ndarray] | None = None,
     ):
         super().__init__(assessor.model, assessor.processor)
-        self.profile, self._photos, self._way_name = profile, photos, way
+        self.profile, self._photos, self._method_name = profile, photos, method
         self._prior = _prior(assessor)
-        self.way = self._make_way(choose_way(way), learned)
+        self.method = self._make_method(choose_method(method), learned)
 
     @classmethod
     def of_ratings(
-        cls, assessor: AestheticAssessor, ratings: Ratings = (), *, way: str = "auto", **said: Any
+        cls, assessor: AestheticAssessor, ratings: Ratings = (), *, method: str = "auto", **said: Any
     ) -> "PersonalAssessor":
         """See [`AestheticAssessor.personalize`]."""
-        profile, photos = _listen(assessor, ratings, keep_all_tokens=choose_way(way) == LORA, **said)
-        return cls(assessor, profile, photos, way)
+        profile, photos = _listen(assessor, ratings, keep_all_tokens=choose_method(method) == LORA, **said)
+        return cls(assessor, profile, photos, method)
 
     def update(self, ratings: Ratings = (), **said: Any) -> "PersonalAssessor":
         """This person after more ratings, pairs or likes of the same kind; of a photo rated again the newer rating counts.
@@ -79,17 +79,17 @@ class PersonalAssessor(AestheticAssessor):
             ImageError, ProfileError: as `personalize`; or the new ones do not fit the profile.
         """
         keep: Keep = "thumbnails" if self._photos is not None and self._photos.thumbnails else "tokens"
-        way = said.pop("way", self._way_name)
+        method = said.pop("method", self._method_name)
         own = {"score_range": self.profile.source_range, "question": self.profile.question, "keep": keep}
-        newer, photos = _listen(self, ratings, keep_all_tokens=choose_way(way) == LORA, **own | said)
+        newer, photos = _listen(self, ratings, keep_all_tokens=choose_method(method) == LORA, **own | said)
         if photos is None:
             return self
         if self._photos is None:
-            return PersonalAssessor(self, newer, photos, way)
+            return PersonalAssessor(self, newer, photos, method)
         profile = self.profile.updated(newer)
         both = ProfilePhotos.joined([self._photos, photos])
         places = {key: place for place, key in enumerate([*self.profile.photos, *newer.photos])}
-        return PersonalAssessor(self, profile, both.chosen([places[key] for key in profile.photos]), way)
+        return PersonalAssessor(self, profile, both.chosen([places[key] for key in profile.photos]), method)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the profile to one safetensors file. It holds no photos but thumbnails, and those only if they were to be kept.
@@ -98,8 +98,8 @@ class PersonalAssessor(AestheticAssessor):
             ProfileError: the file cannot be written.
         """
         checkpoint = checkpoint_digest(self.model, self.processor, self._prior)
-        learned = self.way.learned if isinstance(self.way, LoraWay) else None
-        save_profile(path, self.profile, self._photos, self._way_name, checkpoint, learned)
+        learned = self.method.learned if isinstance(self.method, LoraMethod) else None
+        save_profile(path, self.profile, self._photos, self._method_name, checkpoint, learned)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], assessor: AestheticAssessor) -> "PersonalAssessor":
@@ -109,8 +109,8 @@ class PersonalAssessor(AestheticAssessor):
             ProfileError: there is no such file, it is no profile, was changed, or was made with another checkpoint or version.
         """
         checkpoint = checkpoint_digest(assessor.model, assessor.processor, _prior(assessor))
-        profile, photos, way, learned = load_profile(path, checkpoint)
-        return cls(assessor, profile, photos, way, learned)
+        profile, photos, method, learned = load_profile(path, checkpoint)
+        return cls(assessor, profile, photos, method, learned)
 
     def describe(self) -> tuple[Taste, ...]:
         """What the profile certainly says of the person's taste, the strongest first: what they like more, or less, than the
@@ -124,13 +124,13 @@ class PersonalAssessor(AestheticAssessor):
         # attributes go up and down with the whole, so they are soon taken for what was measured
         return tastes(scores, self._photos.general, measured) or tastes(scores, self._photos.general, judged)
 
-    def trust(self) -> Trust:
-        """How far the personal ratings can be trusted: how well each rating of the profile follows from the others."""
+    def reliability(self) -> Reliability:
+        """How reliable the personal ratings are: how well each rating of the profile is predicted from the others."""
         if self._photos is None:
-            return Trust(0, None, (-1.0, 1.0), None)
+            return Reliability(0, None, (-1.0, 1.0), None)
         scale, photos = self.processor.rating_scale, self._photos
-        fitted = AdapterWay.fit(scale, self.profile, photos, self._prior).fitted
-        return Trust.of(self.profile.scores(scale), photos.general + fitted.left_out, photos.general)
+        fitted = RidgeMethod.fit(scale, self.profile, photos, self._prior).fitted
+        return Reliability.of(self.profile.scores(scale), photos.general + fitted.left_out, photos.general)
 
     def thumbnails(self) -> list[Image.Image]:
         """The profile's photos, small; empty where they were not to be kept."""
@@ -145,33 +145,33 @@ class PersonalAssessor(AestheticAssessor):
         on_error: OnError = "raise",
         batch_size: int = DEFAULT_BATCH_SIZE,
     ) -> Iterator[Rating | ImageError]:
-        """As the assessor's, in the person's eyes."""
-        way = self.way
-        if way is None or (question or self.processor.rating_scale.default_question) != self.profile.question:
+        """As the assessor's, with this person's ratings."""
+        method = self.method
+        if method is None or (question or self.processor.rating_scale.default_question) != self.profile.question:
             return super().score_stream(images, question, on_error=on_error, batch_size=batch_size)
         prompt = torch.tensor([self._prompt(question)], device=self.model.device)
 
         def rate(photos: list[ReadPhoto]) -> list[Rating]:
             seen = self._see(photos)
-            if not way.reads_general:
-                return way.rate(seen, ())
+            if not method.reads_general:
+                return method.rate(seen, ())
             logits = self.model.level_logits(
                 self.processor.level_ids,
                 input_ids=prompt.expand(len(photos), -1),
                 mm_encoder_outputs={"image": seen},
             )
-            return way.rate(seen, self.processor.rating_scale.read_level_logits(logits, question))
+            return method.rate(seen, self.processor.rating_scale.read_level_logits(logits, question))
 
         return self._stream(images, rate, on_error, batch_size)
 
     def _read_ratings(
         self, shared: SharedPrefix, questions: Sequence[str], suffixes: Sequence[Sequence[int]]
     ) -> list[dict[str, Rating]]:
-        """As the assessor's; the profile's question is answered in the person's eyes."""
+        """As the assessor's; the profile's question is answered as this person would."""
         rated = super()._read_ratings(shared, questions, suffixes)
-        if self.way is not None and self.profile.question in questions:
+        if self.method is not None and self.profile.question in questions:
             question = self.profile.question
-            personal = self.way.rate(shared.features, [ratings[question] for ratings in rated])
+            personal = self.method.rate(shared.features, [ratings[question] for ratings in rated])
             rated = [ratings | {question: own} for ratings, own in zip(rated, personal, strict=True)]
         return rated
 
@@ -179,23 +179,23 @@ class PersonalAssessor(AestheticAssessor):
         """As the assessor's, with what tastes are read from."""
         return super()._see(photos, statistics)
 
-    def _make_way(self, name: str, learned: Mapping[str, np.ndarray] | None) -> Way | None:
-        """The way of a name; none for a profile of no photos, which is nobody's in particular."""
+    def _make_method(self, name: str, learned: Mapping[str, np.ndarray] | None) -> PersonalMethod | None:
+        """The method of a name; none for a profile of no photos, which is nobody's in particular."""
         photos, scale = self._photos, self.processor.rating_scale
         if photos is None:
             return None
-        if name == "adapter":
-            return AdapterWay.fit(scale, self.profile, photos, self._prior)
+        if name == "ridge":
+            return RidgeMethod.fit(scale, self.profile, photos, self._prior)
         if name == LORA:
             if learned:
-                return LoraWay(self.model, self.processor, self.profile.question, learned)
+                return LoraMethod(self.model, self.processor, self.profile.question, learned)
             from ..trainers.personal_lora import tune_lora  # trainers build on inference
 
             return tune_lora(self.model, self.processor, self.profile, photos, self._prior)
-        examples = ExamplesWay.read(self.model, self.processor, self.profile, photos)
-        if name == "examples":
+        examples = InContextMethod.read(self.model, self.processor, self.profile, photos)
+        if name == "in_context":
             return examples
-        return BlendWay(scale, [AdapterWay.fit(scale, self.profile, photos, self._prior), examples])
+        return BlendMethod(scale, [RidgeMethod.fit(scale, self.profile, photos, self._prior), examples])
 
 
 def _prior(assessor: AestheticAssessor) -> TastePrior | None:
@@ -254,7 +254,7 @@ def _see(
 
     def see(photos: list[ReadPhoto]) -> list[tuple[str, ProfilePhotos]]:
         shared = SharedPrefix(assessor.model, prefix, assessor._see(photos, statistics=True))
-        # not through a person's eyes: a profile is told beside what people in general think
+        # the general ratings: a profile says how a person differs from them
         ratings = AestheticAssessor._read_ratings(assessor, shared, questions, suffixes)
         seen = ProfilePhotos.seen(
             photos, shared.features, ratings, question, processor.num_example_tokens, keep_thumbnails, keep_all_tokens

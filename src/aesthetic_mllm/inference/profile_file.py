@@ -21,7 +21,7 @@ from .int8_linear import Int8Linear
 from .profile_photos import ProfilePhotos
 from .taste_prior import TastePrior
 
-FORMAT, VERSION = "aesthetic-mllm profile", "1"
+FORMAT, VERSION = "aesthetic-mllm profile", "2"
 LEARNED = "learned."
 
 
@@ -77,7 +77,7 @@ def save_profile(
     path: str | os.PathLike[str],
     profile: Profile,
     photos: ProfilePhotos | None,
-    way: str,
+    method: str,
     checkpoint: CheckpointDigest,
     learned: Mapping[str, np.ndarray] | None = None,
 ) -> None:
@@ -85,16 +85,16 @@ def save_profile(
 
     Args:
         photos: `None` for a profile of no photos.
-        way: how it personalizes.
+        method: how it personalizes.
         checkpoint: of [`checkpoint_digest`].
-        learned: what the way learned and would not learn again on loading.
+        learned: what the method learned and would not learn again on loading.
 
     Raises:
         ProfileError: the file cannot be written.
     """
     tensors = {} if photos is None else {name: np.ascontiguousarray(values) for name, values in photos.tensors().items()}
     tensors |= {f"{LEARNED}{name}": np.ascontiguousarray(values) for name, values in (learned or {}).items()}
-    said = json.dumps({"profile": profile.to_dict(), "way": way}, sort_keys=True)
+    said = json.dumps({"profile": profile.to_dict(), "method": method}, sort_keys=True)
     metadata = {"format": FORMAT, "version": VERSION, "said": said}
     metadata |= {"checkpoint": checkpoint.readout, "weights": checkpoint.weights}
     try:
@@ -106,7 +106,7 @@ def save_profile(
 def load_profile(
     path: str | os.PathLike[str], checkpoint: CheckpointDigest
 ) -> tuple[Profile, ProfilePhotos | None, str, dict[str, np.ndarray]]:
-    """Profile, photos, way and what the way learned, of a file that [`save_profile`] wrote.
+    """Profile, photos, method and what the method learned, of a file that [`save_profile`] wrote.
 
     Raises:
         ProfileError: there is no such file; it is no profile, of another version, changed since it was written, or made with
@@ -132,7 +132,7 @@ def load_profile(
     said = json.loads(metadata["said"])
     learned = {name.removeprefix(LEARNED): values for name, values in tensors.items() if name.startswith(LEARNED)}
     photos = ProfilePhotos.from_tensors(tensors) if tensors else None
-    return Profile.from_dict(said["profile"]), photos, said["way"], learned
+    return Profile.from_dict(said["profile"]), photos, said["method"], learned
 
 
 def _read(path: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str, np.ndarray]]:

@@ -20,7 +20,7 @@ KNOWN_RANGES = ((0.0, 1.0), (1.0, 5.0), (1.0, 7.0), (1.0, 10.0), (0.0, 5.0), (0.
 # By how much a photo that was preferred or liked is taken to exceed what people in general think of it, as a share of the
 # score range: about how far one person's rating lies from another's. Whoever has lost a pair falls behind by as much.
 PREFERENCE_STEP = 0.2
-# Fewer ratings than this tell nothing about how far they can be trusted: an interval of a correlation needs four.
+# Fewer ratings than this say nothing about reliability: an interval of a correlation needs four.
 LEAST_FOR_INTERVAL = 4
 INTERVAL_95 = 1.96
 
@@ -39,7 +39,7 @@ class Profile:
         values: for ratings, each photo's on `source_range`; empty otherwise.
         source_range: worst and best rating that the person could give; `None` without ratings.
         pairs: for pairs, the places in `photos` of the preferred photo and of the other.
-        question: of the checkpoint, which this person's eyes answer.
+        question: of the checkpoint, which these ratings answer.
     """
 
     kind: Kind
@@ -249,8 +249,8 @@ def balanced(levels: Sequence[int], keys: Sequence[str], most: int) -> list[int]
 
 
 @dataclass(frozen=True)
-class Trust:
-    """How far personal ratings can be trusted.
+class Reliability:
+    """How reliable personal ratings are.
 
     Args:
         count: photos in the profile.
@@ -266,7 +266,7 @@ class Trust:
     general: float | None
 
     @classmethod
-    def of(cls, given: np.ndarray, left_out: np.ndarray, general: np.ndarray) -> "Trust":
+    def of(cls, given: np.ndarray, left_out: np.ndarray, general: np.ndarray) -> "Reliability":
         """From the person's ratings, those that are predicted of each photo without it, and the general ones: each [n]."""
         agreement, by_general = _correlation(given, left_out), _correlation(given, general)
         if agreement is None or len(given) < LEAST_FOR_INTERVAL:
@@ -275,7 +275,7 @@ class Trust:
 
     def __str__(self) -> str:
         if self.agreement is None:
-            return f"{self.count} photos do not tell how far personal ratings can be trusted; rate more."
+            return f"{self.count} photos are too few to say how reliable the personal ratings are; rate more."
         low, high = self.interval
         text = f"Agreement with {self.count} ratings, each predicted from the others: {self.agreement:.2f}"
         text += f" (95%: {low:.2f} to {high:.2f})"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..inference.lora_way import DOWN, LEVEL, UP, LoraWay, changeable, changed, next_logits, rating_prompt
+from ..inference.lora_method import DOWN, LEVEL, UP, LoraMethod, changeable, changed, next_logits, rating_prompt
 from ..inference.profile_photos import ProfilePhotos
 from ..inference.taste_prior import TastePrior, fit_taste
 from ..modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGeneration
@@ -51,7 +51,7 @@ def tune_lora(
     photos: ProfilePhotos,
     prior: TastePrior | None = None,
     config: PersonalLoraConfig | None = None,
-) -> LoraWay:
+) -> LoraMethod:
     """Learns a person's ratings; the model itself stays as it is.
 
     Single ratings are chance for the most part, so what is learned is what all of them let expect of the same photos
@@ -70,7 +70,7 @@ def tune_lora(
     if not photos.tokens:
         raise ProfileError(
             "This profile does not hold the visual tokens of its photos, which LoRA learns from; make it anew from the ratings "
-            "by the way 'lora'."
+            "with method='lora'."
         )
     scale, general = processor.rating_scale, photos.general
     fitted = fit_taste(photos.embeddings, general, profile.evidence(scale, general), prior, profile.has_level)
@@ -80,7 +80,7 @@ def tune_lora(
     order = sorted(range(len(profile)), key=lambda place: profile.photos[place])  # the same, whatever the order of the ratings
     factors = _learn(model, processor, profile.question, photos.chosen(order), levels[order], config)
     learned = {name: values.detach().cpu().numpy() for name, values in factors.items()}
-    return LoraWay(model, processor, profile.question, {**learned, LEVEL: np.array([fitted.offset])})
+    return LoraMethod(model, processor, profile.question, {**learned, LEVEL: np.array([fitted.offset])})
 
 
 @torch.inference_mode(False)

@@ -61,9 +61,9 @@ class AestheticMLLMProcessor(ProcessorMixin):
         num_example_tokens (`dict[str, int]`, *optional*): how many tokens of each group a photo gets that only stands as a
             rated example before another photo; fewer than `num_group_tokens` are means of neighbours. Default: none, the
             checkpoint was not taught to read examples.
-        example_trust (`float`, defaults to 1.0): the share of what the language model reads from examples in a personal rating;
-            the rest is the rating without them. A small one reads more into a few ratings than they say, and is best trusted
-            in part: choose it on people of training.
+        in_context_weight (`float`, defaults to 1.0): the share of what the language model reads from examples in a personal rating;
+            the rest is the rating without them. A small language model reads more into a few ratings than they say; choose the
+            weight on raters of the training set.
         measurement_cuts (`dict[str, list[float]]`, *optional*): what counts as low or high of each measured attribute: the
             ascending cut points between its bins over the training photos (`PoolStatistics`). Claims about a photo are checked
             against them. Default: none are known, so nothing is checked.
@@ -72,7 +72,7 @@ class AestheticMLLMProcessor(ProcessorMixin):
 
     Raises:
         RatingScaleError: the level words are not distinct single tokens of this tokenizer.
-        ValueError: a trust that is not above 0 and at most 1.
+        ValueError: an `in_context_weight` that is not above 0 and at most 1.
     """
 
     def __init__(
@@ -85,14 +85,14 @@ class AestheticMLLMProcessor(ProcessorMixin):
         num_group_tokens: Mapping[str, int] | None = None,
         writes_comments: bool = True,
         num_example_tokens: Mapping[str, int] | None = None,
-        example_trust: float = 1.0,
+        in_context_weight: float = 1.0,
         measurement_cuts: Mapping[str, Sequence[float]] | None = None,
         side_files: Mapping[str, SideFile] | None = None,
         **kwargs: Any,
     ):
-        if not 0 < example_trust <= 1:
-            raise ValueError(f"example_trust is {example_trust}; give a share above 0 and at most 1.")
-        self.example_trust = example_trust
+        if not 0 < in_context_weight <= 1:
+            raise ValueError(f"in_context_weight is {in_context_weight}; give a share above 0 and at most 1.")
+        self.in_context_weight = in_context_weight
         self.measurement_cuts = {name: list(cuts) for name, cuts in (measurement_cuts or {}).items()}
         self.writes_comments = writes_comments
         self.num_example_tokens = {group: (num_example_tokens or {}).get(group, 0) for group in DEFAULT_GROUP_TOKENS}
@@ -172,7 +172,7 @@ class AestheticMLLMProcessor(ProcessorMixin):
 
     @property
     def reads_examples(self) -> bool:
-        """Whether the checkpoint was taught to judge a photo in the eyes of a person whose rated photos stand before it."""
+        """Whether the checkpoint was taught to predict a person's rating from photos they rated, given in the prompt."""
         return any(self.num_example_tokens.values())
 
     def example_prompt_ids(self, question: str | None = None) -> tuple[list[int], list[list[int]], list[int]]:

@@ -18,12 +18,12 @@ CHANGED = (".q_proj.weight", ".v_proj.weight")  # as in Hu et al. 2021, arXiv:21
 DOWN, UP, LEVEL = "down.", "up.", "level"
 
 
-class LoraWay:
+class LoraMethod:
     """Rates with one person's low-rank changes of the language model's weights.
 
-    A way of `personal_ways`; [`trainers.personal_lora.tune_lora`] learns the changes.
+    A method of `personal_methods`; [`trainers.personal_lora.tune_lora`] learns the changes.
 
-    The model that all people share is never touched: changed weights stand in for its own while this way rates, and no longer.
+    The model that all people share is never touched: changed weights stand in for its own while this method rates, and no longer.
 
     Args:
         question: that the person's ratings answer.
@@ -81,7 +81,7 @@ def changeable(model: AestheticMLLMForConditionalGeneration) -> dict[str, torch.
     if not found:
         raise ProfileError(
             f"The language model of {model.name_or_path} has no weights {' or '.join(CHANGED)} to change, as one in 8-bit "
-            "integers has none; load it in float32 or bfloat16, or personalize by the way 'adapter'."
+            "integers has none; load it in float32 or bfloat16, or personalize with method='ridge'."
         )
     return found
 

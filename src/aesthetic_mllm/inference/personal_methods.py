@@ -1,4 +1,4 @@
-"""Ways to see photos in a person's eyes, all behind one small interface."""
+"""Methods that predict one person's ratings, all behind one small interface."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -17,12 +17,12 @@ from .taste_prior import FittedTaste, TastePrior, fit_taste
 
 # As many examples a checkpoint is taught to read.
 MOST_EXAMPLES = 32
-LORA = "lora"  # `lora_way.LoraWay`
-WAYS = ("adapter", "examples", "blend", LORA)
+LORA = "lora"  # `lora_method.LoraMethod`
+METHODS = ("ridge", "in_context", "blend", LORA)
 
 
-class Way(Protocol):
-    """Rates photos in a person's eyes.
+class PersonalMethod(Protocol):
+    """Rates photos as one person would.
 
     Args:
         reads_general: whether it needs the photos' ratings without a profile, which cost as much as a score.
@@ -40,7 +40,7 @@ class Way(Protocol):
         ...
 
 
-class AdapterWay:
+class RidgeMethod:
     """The general rating, moved by what the photo's embedding says of this person's taste ([`fit_taste`])."""
 
     reads_general = True
@@ -49,7 +49,7 @@ class AdapterWay:
         self.scale, self.fitted = scale, fitted
 
     @classmethod
-    def fit(cls, scale: RatingScale, profile: Profile, photos: ProfilePhotos, prior: TastePrior | None) -> "AdapterWay":
+    def fit(cls, scale: RatingScale, profile: Profile, photos: ProfilePhotos, prior: TastePrior | None) -> "RidgeMethod":
         """From a profile of at least one photo."""
         evidence = profile.evidence(scale, photos.general)
         return cls(scale, fit_taste(photos.embeddings, photos.general, evidence, prior, profile.has_level))
@@ -60,16 +60,16 @@ class AdapterWay:
         return [self.scale.moved(rating, float(mean)) for rating, mean in zip(general, shifted, strict=True)]
 
 
-class ExamplesWay:
+class InContextMethod:
     """The person's rated photos stand before the photo in the prompt; the language model reads the taste from them.
 
     Args:
-        trust: the share of what it reads in the rating; the rest is the general rating ([`AestheticMLLMProcessor`]).
+        weight: the share of what it reads in the rating; the rest is the general rating ([`AestheticMLLMProcessor`]).
     """
 
-    def __init__(self, scale: RatingScale, prefix: ExamplePrefix, trust: float = 1.0):
-        self.scale, self.prefix, self.trust = scale, prefix, trust
-        self.reads_general = trust < 1
+    def __init__(self, scale: RatingScale, prefix: ExamplePrefix, weight: float = 1.0):
+        self.scale, self.prefix, self.weight = scale, prefix, weight
+        self.reads_general = weight < 1
 
     @classmethod
     def read(
@@ -78,7 +78,7 @@ class ExamplesWay:
         processor: AestheticMLLMProcessor,
         profile: Profile,
         photos: ProfilePhotos,
-    ) -> "ExamplesWay":
+    ) -> "InContextMethod":
         """From a profile of at least one photo; of more than [`MOST_EXAMPLES`] as many of all levels as evenly as there are.
 
         Raises:
@@ -86,31 +86,31 @@ class ExamplesWay:
         """
         if not processor.reads_examples:
             raise ProfileError(
-                f"The checkpoint {model.name_or_path} was not taught to read rated examples; personalize by the way 'adapter'."
+                f"The checkpoint {model.name_or_path} was not taught to read rated examples; personalize with method='ridge'."
             )
         scale = processor.rating_scale
         levels = [scale.nearest_level(score) for score in profile.scores(scale)]
         chosen = balanced(levels, profile.photos, MOST_EXAMPLES)
         tokens = {group: values[chosen] for group, values in photos.example_tokens.items()}
         prefix = ExamplePrefix(model, processor, [levels[place] for place in chosen], tokens, profile.question)
-        return cls(scale, prefix, processor.example_trust)
+        return cls(scale, prefix, processor.in_context_weight)
 
     def rate(self, seen: AestheticImageFeatures, general: Sequence[Rating]) -> list[Rating]:
         read = self.scale.read_level_logits(self.prefix.level_logits(tokens_of(seen)))
         if not self.reads_general:
             return mixed(self.scale, [read], [1.0])
-        return mixed(self.scale, [general, read], [1 - self.trust, self.trust])
+        return mixed(self.scale, [general, read], [1 - self.weight, self.weight])
 
 
-class BlendWay:
-    """The mean of several ways' distributions."""
+class BlendMethod:
+    """The mean of several methods' distributions."""
 
-    def __init__(self, scale: RatingScale, ways: Sequence[Way]):
-        self.scale, self.ways = scale, ways
-        self.reads_general = any(way.reads_general for way in ways)
+    def __init__(self, scale: RatingScale, methods: Sequence[PersonalMethod]):
+        self.scale, self.methods = scale, methods
+        self.reads_general = any(method.reads_general for method in methods)
 
     def rate(self, seen: AestheticImageFeatures, general: Sequence[Rating]) -> list[Rating]:
-        columns = [way.rate(seen, general) for way in self.ways]
+        columns = [method.rate(seen, general) for method in self.methods]
         return mixed(self.scale, columns, [1 / len(columns)] * len(columns))
 
 
@@ -127,17 +127,17 @@ def mixed(scale: RatingScale, columns: Sequence[Sequence[Rating]], weights: Sequ
     return [Rating(r.mean, r.std, r.distribution, r.score_range) for r in scale.read_level_logits(mean.clamp(min=1e-12).log())]
 
 
-def choose_way(name: str) -> str:
-    """The way that a name means; "auto" is the adapter.
+def choose_method(name: str) -> str:
+    """The method that a name means; "auto" is ridge regression.
 
     On people and photos held out neither examples in the prompt nor the blend nor LoRA did better beyond chance with any number
     of ratings that was tried, 5 to 100 (`recipes/nano/README.md`), and it costs least.
 
     Raises:
-        ProfileError: no such way.
+        ProfileError: no such method.
     """
     if name == "auto":
-        return "adapter"
-    if name not in WAYS:
-        raise ProfileError(f"There is no way {name!r} to personalize; choose auto, {', '.join(WAYS)}.")
+        return "ridge"
+    if name not in METHODS:
+        raise ProfileError(f"There is no personalization method {name!r}; choose auto, {', '.join(METHODS)}.")
     return name
