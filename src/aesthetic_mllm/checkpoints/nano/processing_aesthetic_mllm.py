@@ -61,9 +61,9 @@ class AestheticMLLMProcessor(ProcessorMixin):
         num_example_tokens (`dict[str, int]`, *optional*): how many tokens of each group a photo gets that only stands as a
             rated example before another photo; fewer than `num_group_tokens` are means of neighbours. Default: none, the
             checkpoint was not taught to read examples.
-        in_context_weight (`float`, defaults to 1.0): the share of what the language model reads from examples in a personal rating;
-            the rest is the rating without them. A small language model reads more into a few ratings than they say; choose the
-            weight on raters of the training set.
+        in_context_weight (`float`, defaults to 1.0): the share of a personal rating that is read from rated examples; the rest is
+            the rating without them. A small language model reads more into a few ratings than they say; choose the weight on
+            raters of the training set.
         measurement_cuts (`dict[str, list[float]]`, *optional*): what counts as low or high of each measured attribute: the
             ascending cut points between its bins over the training photos (`PoolStatistics`). Claims about a photo are checked
             against them. Default: none are known, so nothing is checked.
