@@ -4,16 +4,15 @@
 
 Table 1: mean rank correlation a person, with k = 0 to 100 of their ratings, of every method; standard errors and paired
 differences with 95% intervals over people, from k = 0 and from ridge regression in the space of tastes of the public tower.
-Table 2: with the ratings dealt out anew, and with another person's. Table 3: synthetic people with one taste, and whether `describe` names it.
-LoRA is asked for with `--lora`, because it trains for each person, draw and k (a minute for all k on a core); examples in the
-prompt cost a forward a photo, and may be asked for with fewer people and draws too (`--prompted`); the ridge method and the
-ridge regression on pooled features beside them are then of the same people and draws.
+Table 2: with the ratings dealt out anew, and with another person's. Table 3: synthetic people with one taste, and whether
+`describe` names it. Examples in the prompt cost a forward a photo, and may be asked for with fewer people and draws
+(`--prompted`); the ridge method and the ridge regression on pooled features beside them are then of the same people and draws.
 """
 
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -29,12 +28,10 @@ from aesthetic_mllm.evaluation.personal_protocols import (
     shuffled,
     with_another_person,
 )
-from aesthetic_mllm.inference.personal_methods import BlendMethod, InContextMethod, PersonalMethod, RidgeMethod
+from aesthetic_mllm.inference.personal_methods import METHODS, InContextMethod, PersonalMethod, RidgeMethod
 from aesthetic_mllm.inference.taste_prior import TastePrior
-from aesthetic_mllm.modeling.model_outputs import AestheticImageFeatures
 from aesthetic_mllm.processing.rating_scale import Rating, RatingScale
 from aesthetic_mllm.tasks.personalizing import TRAITS, Profile, tastes
-from aesthetic_mllm.trainers.personal_lora import tune_lora
 from aesthetic_mllm.trainers.taste_fitting import fit_tastes
 from data import read_beauty, read_quality
 from features import FeatureCache
@@ -45,19 +42,7 @@ from synthetic_people import SyntheticPerson
 from tastes import CACHE, by_ridge
 
 SHUFFLED_AT = (10, 100)
-WITHOUT_LORA = ("ridge", "in_context", "blend")
 KNOWN_TASTE_PHOTOS, KNOWN_TASTE_PEOPLE = 10, 20  # for each trait and direction
-
-
-@dataclass(frozen=True)
-class Answered:
-    """A method whose ratings of the photos that are asked about are known."""
-
-    rated: list[Rating]
-    reads_general: bool = False
-
-    def rate(self, seen: AestheticImageFeatures, general: Sequence[Rating]) -> list[Rating]:
-        return self.rated
 
 
 class Methods:
@@ -75,7 +60,7 @@ class Methods:
         self._known: dict[tuple, list[Rating]] = {}
 
     def named(self, name: str) -> Predict:
-        """A method by its name: "ridge", "in_context", "blend" or "lora"."""
+        """A method by its name, of [`METHODS`]."""
 
         def predict(person: str, shown: np.ndarray, values: np.ndarray, asked: np.ndarray) -> np.ndarray:
             if not len(shown):
@@ -85,18 +70,11 @@ class Methods:
         return predict
 
     def _rated(self, name: str, shown: np.ndarray, values: np.ndarray, asked: np.ndarray) -> list[Rating]:
-        """As a method rates; what costs much is not done twice, for a blend asks what its parts were asked."""
+        """As a method rates; what was asked before is not computed again, because controls ask it too."""
         key = (name, *(array.tobytes() for array in (shown, values, asked)))
         if key not in self._known:
             general = [self._general[place] for place in asked]
-            method: PersonalMethod
-            if name == "blend":
-                method = BlendMethod(
-                    self.scale, [Answered(self._rated(part, shown, values, asked)) for part in ("ridge", "in_context")]
-                )
-            else:
-                method = self._made(name, shown, values)
-            self._known[key] = method.rate(self.seen.features(asked), general)
+            self._known[key] = self._made(name, shown, values).rate(self.seen.features(asked), general)
         return self._known[key]
 
     def _made(self, name: str, shown: np.ndarray, values: np.ndarray) -> PersonalMethod:
@@ -106,9 +84,6 @@ class Methods:
             "ratings", self.question, tuple(key for key, _ in rated), tuple(value for _, value in rated), (LOW, HIGH)
         )
         photos = self.seen.photos.chosen(shown.tolist())
-        if name == "lora":
-            tokens = {group: values[shown] for group, values in self.seen.tokens.items()}
-            return tune_lora(self.assessor.model, self.assessor.processor, profile, replace(photos, tokens=tokens), self.prior)
         if name == "in_context":
             return InContextMethod.read(self.assessor.model, self.assessor.processor, profile, photos)
         return RidgeMethod.fit(self.scale, profile, photos, self.prior)
@@ -191,13 +166,12 @@ def main() -> None:
     parser.add_argument("--model", help="checkpoint (default: the embedded one)")
     parser.add_argument("--cache", type=Path, help="folder for what is seen of the photos (default: WORK/people)")
     parser.add_argument("--tastes", type=Path, help="checkpoint whose rater prior is used (default: the one that is examined)")
-    parser.add_argument("--methods", nargs="+", choices=WITHOUT_LORA, default=WITHOUT_LORA)
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument(
-        "--prompted", type=int, nargs=2, metavar=("PEOPLE", "DRAWS"), help="test examples and blend on so many (default: all)"
+        "--prompted", type=int, nargs=2, metavar=("PEOPLE", "DRAWS"), help="test in_context on so many (default: all)"
     )
-    parser.add_argument("--example-weight", type=float, help="share of what is read from examples (default: the checkpoint's)")
-    parser.add_argument("--lora", type=int, nargs=2, metavar=("PEOPLE", "DRAWS"), help="test LoRA on so many of the people")
+    parser.add_argument("--in-context-weight", type=float, help="share of what is read from examples (default: the checkpoint's)")
     parser.add_argument("--shots", type=int, nargs="+", help="numbers of a person's photos to show (default: the protocol's)")
     parser.add_argument("--development", action="store_true", help="people and photos that are not held out")
     parser.add_argument("--output", type=Path, required=True)
@@ -222,9 +196,9 @@ def main() -> None:
     if ridge is not None:  # its photos are those of all records
         report["ridge"] = run_protocol(protocol, ridge).rows()
         print_table("ridge", report["ridge"])
-    fewer = {"ridge": None, "lora": arguments.lora}
+    fewer = {"ridge": None}
     names = [name for name in arguments.methods if name == "ridge" or assessor.processor.reads_examples]
-    for name in [*names, *(["lora"] if arguments.lora else [])]:
+    for name in names:
         asked = some_of(protocol, fewer.get(name, arguments.prompted))
         result = run_protocol(asked, methods.named(name))
         others = {} if ridge is None else {"ridge": run_protocol(asked, ridge)}

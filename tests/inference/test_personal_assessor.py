@@ -71,13 +71,13 @@ def test_every_method_of_the_assessor_is_personal(assessor: AestheticAssessor, p
 def test_the_general_rating_is_asked_for_only_where_it_is_read(
     assessor: AestheticAssessor, photos: list, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It costs as much as a score; examples in the prompt do without it where they alone decide, and so does LoRA."""
+    """It costs as much as a score; examples in the prompt do without it where they alone decide."""
     person = assessor.personalize(rated(photos), method=method)
     asked = []
     whole = person.model.level_logits
     monkeypatch.setattr(person.model, "level_logits", lambda *args, **kwargs: asked.append(1) or whole(*args, **kwargs))
     person.score(photos)
-    assert bool(asked) == (method in ("ridge", "blend"))
+    assert bool(asked) == (method == "ridge")
 
 
 @pytest.mark.parametrize("share", [0.25, 0.8])

@@ -30,7 +30,7 @@ def add_parser(commands: Any) -> None:
         "--score-range", type=float, nargs=2, metavar=("LOW", "HIGH"), help="the worst and the best possible rating, such as 1 5"
     )
     parser.add_argument("--update", type=Path, metavar="FILE", help="a profile that these ratings are added to")
-    parser.add_argument("--method", help="ridge, in_context, blend or lora (default: ridge)")
+    parser.add_argument("--method", help="ridge or in_context (default: ridge)")
     parser.add_argument("--thumbnails", action="store_true", help="keep small copies of the photos in the profile")
     parser.add_argument("--model", help="folder or Hub id of a checkpoint (default: the embedded one)")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="(default: float32)")

@@ -392,8 +392,7 @@ class AestheticAssessor:
             score_range: worst and best rating that could be given; default a usual range of which the ratings reach both ends.
             question: that the ratings answer; default the checkpoint's first.
             method: "ridge" (ridge regression with other people's tastes as the prior), "in_context" (the photos and ratings are
-                given in the prompt; the checkpoint must have been taught to read them), "blend" (the mean of both), "lora"
-                (LoRA of the language model, for hundreds of ratings; takes seconds to minutes), or "auto": ridge.
+                given in the prompt; the checkpoint must have been taught to read them), or "auto": ridge.
             keep: what is kept, and saved, of the photos: what the model saw of them ("tokens"), or also small "thumbnails".
             watch: shows how far it is: takes the photos that are looked at and gives them on, as `tqdm` does.
 

@@ -5,7 +5,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from PIL import Image
 
@@ -14,8 +13,7 @@ from ..processing.image_loading import ImageError, ImageSource
 from ..processing.rating_scale import Rating
 from ..tasks.personalizing import TRAITS, Profile, ProfileError, Reliability, Taste, tastes
 from .assessor import DEFAULT_BATCH_SIZE, AestheticAssessor
-from .lora_method import LoraMethod
-from .personal_methods import LORA, BlendMethod, InContextMethod, PersonalMethod, RidgeMethod, choose_method
+from .personal_methods import InContextMethod, PersonalMethod, RidgeMethod, choose_method
 from .photo_stream import OnError, ReadPhoto, read_photo, stream_photos
 from .profile_file import checkpoint_digest, load_profile, save_profile
 from .profile_photos import ProfilePhotos, photo_key
@@ -42,7 +40,6 @@ class PersonalAssessor(AestheticAssessor):
         profile: what the person said.
         photos: what was seen of the profile's photos; `None` for a profile of none.
         method: a name of [`METHODS`], or "auto".
-        learned: what the method learned before (`lora_method.LoraMethod`), of this profile; default: it learns.
 
     Raises:
         ProfileError: no such method, or the checkpoint does not support it.
@@ -54,19 +51,18 @@ class PersonalAssessor(AestheticAssessor):
         profile: Profile,
         photos: ProfilePhotos | None = None,
         method: str = "auto",
-        learned: Mapping[str, np.ndarray] | None = None,
     ):
         super().__init__(assessor.model, assessor.processor)
         self.profile, self._photos, self._method_name = profile, photos, method
         self._prior = _prior(assessor)
-        self.method = self._make_method(choose_method(method), learned)
+        self.method = self._make_method(choose_method(method))
 
     @classmethod
     def of_ratings(
         cls, assessor: AestheticAssessor, ratings: Ratings = (), *, method: str = "auto", **said: Any
     ) -> "PersonalAssessor":
         """See [`AestheticAssessor.personalize`]."""
-        profile, photos = _listen(assessor, ratings, keep_all_tokens=choose_method(method) == LORA, **said)
+        profile, photos = _listen(assessor, ratings, **said)
         return cls(assessor, profile, photos, method)
 
     def update(self, ratings: Ratings = (), **said: Any) -> "PersonalAssessor":
@@ -81,7 +77,7 @@ class PersonalAssessor(AestheticAssessor):
         keep: Keep = "thumbnails" if self._photos is not None and self._photos.thumbnails else "tokens"
         method = said.pop("method", self._method_name)
         own = {"score_range": self.profile.source_range, "question": self.profile.question, "keep": keep}
-        newer, photos = _listen(self, ratings, keep_all_tokens=choose_method(method) == LORA, **own | said)
+        newer, photos = _listen(self, ratings, **own | said)
         if photos is None:
             return self
         if self._photos is None:
@@ -98,8 +94,7 @@ class PersonalAssessor(AestheticAssessor):
             ProfileError: the file cannot be written.
         """
         checkpoint = checkpoint_digest(self.model, self.processor, self._prior)
-        learned = self.method.learned if isinstance(self.method, LoraMethod) else None
-        save_profile(path, self.profile, self._photos, self._method_name, checkpoint, learned)
+        save_profile(path, self.profile, self._photos, self._method_name, checkpoint)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], assessor: AestheticAssessor) -> "PersonalAssessor":
@@ -109,8 +104,8 @@ class PersonalAssessor(AestheticAssessor):
             ProfileError: there is no such file, it is no profile, was changed, or was made with another checkpoint or version.
         """
         checkpoint = checkpoint_digest(assessor.model, assessor.processor, _prior(assessor))
-        profile, photos, method, learned = load_profile(path, checkpoint)
-        return cls(assessor, profile, photos, method, learned)
+        profile, photos, method = load_profile(path, checkpoint)
+        return cls(assessor, profile, photos, method)
 
     def describe(self) -> tuple[Taste, ...]:
         """What the profile certainly says of the person's taste, the strongest first: what they like more, or less, than the
@@ -179,23 +174,14 @@ class PersonalAssessor(AestheticAssessor):
         """As the assessor's, with what tastes are read from."""
         return super()._see(photos, statistics)
 
-    def _make_method(self, name: str, learned: Mapping[str, np.ndarray] | None) -> PersonalMethod | None:
+    def _make_method(self, name: str) -> PersonalMethod | None:
         """The method of a name; none for a profile of no photos, which is nobody's in particular."""
         photos, scale = self._photos, self.processor.rating_scale
         if photos is None:
             return None
         if name == "ridge":
             return RidgeMethod.fit(scale, self.profile, photos, self._prior)
-        if name == LORA:
-            if learned:
-                return LoraMethod(self.model, self.processor, self.profile.question, learned)
-            from ..trainers.personal_lora import tune_lora  # trainers build on inference
-
-            return tune_lora(self.model, self.processor, self.profile, photos, self._prior)
-        examples = InContextMethod.read(self.model, self.processor, self.profile, photos)
-        if name == "in_context":
-            return examples
-        return BlendMethod(scale, [RidgeMethod.fit(scale, self.profile, photos, self._prior), examples])
+        return InContextMethod.read(self.model, self.processor, self.profile, photos)
 
 
 def _prior(assessor: AestheticAssessor) -> TastePrior | None:
@@ -212,7 +198,6 @@ def _listen(
     score_range: tuple[float, float] | None = None,
     question: str | None = None,
     keep: Keep = "tokens",
-    keep_all_tokens: bool = False,
     watch: Watch = iter,
 ) -> tuple[Profile, ProfilePhotos | None]:
     """The profile of what a person says, and its photos; arguments as of [`AestheticAssessor.personalize`]."""
@@ -225,7 +210,7 @@ def _listen(
     if sum(map(bool, (rated, preferred, liked))) > 1:
         raise ProfileError("Ratings, pairs and likes make different profiles; give one of them.")
     sources = [source for source, _ in rated] + [source for pair in preferred for source in pair] + liked
-    keys, photos = _see(assessor, sources, question, keep == "thumbnails", keep_all_tokens, watch)
+    keys, photos = _see(assessor, sources, question, keep == "thumbnails", watch)
     names = {key: str(source) for key, source in zip(keys, sources, strict=True) if isinstance(source, str | os.PathLike)}
     if preferred:
         profile = Profile.from_pairs(list(zip(keys[::2], keys[1::2], strict=True)), question, names)
@@ -244,7 +229,6 @@ def _see(
     sources: Sequence[ImageSource],
     question: str,
     keep_thumbnails: bool,
-    keep_all_tokens: bool,
     watch: Watch,
 ) -> tuple[list[str], ProfilePhotos | None]:
     """Key of each photo, and what the model sees of them: in one pass, few photos at a time."""
@@ -256,9 +240,7 @@ def _see(
         shared = SharedPrefix(assessor.model, prefix, assessor._see(photos, statistics=True))
         # the general ratings: a profile says how a person differs from them
         ratings = AestheticAssessor._read_ratings(assessor, shared, questions, suffixes)
-        seen = ProfilePhotos.seen(
-            photos, shared.features, ratings, question, processor.num_example_tokens, keep_thumbnails, keep_all_tokens
-        )
+        seen = ProfilePhotos.seen(photos, shared.features, ratings, question, processor.num_example_tokens, keep_thumbnails)
         return [(photo_key(photo), seen.chosen([row])) for row, photo in enumerate(photos)]
 
     found: list[Any] = list(

@@ -17,8 +17,7 @@ from .taste_prior import FittedTaste, TastePrior, fit_taste
 
 # As many examples a checkpoint is taught to read.
 MOST_EXAMPLES = 32
-LORA = "lora"  # `lora_method.LoraMethod`
-METHODS = ("ridge", "in_context", "blend", LORA)
+METHODS = ("ridge", "in_context")
 
 
 class PersonalMethod(Protocol):
@@ -102,18 +101,6 @@ class InContextMethod:
         return mixed(self.scale, [general, read], [1 - self.weight, self.weight])
 
 
-class BlendMethod:
-    """The mean of several methods' distributions."""
-
-    def __init__(self, scale: RatingScale, methods: Sequence[PersonalMethod]):
-        self.scale, self.methods = scale, methods
-        self.reads_general = any(method.reads_general for method in methods)
-
-    def rate(self, seen: AestheticImageFeatures, general: Sequence[Rating]) -> list[Rating]:
-        columns = [method.rate(seen, general) for method in self.methods]
-        return mixed(self.scale, columns, [1 / len(columns)] * len(columns))
-
-
 def mixed(scale: RatingScale, columns: Sequence[Sequence[Rating]], weights: Sequence[float]) -> list[Rating]:
     """Weighted means of several ratings' distributions, photo by photo.
 
@@ -130,8 +117,8 @@ def mixed(scale: RatingScale, columns: Sequence[Sequence[Rating]], weights: Sequ
 def choose_method(name: str) -> str:
     """The method that a name means; "auto" is ridge regression.
 
-    On people and photos held out neither examples in the prompt nor the blend nor LoRA did better beyond chance with any number
-    of ratings that was tried, 5 to 100 (`recipes/nano/README.md`), and it costs least.
+    On people and photos held out examples in the prompt did no better with any number of ratings that was tried, 5 to 100
+    (`recipes/nano/README.md`), and ridge regression costs least.
 
     Raises:
         ProfileError: no such method.

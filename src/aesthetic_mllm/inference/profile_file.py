@@ -22,7 +22,6 @@ from .profile_photos import ProfilePhotos
 from .taste_prior import TastePrior
 
 FORMAT, VERSION = "aesthetic-mllm profile", "2"
-LEARNED = "learned."
 
 
 class CheckpointDigest(NamedTuple):
@@ -79,7 +78,6 @@ def save_profile(
     photos: ProfilePhotos | None,
     method: str,
     checkpoint: CheckpointDigest,
-    learned: Mapping[str, np.ndarray] | None = None,
 ) -> None:
     """Writes a profile; a file that is there is replaced.
 
@@ -87,13 +85,11 @@ def save_profile(
         photos: `None` for a profile of no photos.
         method: how it personalizes.
         checkpoint: of [`checkpoint_digest`].
-        learned: what the method learned and would not learn again on loading.
 
     Raises:
         ProfileError: the file cannot be written.
     """
     tensors = {} if photos is None else {name: np.ascontiguousarray(values) for name, values in photos.tensors().items()}
-    tensors |= {f"{LEARNED}{name}": np.ascontiguousarray(values) for name, values in (learned or {}).items()}
     said = json.dumps({"profile": profile.to_dict(), "method": method}, sort_keys=True)
     metadata = {"format": FORMAT, "version": VERSION, "said": said}
     metadata |= {"checkpoint": checkpoint.readout, "weights": checkpoint.weights}
@@ -103,10 +99,8 @@ def save_profile(
         raise ProfileError(f"The profile cannot be written to {path} ({error}); choose another file.") from error
 
 
-def load_profile(
-    path: str | os.PathLike[str], checkpoint: CheckpointDigest
-) -> tuple[Profile, ProfilePhotos | None, str, dict[str, np.ndarray]]:
-    """Profile, photos, method and what the method learned, of a file that [`save_profile`] wrote.
+def load_profile(path: str | os.PathLike[str], checkpoint: CheckpointDigest) -> tuple[Profile, ProfilePhotos | None, str]:
+    """Profile, photos and method of a file that [`save_profile`] wrote.
 
     Raises:
         ProfileError: there is no such file; it is no profile, of another version, changed since it was written, or made with
@@ -130,9 +124,8 @@ def load_profile(
             f"{path} was made with another checkpoint, which sees or rates photos otherwise; load that one, or make it anew."
         )
     said = json.loads(metadata["said"])
-    learned = {name.removeprefix(LEARNED): values for name, values in tensors.items() if name.startswith(LEARNED)}
     photos = ProfilePhotos.from_tensors(tensors) if tensors else None
-    return Profile.from_dict(said["profile"]), photos, said["method"], learned
+    return Profile.from_dict(said["profile"]), photos, said["method"]
 
 
 def _read(path: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str, np.ndarray]]:

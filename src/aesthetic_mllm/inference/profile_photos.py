@@ -4,7 +4,7 @@ import hashlib
 import io
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -49,7 +49,6 @@ class ProfilePhotos:
         example_tokens: [n, T, D] of each group, for the prompt; empty where the checkpoint does not read examples.
         traits: what can be liked or not, by name: measurements, and rated attributes; [n] each.
         thumbnails: small JPEG files, n or none.
-        tokens: all visual tokens, [n, T, D] of each group; empty unless they were to be kept, because they are many.
     """
 
     general: np.ndarray
@@ -57,7 +56,6 @@ class ProfilePhotos:
     example_tokens: dict[str, torch.Tensor]
     traits: dict[str, np.ndarray]
     thumbnails: tuple[bytes, ...] = ()
-    tokens: dict[str, torch.Tensor] = field(default_factory=dict)
 
     @classmethod
     def seen(
@@ -68,7 +66,6 @@ class ProfilePhotos:
         question: str,
         counts: Mapping[str, int],
         keep_thumbnails: bool,
-        keep_tokens: bool = False,
     ) -> "ProfilePhotos":
         """Of some photos that the model has seen.
 
@@ -87,21 +84,18 @@ class ProfilePhotos:
             _stored(example_tokens(tokens_of(seen), counts)),
             traits,
             tuple(_thumbnail(image) for image in images) if keep_thumbnails else (),
-            _stored(tokens_of(seen)) if keep_tokens else {},
         )
 
     @classmethod
     def joined(cls, parts: "Sequence[ProfilePhotos]") -> "ProfilePhotos":
         """The photos of one or more parts, one after the other."""
         first = parts[0]
-        kept_by_all = min((part.tokens for part in parts), key=len)
         return cls(
             np.concatenate([part.general for part in parts]),
             np.concatenate([part.embeddings for part in parts]),
             {group: torch.cat([part.example_tokens[group] for part in parts]) for group in first.example_tokens},
             {name: np.concatenate([part.traits[name] for part in parts]) for name in first.traits},
             tuple(file for part in parts for file in part.thumbnails),
-            {group: torch.cat([part.tokens[group] for part in parts]) for group in kept_by_all},
         )
 
     def chosen(self, places: Sequence[int]) -> "ProfilePhotos":
@@ -113,7 +107,6 @@ class ProfilePhotos:
             {group: values[rows] for group, values in self.example_tokens.items()},
             {name: values[rows] for name, values in self.traits.items()},
             tuple(self.thumbnails[row] for row in rows) if self.thumbnails else (),
-            {group: values[rows] for group, values in self.tokens.items()},
         )
 
     def tensors(self) -> dict[str, np.ndarray]:
@@ -123,7 +116,6 @@ class ProfilePhotos:
             "general": self.general,
             "embeddings": self.embeddings,
             **{f"example.{group}": values.numpy() for group, values in self.example_tokens.items()},
-            **{f"token.{group}": values.numpy() for group, values in self.tokens.items()},
             **{f"trait.{name}": values for name, values in self.traits.items()},
             "thumbnails": files,
             "thumbnail_sizes": np.array([len(file) for file in self.thumbnails], np.int64),
@@ -144,7 +136,6 @@ class ProfilePhotos:
             {group: torch.from_numpy(values) for group, values in named("example.").items()},
             named("trait."),
             tuple(files[start:end] for start, end in zip([0, *ends], ends, strict=False)),
-            {group: torch.from_numpy(values) for group, values in named("token.").items()},
         )
 
 
