@@ -158,7 +158,7 @@ def files() -> dict[str, bytes]:
 
 
 def load_all(files: dict[str, bytes], count: int) -> tuple[Counter[str], list[ImageError], list[tuple[float, int, str]]]:
-    """Loads so many broken files; how many of each format were read, the errors of the others, and what took longest, in seconds of the CPU."""
+    """Loads so many broken files: how many of each format were read, the errors, and what took longest, in CPU seconds."""
     assert {name.split()[0] for name in files} >= set(PILLOW_FORMATS)
     for name, data in files.items():
         try:
