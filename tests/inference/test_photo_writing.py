@@ -2,6 +2,9 @@
 
 import io
 import os
+import random
+import struct
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +13,7 @@ from PIL import ExifTags, Image, ImageCms
 
 from aesthetic_mllm.inference.photo_writing import FORMATS, PhotoWritingError, write_photo
 from aesthetic_mllm.processing.image_loading import load_image
-from photo_files import jpeg_bytes, scene
+from photo_files import heic_bytes, jpeg_bytes, odd_exif, scene, with_odd_tags
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 ROCKET = Path(__file__).parents[2] / "examples" / "photos" / "rocket.jpg"  # Adobe RGB
@@ -145,3 +148,73 @@ def test_what_cannot_be_written_is_said_and_leaves_nothing(original: Path, tmp_p
     with pytest.raises(PhotoWritingError, match="cannot be written"):
         write_photo(Image.new("RGB", (20_000, 8)), original, tmp_path / "edited.webp")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["original.jpg"]
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
+@pytest.mark.parametrize("kind", ["jpg", "tif"])
+def test_odd_exif_is_left_out_and_the_rest_is_kept(tmp_path: Path, kind: str, suffix: str) -> None:
+    """Tags of wrong types do not keep a photo from being written; no warning comes out, and it is upright by its pixels."""
+    original = tmp_path / f"original.{kind}"
+    for seed in range(25):
+        chance = random.Random(seed)
+        if kind == "jpg":
+            original.write_bytes(jpeg_bytes(scene(), exif=odd_exif(chance, 6)))
+        else:
+            buffer = io.BytesIO()
+            scene().save(buffer, "TIFF")
+            original.write_bytes(with_odd_tags(buffer.getvalue(), chance, 6))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            photo = load_image(original)
+            written = write_photo(photo, original, tmp_path / f"edited{suffix}", overwrite=True)
+            assert load_image(written).size == photo.size == (64, 96)
+
+
+@pytest.mark.parametrize("odd", [(0x128, 2, 2, b"2\0\0\0"), (0x11A, 2, 3, b"72\0\0"), (0x131, 11, 1, struct.pack("<f", 1.5))])
+def test_what_can_be_written_is_written(tmp_path: Path, odd: tuple[int, int, int, bytes]) -> None:
+    """One tag of the wrong type takes none of the others with it, neither the camera nor the place."""
+    whole = camera_exif(6).tobytes()
+    start = len(b"Exif\0\0")
+    order = "<" if whole[start : start + 2] == b"II" else ">"
+    (count,) = struct.unpack_from(f"{order}H", whole, start + 8)
+    entries = whole[start + 10 : start + 10 + 12 * count]
+    # behind the rest, so that no offset moves
+    tag, kind, number, value = odd
+    odd_entry = struct.pack(f"{order}HHI", tag, kind, number) + value
+    directory = struct.pack(f"{order}H", count + 1) + entries + odd_entry + bytes(4)
+    exif = whole[: start + 4] + struct.pack(f"{order}I", len(whole) - start) + whole[start + 8 :] + directory
+    original = tmp_path / "original.jpg"
+    original.write_bytes(jpeg_bytes(scene(), exif=exif))
+    with Image.open(write_photo(load_image(original), original, tmp_path / "edited.jpg")) as found:
+        kept = found.getexif()
+        assert kept[ExifTags.Base.Make] == "Acme" and kept[ExifTags.Base.Copyright] == "A. Photographer"
+        assert kept[ExifTags.Base.Orientation] == 1
+        assert kept.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.ISOSpeedRatings] == 400
+        assert kept.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitudeRef] == "N"
+
+
+def test_of_a_heic_photo_exif_is_kept(tmp_path: Path) -> None:
+    pytest.importorskip("pillow_heif")
+    original = tmp_path / "original.heic"
+    original.write_bytes(heic_bytes(scene(), exif=camera_exif().tobytes()))
+    photo = load_image(original)
+    with Image.open(write_photo(photo, original, tmp_path / "edited.jpg")) as found:
+        assert found.getexif()[ExifTags.Base.Make] == "Acme" and found.getexif()[ExifTags.Base.Orientation] == 1
+        assert found.size == photo.size == (64, 96)
+
+
+def test_what_cannot_be_written_is_this_photos_error(tmp_path: Path) -> None:
+    """A name that is too long, EXIF data that is too long for a JPEG, an original that is none: one typed error, and no file."""
+    original = tmp_path / "original.jpg"
+    original.write_bytes(jpeg_bytes(scene()))
+    with pytest.raises(PhotoWritingError, match="too long"):
+        write_photo(scene(), original, tmp_path / f"{'a' * 300}.jpg")
+    exif = Image.Exif()
+    exif[ExifTags.Base.ImageDescription] = "a" * 70_000
+    scene().save(tmp_path / "long.png", exif=exif.tobytes())
+    with pytest.raises(PhotoWritingError, match="too long"):
+        write_photo(scene(), tmp_path / "long.png", tmp_path / "edited.jpg")
+    (tmp_path / "broken.avif").write_bytes(b"\0\0\0\x1cftypavif" + bytes(99))
+    with pytest.raises(PhotoWritingError, match="cannot be read"):
+        write_photo(scene(), tmp_path / "broken.avif", tmp_path / "edited.jpg")
+    assert not (tmp_path / "edited.jpg").exists()

@@ -9,6 +9,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from transformers import pipeline
@@ -46,6 +47,18 @@ def test_a_photo_is_assessed_as_by_the_assessor(assess: Any, checkpoint: Path, p
     together = assess([str(photo), scene(40, 90), scene(90, 60)])
     assert [row["rating"]["mean"] for row in together[::2]] == pytest.approx([expected["rating"]["mean"]] * 2, abs=9e-4)
     assert together[1]["rating"] != together[0]["rating"]
+
+
+def test_an_array_is_one_photo_and_a_batch_is_many(assess: Any) -> None:
+    """As for the assessor; what is unclear is refused by name."""
+    expected = assess(scene(90, 60))["rating"]["mean"]
+    pixels = np.asarray(scene(90, 60))
+    first = torch.from_numpy(pixels.copy()).permute(2, 0, 1)
+    assert assess(pixels)["rating"]["mean"] == assess(first)["rating"]["mean"] == expected
+    batch = assess(torch.stack([first, first]))
+    assert [row["rating"]["mean"] for row in batch] == pytest.approx([expected] * 2, abs=9e-4)
+    with pytest.raises(ImageError, match="int64"):
+        assess(pixels.astype(np.int64))
 
 
 def test_a_generator_streams(assess: Any) -> None:

@@ -46,6 +46,9 @@ def test_one_and_many_and_nested_are_the_same() -> None:
     assert flat["pixel_values"].shape == (2, 3, 288, 288) and flat["pixel_values"].dtype == torch.float32
     assert flat["image_sizes"].dtype == torch.int64
     assert torch.equal(flat["pixel_values"], nested["pixel_values"])
+    batch = np.stack([np.asarray(scene())] * 2)
+    assert np.array_equal(processor(batch, return_tensors="np")["pixel_values"], flat["pixel_values"][[0, 0]].numpy())
+    assert [image.size for image in processor.fetch_images(batch)] == [scene().size] * 2
     assert torch.equal(processor(photos[1], return_tensors="pt")["pixel_values"][0], flat["pixel_values"][1])
 
 

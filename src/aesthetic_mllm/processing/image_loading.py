@@ -86,7 +86,7 @@ def load_image(
     try:
         raise photo
     finally:
-        del photo  # else the error would hold this frame, and the frame the error
+        del photo, source  # else the error would hold this frame, and the frame the error and what was given
 
 
 def missing_file(name: str) -> ImageNotFoundError:

@@ -87,7 +87,7 @@ class AestheticMLLMImageProcessor(BaseImageProcessor):
 
     def fetch_images(self, image_url_or_urls: Any) -> Any:
         """Photos as they were given, nested as they were; reading them is `preprocess`'s work."""
-        if isinstance(image_url_or_urls, list | tuple):
+        if _is_many(image_url_or_urls):
             return [self.fetch_images(image) for image in image_url_or_urls]
         return self.read(image_url_or_urls)
 
@@ -142,8 +142,12 @@ class AestheticMLLMImageProcessor(BaseImageProcessor):
         return photo.crop((left, top, left + side, top + side))
 
 
+def _is_many(images: Any) -> bool:
+    return isinstance(images, list | tuple) or (is_array(images) and len(images.shape) == 4)
+
+
 def _flat(images: Any) -> list[Any]:
-    if isinstance(images, list | tuple) or (is_array(images) and len(images.shape) == 4):
+    if _is_many(images):
         return [image for part in images for image in _flat(part)]
     return [images]
 
