@@ -92,7 +92,7 @@ def test_other_files_and_lists_are_named(tmp_path: Path) -> None:
 def test_parquet_without_its_packages_names_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pandas.DataFrame({"image": ["a.jpg"]}).to_parquet(tmp_path / "t.parquet")
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(DataError, match=r"parquet needs pandas and pyarrow; install them: .*\[train\]"):
+    with pytest.raises(DataError, match=r"parquet needs pandas and pyarrow: .*\[train\]"):
         read_table(tmp_path / "t.parquet", KNOWN)
 
 

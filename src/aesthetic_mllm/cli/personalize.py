@@ -98,9 +98,8 @@ def read_table(path: Path) -> dict[str, Any]:
             if empty := [name for name, text in zip(found, row, strict=True) if not text]:
                 raise UsageError(f"{path}, line {line}: no {empty[0]}; fill it in or leave the line out.")
         if found == RATED:
-            return {
-                "ratings": [(path.parent / image, tables.number(path, line, "rating", text)) for line, (image, text) in cells]
-            }
+            ratings = [(image, tables.number(path, line, "rating", text)) for line, (image, text) in cells]
+            return {"ratings": [(path.parent / image, rating) for image, rating in ratings]}
     except DataError as error:
         raise UsageError(error) from error
     if found == PREFERRED:

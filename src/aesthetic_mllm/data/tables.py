@@ -175,9 +175,7 @@ def _read_parquet(path: Path) -> tuple[list[str], Rows]:
 
         frame = pandas.read_parquet(path)
     except ImportError as error:
-        raise DataError(
-            f"{path}: parquet needs pandas and pyarrow; install them: pip install 'aesthetic-mllm[train]'."
-        ) from error
+        raise DataError(f"{path}: parquet needs pandas and pyarrow: pip install 'aesthetic-mllm[train]'.") from error
     except OSError as error:
         raise _unreadable(path, error) from error
     except ValueError as error:
