@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from aesthetic_mllm import checkpoints
+from aesthetic_mllm.cli.usage import TRAIN_PACKAGES
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "aesthetic_mllm"
@@ -139,6 +140,13 @@ def test_every_requirement_is_constrained(installed: importlib.metadata.Distribu
     pinned = set(re.findall(r"^([\w.-]+)==", read("constraints.txt"), re.M))
     wanted = {re.split(r"[^\w.-]", requirement)[0] for requirement in installed.requires or []}
     assert wanted and wanted <= pinned
+
+
+def test_the_extra_that_commands_check_for_is_the_extra() -> None:
+    """What training is refused without is what setup.py's extra `train` installs, but for gguf, which a recipe alone needs."""
+    (block,) = re.findall(r'"train": \[(.*?)\],', read("setup.py"), re.S)
+    wanted = {name.replace("scikit-image", "skimage") for name in re.findall(r'"([\w-]+)[>=]', block)}
+    assert wanted - {"gguf"} == set(TRAIN_PACKAGES)
 
 
 def test_sample_photos_are_photos_with_a_licence() -> None:

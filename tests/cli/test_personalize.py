@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from aesthetic_mllm.cli.personalize import read_table
 from aesthetic_mllm.cli.usage import WRONG_USAGE
 
 Run = Callable[..., tuple[int, str, str]]
@@ -54,7 +55,11 @@ def test_a_profile_is_updated(run: Run, table: Path, photos: Path, tmp_path: Pat
         (("rating", "3"), "has the columns rating"),
         (("image,rating", ",3"), "line 2: no image"),
         (("image,rating", "1.jpg,"), "line 2: no rating"),
-        (("image,rating", "1.jpg,good"), "line 2: the rating is 'good'"),
+        (("image,rating", "1.jpg,good"), "line 2: rating is 'good', expected a number"),
+        (("image,score", "1.jpg,3"), "has the columns image, score"),
+        (("image,note", "1.jpg,lovely"), "or image alone for photos that are liked"),
+        (("image,rating", "1.jpg,nan", "2.jpg,5"), "nan"),
+        (("image,rating", '1.jpg,"3', "2.jpg,5"), "line 2: not CSV"),
         (("image,rating", "1.jpg,3", "2.jpg,3"), "All 2 photos are rated 3"),
         (("image,rating", "1.jpg,2", "2.jpg,3"), "does not tell their range"),
         (("image,rating", "1.jpg,1", "2.jpg,5", "1.jpg,5"), "1.jpg is rated 1 and 5"),
@@ -77,6 +82,14 @@ def test_the_range_can_be_said(run: Run, photos: Path, tmp_path: Path) -> None:
     assert code == WRONG_USAGE and "rating 2 lies outside the range 3 to 5" in error
 
 
+@pytest.mark.parametrize("header", ["image, rating", "image,Rating", " IMAGE ;rating", "image\tRating"])
+def test_a_header_may_be_written_in_many_ways(run: Run, photos: Path, tmp_path: Path, header: str) -> None:
+    """With spaces, capitals or another separator: the ratings are used."""
+    separator = next(mark for mark in ";\t," if mark in header)
+    table = write(photos, "\ufeff" + header, *(f"{n}.jpg{separator} {n}" for n in (1, 2, 3)), f"more/4.jpg{separator}5")
+    assert read_table(table) == {"ratings": [(photos / f"{n}.jpg", n) for n in (1, 2, 3)] + [(photos / "more/4.jpg", 5)]}
+
+
 def test_pairs_and_likes(run: Run, photos: Path, tmp_path: Path) -> None:
     """Tables of other columns are pairs and likes."""
     for lines in (("preferred,other", "1.jpg,2.jpg"), ("image", "1.jpg", "2.jpg")):
@@ -90,4 +103,4 @@ def test_wrong_profiles(run: Run, photos: Path, tmp_path: Path) -> None:
         code, out, error = run("score", photos, "--profile", tmp_path / name)
         assert code == WRONG_USAGE and out == "" and "profile" in error
     code, _, error = run("personalize", tmp_path / "gone.csv", "--save", tmp_path / "me.profile")
-    assert code == WRONG_USAGE and "gone.csv cannot be read" in error
+    assert code == WRONG_USAGE and "gone.csv: cannot be read" in error

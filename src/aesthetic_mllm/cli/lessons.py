@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .usage import UsageError, with_exit_codes
+from .usage import UsageError, check_train_extra, with_exit_codes
 
 logger = logging.getLogger(__name__)
 
@@ -48,15 +48,11 @@ def _draw(options: argparse.Namespace) -> int:
         raise UsageError(f"the output {options.output} does not end in .png; pictures are written as PNG alone.")
     if not options.output.absolute().parent.is_dir():
         raise UsageError(f"the folder of the output {options.output} does not exist; make it first.")
-    try:
-        from ..pretext.gallery import draw_gallery, gallery_row
-        from ..pretext.lessons import LessonMaker
-        from ..pretext.phrase_bank import PhraseBank
-        from ..pretext.teachers import TeacherError, load_contents
-    except ImportError as error:
-        raise UsageError(
-            f"lessons need packages of the extra 'train' ({error}); install them with: pip install 'aesthetic-mllm[train]'"
-        ) from error
+    check_train_extra()
+    from ..pretext.gallery import draw_gallery, gallery_row
+    from ..pretext.lessons import LessonMaker
+    from ..pretext.phrase_bank import PhraseBank
+    from ..pretext.teachers import TeacherError, load_contents
 
     bank = PhraseBank()
     # Before the photos, whose measurement takes longer than finding a fault in a file.

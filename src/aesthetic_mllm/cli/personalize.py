@@ -1,8 +1,6 @@
 """`aesthetic-mllm personalize`: a person's rated photos to a profile, which other commands judge photos with."""
 
 import argparse
-import csv
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,40 +78,30 @@ def read_table(path: Path) -> dict[str, Any]:
     Raises:
         UsageError: no such table, other columns, no rows, an empty cell, or a rating that is no number.
     """
+    from ..data import tables
+    from ..data.data_error import DataError
+
     try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            columns = tuple(reader.fieldnames or ())
-            rows = [(reader.line_num, row) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"the table {path} cannot be read ({error}).") from error
-    found = next((wanted for wanted in (RATED, PREFERRED, LIKED) if set(wanted) <= set(columns)), None)
-    if found is None:
-        raise UsageError(
-            f"the table {path} has the columns {', '.join(columns) or 'none'}; its first line must name image,rating or "
-            "preferred,other or image."
-        )
-    if not rows:
-        raise UsageError(f"the table {path} has a header and no rows; without ratings there is nothing to learn.")
-    if found == LIKED and len(columns) > 1:
-        print(f"aesthetic-mllm personalize: no column 'rating' in {path}; its photos count as liked.", file=sys.stderr)
-    for line, row in rows:
-        if empty := next((name for name in found if not (row[name] or "").strip()), None):
-            raise UsageError(f"{path}, line {line}: no {empty}; fill it in or leave the line out.")
-
-    def photo(row: dict[str, str], name: str) -> Path:
-        return path.parent / row[name].strip()
-
-    if found == RATED:
-        return {"ratings": [(photo(row, "image"), rating(path, line, row["rating"])) for line, row in rows]}
+        columns, rows = tables.read_table(path, RATED + PREFERRED)
+        found = next((wanted for wanted in (RATED, PREFERRED) if set(wanted) <= set(columns)), None)
+        if found is None:
+            if tuple(columns) != LIKED:  # photos beside other columns may be rated there by another name
+                raise UsageError(
+                    f"the table {path} has the columns {', '.join(columns) or 'none'}; expected image,rating or preferred,other, "
+                    "or image alone for photos that are liked."
+                )
+            found = LIKED
+        if not rows:
+            raise UsageError(f"the table {path} has a header and no rows; without ratings there is nothing to learn.")
+        cells = [(line, [tables.cell_text(path, line, name, row.get(name)) for name in found]) for line, row in rows]
+        for line, row in cells:
+            if empty := [name for name, text in zip(found, row, strict=True) if not text]:
+                raise UsageError(f"{path}, line {line}: no {empty[0]}; fill it in or leave the line out.")
+        if found == RATED:
+            ratings = [(image, tables.number(path, line, "rating", text)) for line, (image, text) in cells]
+            return {"ratings": [(path.parent / image, rating) for image, rating in ratings]}
+    except DataError as error:
+        raise UsageError(error) from error
     if found == PREFERRED:
-        return {"pairs": [(photo(row, "preferred"), photo(row, "other")) for _, row in rows]}
-    return {"likes": [photo(row, "image") for _, row in rows]}
-
-
-def rating(path: Path, line: int, text: str) -> float:
-    """A cell's number; raises `UsageError` with the place."""
-    try:
-        return float(text)
-    except ValueError as error:
-        raise UsageError(f"{path}, line {line}: the rating is {text!r}, expected a number.") from error
+        return {"pairs": [(path.parent / preferred, path.parent / other) for _, (preferred, other) in cells]}
+    return {"likes": [path.parent / image for _, (image,) in cells]}

@@ -6,6 +6,8 @@ import sys
 from importlib import import_module
 from typing import Any
 
+from .usage import UsageError, check_train_extra
+
 RECIPE, TUNED = "recipe.yaml", "tuned"  # below output_dir: the recipe with all overrides, the checkpoint with merged adapters
 TUNED_DESCRIPTION = (
     f"The finished checkpoint, adapters merged, is output_dir/{TUNED}; beside it is {RECIPE}, the recipe with all overrides."
@@ -50,15 +52,16 @@ def _run(kind: str, train: Any, options: argparse.Namespace) -> int:
             options.overrides.append(f"{flag}=true")
     try:
         try:
-            from ..data.record import DataError
-            from ..pretext.photo_pool import PhotoPoolError
-            from ..pretext.phrase_bank import PhraseBankError
-            from ..pretext.teachers import TeacherError
-            from ..trainers.recipe_checks import RecipeError
-        except ModuleNotFoundError as error:
-            remedy = "training needs pip install 'aesthetic-mllm[train]'"
-            print(f"aesthetic-mllm train {kind}: {error.name} is not installed; {remedy}.", file=sys.stderr)
+            check_train_extra()
+        except UsageError as error:
+            print(f"aesthetic-mllm train {kind}: {error}", file=sys.stderr)
             return 2
+        from ..data.record import DataError
+        from ..pretext.photo_pool import PhotoPoolError
+        from ..pretext.phrase_bank import PhraseBankError
+        from ..pretext.teachers import TeacherError
+        from ..trainers.recipe_checks import RecipeError
+
         try:
             return int(train(options))
         except (RecipeError, DataError, PhotoPoolError, PhraseBankError, TeacherError) as error:

@@ -4,13 +4,23 @@ import argparse
 import functools
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 
 WRONG_USAGE, INTERRUPTED = 2, 130
+# What training and lessons import of the extra `train`; the recipe of the embedded checkpoint needs gguf too.
+TRAIN_PACKAGES = ("accelerate", "datasets", "pandas", "peft", "skimage", "trl")
 Run = Callable[[argparse.Namespace], int]
 
 
 class UsageError(Exception):
     """What a user asked for that there is not; the message is all that is printed."""
+
+
+def check_train_extra() -> None:
+    """Raises a `UsageError` where packages of the extra `train` are missing; before anything long has begun."""
+    missing = [name for name in TRAIN_PACKAGES if find_spec(name) is None]
+    if missing:
+        raise UsageError(f"not installed: {', '.join(missing)}; install them with pip install 'aesthetic-mllm[train]'.")
 
 
 def with_exit_codes(run: Run) -> Run:

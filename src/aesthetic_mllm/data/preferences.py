@@ -5,23 +5,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pandas
 from datasets import Dataset, Features, Image, List, Value
 
 from ..pretext.lessons import Lesson, LessonMaker
 from ..pretext.phrase_bank import BINS
 from .record import DataError
-from .tables import check_columns
+from .tables import cell_text, check_columns, read_table
 
 _MESSAGES = List({"role": Value("string"), "content": Value("string")})
 PREFERENCE_FEATURES = Features({"images": List(Image()), "prompt": _MESSAGES, "chosen": _MESSAGES, "rejected": _MESSAGES})
 COLUMNS = ("image", "prompt", "chosen", "rejected")
 LEAST_APART = 2  # bins between a true and a false answer; neighbours are a matter of taste
-_READERS = {
-    ".csv": lambda path: pandas.read_csv(path, dtype=str, keep_default_na=False),
-    ".jsonl": lambda path: pandas.read_json(path, lines=True, dtype=False),
-    ".parquet": pandas.read_parquet,
-}
 
 
 def preference_row(images: list[Any], prompt: str, chosen: str, rejected: str) -> dict[str, Any]:
@@ -38,29 +32,27 @@ def read_preferences(path: str | Path, skip_missing: bool = False) -> Dataset:
     """Pairs of a table with the columns `image` (relative to the table's folder), `prompt`, `chosen`, `rejected`.
 
     Args:
-        path: a file named .csv, .jsonl or .parquet.
+        path: a file that [`read_table`] reads.
         skip_missing: leave out rows whose image is missing.
 
     Raises:
-        DataError: the file cannot be read, lacks a column or has no rows; images are missing; both answers of a row are the same.
+        DataError: the file cannot be read, lacks a column or a value, or has no rows; images are missing; both answers of a row
+            are the same.
     """
     path = Path(path)
-    if path.suffix not in _READERS:
-        raise DataError(f"{path}: cannot read {path.suffix or 'a file without suffix'}, expected {', '.join(_READERS)}.")
-    try:
-        table = _READERS[path.suffix](path)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read ({error}).") from error
-    check_columns(path, list(table.columns), COLUMNS)
+    columns, lines = read_table(path, COLUMNS)
+    check_columns(path, columns, COLUMNS)
     rows, missing = [], []
-    for line, row in enumerate(table[list(COLUMNS)].to_dict("records"), start=1):
-        image = path.parent / str(row["image"])
-        if str(row["chosen"]).strip() == str(row["rejected"]).strip():
-            raise DataError(f"{path}, row {line}: chosen and rejected are the same, {row['chosen']!r}.")
-        if not image.is_file():
-            missing.append(str(row["image"]))
+    for line, cells in lines:
+        image, prompt, chosen, rejected = (cell_text(path, line, name, cells.get(name)) for name in COLUMNS)
+        if empty := [name for name, text in zip(COLUMNS, (image, prompt, chosen, rejected), strict=True) if not text]:
+            raise DataError(f"{path}, line {line}: {empty[0]} is empty.")
+        if chosen == rejected:
+            raise DataError(f"{path}, line {line}: chosen and rejected are the same, {chosen!r}.")
+        if not (path.parent / image).is_file():
+            missing.append(image)
             continue
-        rows.append(preference_row([str(image)], str(row["prompt"]), str(row["chosen"]), str(row["rejected"])))
+        rows.append(preference_row([str(path.parent / image)], prompt, chosen, rejected))
     if missing and not skip_missing:
         raise DataError(
             f"{path}: {len(missing)} images are missing, first {missing[0]}. Correct them, or leave them out with --skip-missing."

@@ -7,6 +7,8 @@ from typing import Any
 
 from datasets import Features, Image, List, Value
 
+from .data_error import DataError
+
 RECORD_FEATURES = Features(
     {
         "image": Image(),
@@ -28,10 +30,6 @@ RECORD_FEATURES = Features(
         "licence": Value("string"),
     }
 )
-
-
-class DataError(ValueError):
-    """A data set that is not as it must be: files or columns missing, values out of range; says what and where."""
 
 
 @dataclass(frozen=True)

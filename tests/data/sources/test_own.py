@@ -234,7 +234,7 @@ def test_a_missing_or_empty_table_is_named(root: Path, suffix: str) -> None:
 def test_wrong_arguments_are_named(root: Path) -> None:
     with pytest.raises(DataError, match=r"the range is 5 to 1, expected \(low, high\)"):
         own_source(root / "mine.csv", (5, 1))
-    with pytest.raises(DataError, match=r"mine.xlsx: cannot read .xlsx, expected .csv, .jsonl, .parquet"):
+    with pytest.raises(DataError, match=r"mine.xlsx: cannot read .xlsx, expected .csv, .tsv, .jsonl, .parquet"):
         own_source(root / "mine.xlsx", (1, 5))
     with pytest.raises(DataError, match=r"the question is ' '"):
         own_source(root / "mine.csv", (1, 5), question=" ")

@@ -1,4 +1,4 @@
-"""A user's own table: CSV, JSONL or parquet, with one row an image, or one row a vote.
+"""A user's own table ([`read_table`]), with one row an image, or one row a vote.
 
 Columns `image` (relative to the table's folder, or absolute) and `mean` are needed. There may be `spread` (standard deviation),
 `histogram` (votes for each step, evenly from the lowest to the highest value), `rater`, `comment`, `question`, `category` and
@@ -6,23 +6,22 @@ Columns `image` (relative to the table's folder, or absolute) and `mean` are nee
 """
 
 import hashlib
-import json
 import logging
 import math
 import os
 import re
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pandas
+import numpy as np
 
 from ..record import Comment, DataError, Record, Vote, histogram_moments
 from ..source import NAMED_OFFENDERS, SPLITS, Source
-from ..tables import check_columns, number, read_csv, read_lines
+from ..tables import TABLE_SUFFIXES, cell_text, check_columns, number, read_table
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +40,7 @@ def own_source(
     the image's path below the table's folder. No row is left out: one that cannot be read is an error, whichever split it is in.
 
     Args:
-        table: a file named .csv, .jsonl or .parquet.
+        table: a file that [`read_table`] reads.
         score_range: lowest and highest possible rating.
         question: what the ratings answer, where a row does not say.
         higher_is_worse: the lowest rating is the best; ratings are then mirrored within the range.
@@ -55,8 +54,8 @@ def own_source(
         raise DataError(f"{table}: the range is {low:g} to {high:g}, expected (low, high) with low below high.")
     if not question.strip():
         raise DataError(f"{table}: the question is {question!r}, expected one such as 'aesthetic' or 'quality'.")
-    if table.suffix.lower() not in _READERS:
-        raise DataError(f"{table}: cannot read {table.suffix or 'a file without suffix'}, expected {', '.join(_READERS)}.")
+    if table.suffix.lower() not in TABLE_SUFFIXES:
+        raise DataError(f"{table}: cannot read {table.suffix or 'a file without suffix'}, expected {', '.join(TABLE_SUFFIXES)}.")
     form = _Form(table.name, low, high, question.strip(), higher_is_worse)
     return Source(
         name="own",
@@ -115,8 +114,9 @@ class _Row:
 
 def _read(root: Path, split: str, form: _Form) -> Iterator[Record]:
     path = root / form.table
-    columns, lines = _READERS[path.suffix.lower()](path)
-    check_columns(path, columns, NEEDED)
+    columns, lines = read_table(path, NEEDED + OPTIONAL)
+    if lines:
+        check_columns(path, columns, NEEDED)
     unread = [name for name in columns if name not in NEEDED + OPTIONAL]
     if unread:
         logger.warning("%s: columns that are not read: %s", path, ", ".join(unread))
@@ -169,7 +169,7 @@ def _record(path: Path, group: list[_Row], of_votes: bool, form: _Form) -> Recor
 
 
 def _row(path: Path, root: Path, line: int, cells: dict[str, Any], columns: Sequence[str], form: _Form) -> _Row:
-    texts = {name: _text(path, line, name, cells.get(name)) for name in NEEDED + OPTIONAL if name != "histogram"}
+    texts = {name: cell_text(path, line, name, cells.get(name)) for name in NEEDED + OPTIONAL if name != "histogram"}
     for name in ("image", "rater"):
         if name in columns and not texts[name]:
             raise DataError(f"{path}, line {line}: {name} is empty.")
@@ -227,52 +227,8 @@ def _check_repeats(path: Path, group: list[_Row], of_votes: bool) -> None:
         seen[row.rater] = row.line
 
 
-def _text(path: Path, line: int, column: str, value: Any) -> str:
-    """A cell as text; "" where there is none."""
-    if not pandas.api.types.is_scalar(value):
-        raise DataError(f"{path}, line {line}: {column} is {value!r:.80}, expected one value.")
-    return "" if pandas.isna(value) else str(value).strip()
-
-
 def _histogram(path: Path, line: int, value: Any) -> list[float]:
     """A list as it is, or numbers in a text, separated by spaces, commas or semicolons, in brackets or not."""
-    if pandas.api.types.is_scalar(value):
-        value = "" if pandas.isna(value) else re.split(r"[\s,;]+", str(value).strip("[] \t"))
+    if not isinstance(value, list | np.ndarray):
+        value = re.split(r"[\s,;]+", cell_text(path, line, "histogram", value).strip("[] \t"))
     return [number(path, line, "histogram", str(step)) for step in value if step != ""]
-
-
-_Table = tuple[list[str], list[tuple[int, dict[str, Any]]]]
-
-
-def _read_csv(path: Path) -> _Table:
-    lines = list(read_csv(path, NEEDED))
-    return list(lines[0][1]) if lines else list(NEEDED), lines
-
-
-def _read_jsonl(path: Path) -> _Table:
-    lines = []
-    columns: dict[str, None] = {}
-    for line, text in read_lines(path):
-        try:
-            cells = json.loads(text)
-        except ValueError as error:
-            raise DataError(f"{path}, line {line}: not JSON ({error}).") from error
-        if not isinstance(cells, dict):
-            raise DataError(f"{path}, line {line}: {text!r:.80}, expected an object.")
-        columns |= dict.fromkeys(cells)
-        lines.append((line, cells))
-    return list(columns) if lines else list(NEEDED), lines
-
-
-def _read_parquet(path: Path) -> _Table:
-    """Rows are counted from 1, as lines."""
-    try:
-        frame = pandas.read_parquet(path)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error}).") from error
-    except ValueError as error:
-        raise DataError(f"{path}: not a parquet table ({error}).") from error
-    return [str(name) for name in frame.columns], list(enumerate(frame.to_dict("records"), start=1))
-
-
-_READERS: dict[str, Callable[[Path], _Table]] = {".csv": _read_csv, ".jsonl": _read_jsonl, ".parquet": _read_parquet}
