@@ -1,63 +1,111 @@
-"""Draws a contact sheet of assessments: ratings, attributes, a comment and suggestions beside each photo.
+"""Draws a contact sheet of assessments: each photo with its ratings, attributes, comment and suggestions.
 
     python docs/make_assessments.py                                  # docs/assessments.png
     python docs/make_assessments.py --output sheet.png PHOTO [...]   # of your own photos
 
-Without photos it takes the six sample photos, which nano has never seen, and each of them damaged by one edit.
+Without photos it takes the six sample photos, which nano has never seen, each beside itself damaged by one edit.
 """
 
 import argparse
-import textwrap
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from make_picture import COLOURS, INK, ROOT, TILE
-from PIL import Image, ImageDraw, ImageFont
+from make_picture import COLOURS, GREY, INK, MARGIN, ROOT, draw_legend, sample_photos
+from PIL import Image
 
 from aesthetic_mllm import AestheticAssessor, Assessment
 from aesthetic_mllm.editing import EDITS
+from aesthetic_mllm.pretext.sheet import Sheet, fitted
+from aesthetic_mllm.processing.image_loading import load_image
 
-MARGIN, TEXT_WIDTH, LINE = 16, 350, 16
-COLUMNS = 2
-# What is done to the samples, in their order.
-DAMAGES = (("exposure", -1.2), ("haze", 0.5), ("saturation", 1.2), ("tilt", 8.0), ("temperature", -0.9), ("noise", 0.15))
+COLUMNS, GAP = 2, 20
+PHOTO, BETWEEN, TEXT = (190, 150), 14, 206
+WIDTH = PHOTO[0] + BETWEEN + TEXT + GAP  # of a cell and the gap behind it
+FOOTER, BAR = 34, 9
+ATTRIBUTES = (0, 86), (98, PHOTO[0])  # where their two columns begin and end
+# What is done to the samples, in their order: edit, amount, and how it is written above the photo.
+DAMAGES = (
+    ("exposure", -1.2, "1.2 EV too dark"),
+    ("haze", 0.5, "with haze"),
+    ("saturation", 1.2, "colours too strong"),
+    ("tilt", 8.0, "tilted by 8°"),
+    ("temperature", -0.9, "too cool"),
+    ("noise", 0.15, "with noise"),
+)
 
 
-def sample_photos() -> list[tuple[str, Image.Image]]:
-    """Name and photo of the samples and of their damaged copies."""
-    photos = []
-    for path, (name, amount) in zip(sorted((ROOT / "examples" / "photos").glob("*.jpg")), DAMAGES, strict=True):
-        photo = Image.open(path).convert("RGB")
-        photos += [(path.stem, photo), (f"{path.stem}, {EDITS[name].describe(amount)}", EDITS[name].apply(photo, amount))]
-    return photos
+class Cell(NamedTuple):
+    """A photo, its title, and what is said of it."""
+
+    title: str
+    photo: Image.Image
+    assessment: Assessment
 
 
-def draw_assessment(sheet: Image.Image, left: int, top: int, name: str, photo: Image.Image, told: Assessment) -> None:
-    """One photo and what is said of it."""
-    draw = ImageDraw.Draw(sheet)
-    small = photo.copy()
-    small.thumbnail((TILE, TILE))
-    sheet.paste(small, (left, top))
-    x, y = left + TILE + MARGIN, top
+def photos_with_damage() -> list[tuple[str, Image.Image]]:
+    """Titles and photos: each sample, then the same one damaged."""
+    pairs = []
+    for (title, photo), (edit, amount, damage) in zip(sample_photos().items(), DAMAGES, strict=True):
+        pairs += [(title, photo), (f"{title}, {damage}", EDITS[edit].apply(photo, amount))]
+    return pairs
 
-    def write(text: str, size: int = 12) -> None:
-        nonlocal y
-        for line in textwrap.wrap(text, TEXT_WIDTH // (size // 2 + 1)):
-            draw.text((x, y), line, INK, ImageFont.load_default(size))
-            y += LINE
 
-    write(name, 13)
-    spread = "" if told.rating.std is None else f" ± {told.rating.std:.1f}"
-    write(f"aesthetic {told.rating.mean:.1f}{spread}" + (f", quality {told.quality.mean:.1f}" if told.quality else ""))
-    start = float(x)
-    for word, share in (told.rating.distribution or {}).items():
-        draw.rectangle((start, y + 1, start + share * TEXT_WIDTH * 0.8, y + 9), fill=COLOURS[word])
-        start += share * TEXT_WIDTH * 0.8
-    y += LINE
-    write(", ".join(f"{key.replace('_', ' ')} {rating.mean:.1f}" for key, rating in told.attributes.items()), 11)
-    write(told.comment)
-    for suggestion in told.suggestions:
-        gain = suggestion.measured_gain if suggestion.measured_gain is not None else suggestion.expected_gain
-        write(f"- {suggestion.text}" + ("" if gain is None else f" ({gain:+.1f})"), 11)
+def draw_assessments(cells: Sequence[Cell]) -> Sheet:
+    """Two photos a row; a row is as high as what it holds."""
+    width = 2 * MARGIN + COLUMNS * WIDTH - GAP
+    rows = [cells[start : start + COLUMNS] for start in range(0, len(cells), COLUMNS)]
+    heights = [max(map(_height, row)) for row in rows]
+    sheet = Sheet((width, MARGIN + sum(heights) + GAP * len(rows) + FOOTER))
+    top = MARGIN
+    for row, height in zip(rows, heights, strict=True):
+        for column, cell in enumerate(row):
+            _draw(sheet, (MARGIN + column * WIDTH, top), cell)
+        top += height + GAP
+    draw_legend(sheet, top, "ratings from 1 to 10")
+    return sheet
+
+
+def _draw(sheet: Sheet, at: tuple[int, int], cell: Cell) -> int:
+    """A photo above its attributes, and beside them what is said of it; returns the lower end."""
+    left, top = at
+    photo, said = fitted(cell.photo, PHOTO), cell.assessment
+    sheet.picture(at, photo, f"photo {cell.title}")
+    below = _draw_attributes(sheet, (left, top + photo.height + 6), said)
+    left += PHOTO[0] + BETWEEN
+    sheet.text((left, top), cell.title, INK, 15)
+    top += 23
+    for question, rating in (("aesthetic", said.rating), ("quality", said.quality)):
+        if rating is None:
+            continue
+        sheet.text((left, top), question, GREY, 13)
+        sheet.text((left + 86, top), f"{rating.mean:.1f}", INK, 13, "ra")
+        shares = [(share, COLOURS[word]) for word, share in (rating.distribution or {}).items()]
+        sheet.bar((left + 96, top + 4), (TEXT - 96, BAR), shares, f"{question} bar")
+        top += 18
+    top += 5
+    top = sheet.paragraph((left, top), said.comment, INK, 14, TEXT) + 4 if said.comment else top
+    for suggestion in said.suggestions:
+        sheet.text((left, top), "-", GREY, 13)
+        top = sheet.paragraph((left + 12, top), suggestion.text, INK, 13, TEXT - 12) + 1
+    return max(top, below)
+
+
+def _draw_attributes(sheet: Sheet, at: tuple[int, int], said: Assessment) -> int:
+    """Names and means in two columns; returns the lower end."""
+    names, (left, top) = list(said.attributes), at
+    rows = -(-len(names) // 2)
+    for index, name in enumerate(names):
+        start, end = ATTRIBUTES[index // rows]
+        y = top + index % rows * 16
+        sheet.text((left + start, y), name.replace("_", " "), GREY, 12)
+        sheet.text((left + end, y), f"{said.attributes[name].mean:.0f}", INK, 12, "ra")
+    return top + rows * 16
+
+
+def _height(cell: Cell) -> int:
+    """Of a photo with its text, in pixels."""
+    return _draw(Sheet((1, 1)), (0, 0), cell)
 
 
 def main() -> None:
@@ -66,16 +114,10 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="default: the embedded checkpoint")
     parser.add_argument("--output", type=Path, default=ROOT / "docs" / "assessments.png")
     arguments = parser.parse_args()
-    named = [(path.stem, Image.open(path).convert("RGB")) for path in arguments.photos] or sample_photos()
-    assessor = AestheticAssessor.from_pretrained(arguments.model)
-    told = assessor.assess([photo for _, photo in named])
-    height = TILE + 2 * MARGIN
-    width = TILE + TEXT_WIDTH + 2 * MARGIN
-    sheet = Image.new("RGB", (COLUMNS * width + MARGIN, -(-len(named) // COLUMNS) * height + MARGIN), "white")
-    for index, ((name, photo), assessment) in enumerate(zip(named, told, strict=True)):
-        left, top = MARGIN + index % COLUMNS * width, MARGIN + index // COLUMNS * height
-        draw_assessment(sheet, left, top, name, photo, assessment)
-    sheet.save(arguments.output, optimize=True)
+    named = [(path.stem, load_image(path)) for path in arguments.photos] or photos_with_damage()
+    assessments = AestheticAssessor.from_pretrained(arguments.model).assess([photo for _, photo in named])
+    cells = [Cell(*each, assessment) for each, assessment in zip(named, assessments, strict=True)]
+    draw_assessments(cells).image.save(arguments.output, optimize=True)
 
 
 if __name__ == "__main__":

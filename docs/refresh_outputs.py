@@ -1,0 +1,118 @@
+"""Runs the commands whose output README and the pages of docs/ show, and writes what they print into the pages.
+
+    python docs/refresh_outputs.py               # the outputs in README.md and docs/*.md
+    python docs/refresh_outputs.py --pictures    # the pictures too, which takes some minutes
+    python docs/refresh_outputs.py --check       # writes nothing, and fails where a page shows something else
+
+Only blocks of the language `text` whose lines begin with "$ aesthetic-mllm" are touched. A block of the language `csv` on a page
+is the file `ratings.csv` that the page's commands read.
+"""
+
+import argparse
+import contextlib
+import io
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+WIDTH = 96  # columns that fit into a code block on GitHub
+PROMPT = "$ "
+LESSONS = ("coffee.jpg", "chelsea.jpg", "camera.jpg")  # from examples/photos
+
+Runner = Callable[[list[str]], str]
+
+
+def pages() -> list[Path]:
+    """README and the pages of docs/."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(text: str, language: str) -> list[str]:
+    """Contents of the fenced blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.S | re.M)
+
+
+def shows_output(text: str) -> bool:
+    """Whether a page shows what a command prints."""
+    return any(block.startswith(f"{PROMPT}aesthetic-mllm ") for block in blocks(text, "text"))
+
+
+def refreshed(text: str, run: Runner) -> str:
+    """The page's text with what its commands print now.
+
+    Args:
+        run: gives the output of a command, whose arguments it is told, in the current folder.
+    """
+
+    def renew(match: re.Match[str]) -> str:
+        block = match[1]
+        if not block.startswith(f"{PROMPT}aesthetic-mllm "):
+            return match[0]
+        commands = [line for line in block.splitlines() if line.startswith(PROMPT)]
+        outputs = [f"{command}\n{run(shlex.split(command.removeprefix(PROMPT))[1:]).rstrip()}\n" for command in commands]
+        return f"```text\n{''.join(outputs)}```"
+
+    return re.sub(r"^```text\n(.*?)^```$", renew, text, flags=re.S | re.M)
+
+
+def prepare(folder: Path, text: str) -> None:
+    """Puts the files that a page's commands name into a folder."""
+    shutil.copytree(ROOT / "examples", folder / "examples", dirs_exist_ok=True)
+    for table in blocks(text, "csv"):
+        (folder / "ratings.csv").write_text(table)
+
+
+def run_here(arguments: list[str]) -> str:
+    """What a command prints; it runs in this process."""
+    from aesthetic_mllm.cli.main import main
+
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        code = main(arguments)
+    if code:
+        raise RuntimeError(f"aesthetic-mllm {shlex.join(arguments)} ended with {code}")
+    return "\n".join(line.rstrip() for line in printed.getvalue().splitlines())
+
+
+def draw_pictures() -> None:
+    """All pictures of docs/."""
+    for script in ("make_picture.py", "make_assessments.py"):
+        subprocess.run([sys.executable, str(ROOT / "docs" / script)], check=True)
+    photos = [str(ROOT / "examples" / "photos" / name) for name in LESSONS]
+    settings = ["--statistics", str(ROOT / "docs" / "lesson_statistics.json"), "--output", str(ROOT / "docs" / "lessons.png")]
+    run_here(["lessons", *photos, *settings])
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pictures", action="store_true", help="draw the pictures anew")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 where a page is out of date")
+    options = parser.parse_args()
+    os.environ["COLUMNS"] = str(WIDTH)
+    stale = []
+    for page in pages():
+        text = page.read_text(encoding="utf-8")
+        if not shows_output(text):
+            continue
+        with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+            prepare(Path(folder), text)
+            new = refreshed(text, run_here)
+        if new != text:
+            stale.append(page)
+            if not options.check:
+                page.write_text(new, encoding="utf-8")
+    for page in stale:
+        print(f"{page.relative_to(ROOT)}: {'is out of date' if options.check else 'written'}")
+    if options.pictures and not options.check:
+        draw_pictures()
+    return int(options.check and bool(stale))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
