@@ -107,18 +107,18 @@ def test_commands_of_the_command_line(folder: Path, capsys: pytest.CaptureFixtur
 
 
 def test_teaching_from_unlabelled_photos(folder: Path) -> None:
-    """README's recipe and commands draw lessons and align a model; `--tiny` takes the place of the reader's model."""
+    """README's recipe and commands draw lessons and align a model; `--smoke-test` takes the place of the reader's model."""
     title = "Teach a model from unlabelled photos"
     (recipe,), (commands,) = code(title, "yaml"), code(title, "bash")
     (folder / "recipe.yaml").write_text(recipe)
     draw, train = [line.split("#")[0] for line in commands.splitlines()]
     assert main(shlex.split(draw)[1:]) == 0 and (folder / "lessons.png").stat().st_size > 10_000
-    assert main([*shlex.split(train)[1:], "per_device_train_batch_size=2", "--tiny"]) == 0
+    assert main([*shlex.split(train)[1:], "per_device_train_batch_size=2", "--smoke-test"]) == 0
     assert (folder / "build" / "align" / "aligned" / "model.safetensors").exists()
 
 
 def test_tuning(folder: Path) -> None:
-    """README's commands tune on a table of ratings, of preferences and by rewards; `--tiny` makes them short. The model that
+    """README's commands tune on a table of ratings, of preferences and by rewards; `--smoke-test` makes them short. The model that
     comes out rates, and is a reward."""
     for number in range(20):
         noise = np.random.default_rng(number).integers(0, 256, (6, 8, 3), dtype=np.uint8)
@@ -129,7 +129,7 @@ def test_tuning(folder: Path) -> None:
     (sft,), (preferences,) = code("Tune it on your own ratings", "bash"), code("By preferences and rewards", "bash")
     train, score = sft.splitlines()
     for command in (train, *preferences.splitlines()):
-        assert main([*shlex.split(command)[1:], "use_cpu=true", "bf16=false", "--tiny"]) == 0, command
+        assert main([*shlex.split(command)[1:], "use_cpu=true", "bf16=false", "--smoke-test"]) == 0, command
     assert main(shlex.split(score)[1:]) == 0
     names: dict[str, object] = {}
     exec(code("By preferences and rewards")[0], names)

@@ -53,19 +53,19 @@ def test_a_tiny_run_leaves_a_checkpoint_and_an_account(
 ) -> None:
     """Three steps; the checkpoint loads, the recipe holds the overrides, the broken file is named; then the run goes on."""
     out = tmp_path / "out"
-    code, printed, err = run(recipe, "seed=3", "--tiny")
+    code, printed, err = run(recipe, "seed=3", "--smoke-test")
     assert code == 0, err
     assert printed.splitlines()[-1] == str(out / "aligned")
     AestheticMLLMForConditionalGeneration.from_pretrained(out / "aligned")
     AestheticMLLMProcessor.from_pretrained(out / "aligned")
     assert yaml.safe_load((out / "recipe.yaml").read_text())["seed"] == 3
     assert (out / "unreadable.txt").read_text() == "pool/0broken.png\n"
-    assert "1 photos could not be read" in caplog.text and "pool/0broken.png" in caplog.text
+    assert "1 photo could not be read" in caplog.text and "pool/0broken.png" in caplog.text
     assert "cuts" in json.loads((out / "statistics.json").read_text())
     history = json.loads((out / "trainer_state.json").read_text())["log_history"]
     assert [log["step"] for log in history if "loss" in log] == [1, 2, 3]
 
-    code, _, err = run(recipe, "seed=3", "max_steps=5", "--tiny", "--resume")
+    code, _, err = run(recipe, "seed=3", "max_steps=5", "--smoke-test", "--resume")
     assert code == 0, err
     resumed = json.loads((out / "trainer_state.json").read_text())["log_history"]
     assert [log["step"] for log in resumed if "loss" in log] == [1, 2, 3, 4, 5]
@@ -75,22 +75,22 @@ def test_a_tiny_run_leaves_a_checkpoint_and_an_account(
 def test_a_run_with_a_cache_names_what_it_could_not_read(run: Run, recipe: Path, tmp_path: Path) -> None:
     """The tower sees the lessons once; a second run finds them there, another recipe's lessons are refused."""
     cache = tmp_path / "cache"
-    code, _, err = run(recipe, f"feature_cache={cache}", "--tiny")
+    code, _, err = run(recipe, f"feature_cache={cache}", "--smoke-test")
     assert code == 0, err
     assert (tmp_path / "out" / "unreadable.txt").read_text() == "pool/0broken.png\n"
     times = {path.name: path.stat().st_mtime_ns for path in cache.iterdir()}
     assert len(times) > 1
-    code, _, err = run(recipe, f"feature_cache={cache}", "--tiny")
+    code, _, err = run(recipe, f"feature_cache={cache}", "--smoke-test")
     assert code == 0, err
     assert {path.name: path.stat().st_mtime_ns for path in cache.iterdir()} == times
-    code, _, err = run(recipe, f"feature_cache={cache}", "seed=9", "--tiny")
+    code, _, err = run(recipe, f"feature_cache={cache}", "seed=9", "--smoke-test")
     assert code == 2 and "feature_cache" in err and "seed" in err
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.parent.name)
 def test_every_recipe_runs(run: Run, path: Path, pool: Path, tmp_path: Path) -> None:
     overrides = [f"data={pool}", f"output_dir={tmp_path / 'out'}", "use_cpu=true", "bf16=false", "disable_tqdm=true", *ABSENT]
-    code, _, err = run(path, "--tiny", *overrides)
+    code, _, err = run(path, "--smoke-test", *overrides)
     assert code == 0, err
     assert (tmp_path / "out" / "aligned" / "model.safetensors").is_file()
 

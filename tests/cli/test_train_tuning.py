@@ -50,7 +50,7 @@ def own(table: Path, tasks: str = "[score]") -> str:
 def test_every_sft_recipe_runs(run: Run, path: Path, table: Path, tmp_path: Path) -> None:
     """A checkpoint that rates, the recipe with its overrides, and a report of held-out photos before and after."""
     out = tmp_path / "out"
-    code, printed, err = run("sft", path, "--tiny", own(table, "[score, decimal, compare]"), f"output_dir={out}", *PLAIN)
+    code, printed, err = run("sft", path, "--smoke-test", own(table, "[score, decimal, compare]"), f"output_dir={out}", *PLAIN)
     assert code == 0, err
     assert printed.splitlines()[-1] == str(out / "tuned")
     report = json.loads((out / "report.json").read_text())
@@ -72,7 +72,7 @@ def test_the_dpo_recipe_runs_on_lessons_and_on_a_table(run: Run, table: Path, tm
         (tmp_path / f"{number}.png").rename(pool / f"{number}.png")
     out = tmp_path / "out"
     code, printed, err = run(
-        "dpo", RECIPES / "nano/dpo.yaml", "--tiny", f"data=[{pool},{preferences}]", f"output_dir={out}", *PLAIN
+        "dpo", RECIPES / "nano/dpo.yaml", "--smoke-test", f"data=[{pool},{preferences}]", f"output_dir={out}", *PLAIN
     )
     assert code == 0, err
     assert printed.splitlines()[-1] == str(out / "tuned") and (out / "tuned" / "model.safetensors").is_file()
@@ -82,7 +82,7 @@ def test_the_dpo_recipe_runs_on_lessons_and_on_a_table(run: Run, table: Path, tm
 
 def test_the_grpo_recipe_runs(run: Run, table: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    code, printed, err = run("grpo", RECIPES / "nano/grpo.yaml", "--tiny", own(table), f"output_dir={out}", *PLAIN)
+    code, printed, err = run("grpo", RECIPES / "nano/grpo.yaml", "--smoke-test", own(table), f"output_dir={out}", *PLAIN)
     assert code == 0, err
     assert printed.splitlines()[-1] == str(out / "tuned") and (out / "tuned" / "model.safetensors").is_file()
     history = json.loads((out / "trainer_state.json").read_text())["log_history"]
@@ -125,7 +125,7 @@ def test_what_leaks_is_left_out_and_told(run: Run, table: Path, tmp_path: Path) 
     Image.open(tmp_path / "0.png").resize((48, 36)).save(tmp_path / "copy.png")
     table.write_text(table.read_text() + "copy.png,3,train\n")
     out = tmp_path / "out"
-    code, _, err = run("sft", RECIPES / "own_data/sft.yaml", "--tiny", own(table), f"output_dir={out}", *PLAIN)
+    code, _, err = run("sft", RECIPES / "own_data/sft.yaml", "--smoke-test", own(table), f"output_dir={out}", *PLAIN)
     assert code == 0, err
     told = json.loads((out / "report.json").read_text())["data"]
     assert "own: 1 training photos left out because they are evaluated on: copy.png is 0.png" in told
@@ -135,7 +135,7 @@ def test_missing_images_are_an_error_or_are_left_out(run: Run, table: Path, tmp_
     """The error counts and names them and says how to go on; with `--skip-missing` the report does."""
     (tmp_path / "5.png").unlink()
     out = tmp_path / "out"
-    settings = ["--tiny", own(table), f"output_dir={out}", *PLAIN]
+    settings = ["--smoke-test", own(table), f"output_dir={out}", *PLAIN]
     code, _, err = run("sft", RECIPES / "own_data/sft.yaml", *settings)
     assert code == 2 and "1 images are missing: 5.png" in err and "--skip-missing" in err
     code, _, err = run("sft", RECIPES / "own_data/sft.yaml", "--skip-missing", *settings)
@@ -147,7 +147,7 @@ def test_a_split_that_cannot_be_evaluated_on_is_told(run: Run, table: Path, tmp_
     """A missing test photo does not stop training, but the report says that the split was left out, and why."""
     (tmp_path / "0.png").unlink()
     out = tmp_path / "out"
-    code, _, err = run("sft", RECIPES / "own_data/sft.yaml", "--tiny", own(table), f"output_dir={out}", *PLAIN)
+    code, _, err = run("sft", RECIPES / "own_data/sft.yaml", "--smoke-test", own(table), f"output_dir={out}", *PLAIN)
     assert code == 0, err
     told = json.loads((out / "report.json").read_text())["data"]
     assert any(line.startswith("own: not evaluated on its test photos (own, test: 1 images are missing: 0.png") for line in told)

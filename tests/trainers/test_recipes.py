@@ -65,7 +65,7 @@ def test_overrides_come_before_the_recipe_and_are_yaml(write: Any) -> None:
 
 
 def test_a_trial_run_is_small_unless_the_command_line_says_otherwise(write: Any) -> None:
-    values = recipe_values(write(max_steps=900, per_device_train_batch_size=64), ["max_steps=5"], tiny=True)
+    values = recipe_values(write(max_steps=900, per_device_train_batch_size=64), ["max_steps=5"], smoke_test=True)
     assert values == LEAST | TINY_VALUES | {"max_steps": 5}
 
 

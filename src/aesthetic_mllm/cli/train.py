@@ -2,8 +2,11 @@
 
 import argparse
 import gc
+import os
+import shlex
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from .usage import UsageError, check_train_extra
@@ -35,7 +38,7 @@ def _add_recipe_parser(recipes: Any, kind: str, short: str) -> None:
     description = f"{short[0].upper()}{short[1:]}. {module.DESCRIPTION}"
     parser = recipes.add_parser(kind, help=short, description=description)
     parser.add_argument("--config", required=True, metavar="RECIPE.YAML", help="the recipe, one flat YAML file")
-    parser.add_argument("--tiny", action="store_true", help="try the recipe: three steps of a tiny random model")
+    parser.add_argument("--smoke-test", action="store_true", help="try the recipe and its data: three steps of a tiny random model")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in output_dir")
     if kind != "align":  # which passes over what it cannot read, and tells
         parser.add_argument("--skip-missing", action="store_true", help="leave out missing images and wrong values, and tell")
@@ -68,9 +71,45 @@ def _run(kind: str, train: Any, options: argparse.Namespace) -> int:
             print(f"aesthetic-mllm train {kind}: {error}", file=sys.stderr)
             return 2
     except KeyboardInterrupt:
+        _tell_how_to_go_on(kind, options)
         return 130
     finally:
         _leave_process_group()
+
+
+def checkpoint_of(recipe: Any, config: Any, options: argparse.Namespace) -> str | None:
+    """The checkpoint of an earlier run that this one goes on from, which is told; `None` for a new run.
+
+    Raises:
+        RecipeError: there is none although the recipe says to go on.
+    """
+    from ..trainers.recipes import checkpoint_to_resume
+
+    options.output_dir = config.output_dir  # where an interrupted run has its checkpoints
+    checkpoint = checkpoint_to_resume(recipe, config)
+    if checkpoint:
+        print(f"Going on from step {checkpoint.rpartition('-')[2]} ({checkpoint}).", file=sys.stderr)
+    return checkpoint
+
+
+def _tell_how_to_go_on(kind: str, options: argparse.Namespace) -> None:
+    """After Ctrl-C: whether there is a checkpoint, and the command that goes on from it."""
+    output = getattr(options, "output_dir", None)
+    if output is None or os.environ.get("RANK", "0") != "0":
+        return
+    steps = [int(folder.name.rpartition("-")[2]) for folder in Path(output).glob("checkpoint-*")]
+    if not steps:
+        print(f"Interrupted. {output} holds no checkpoint yet, so the same command starts anew.", file=sys.stderr)
+        return
+    # what --resume and --skip-missing add to the overrides is told as flags
+    overrides = [text for text in options.overrides if text not in ("resume=true", "skip_missing=true")]
+    flags = ["--smoke-test"] * options.smoke_test + ["--skip-missing"] * getattr(options, "skip_missing", False)
+    command = ["aesthetic-mllm", "train", kind, "--config", options.config, *overrides, *flags, "--resume"]
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        told = "the same command with --resume"
+    else:
+        told = shlex.join(command)
+    print(f"Interrupted. The last checkpoint is that of step {max(steps)}; go on from it with:\n{told}", file=sys.stderr)
 
 
 def _leave_process_group() -> None:

@@ -4,7 +4,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from .train import RECIPE
+from .train import RECIPE, checkpoint_of
 
 logger = logging.getLogger(__name__)
 
@@ -25,12 +25,12 @@ def run(options: argparse.Namespace) -> int:
     from ..trainers.recipe_checks import save_recipe
     from ..trainers.tiny import tiny_model
 
-    values = recipes.recipe_values(options.config, options.overrides, tiny=options.tiny)
+    values = recipes.recipe_values(options.config, options.overrides, smoke_test=options.smoke_test)
     recipe, config = recipes.build_recipe(values)
-    checkpoint = recipes.checkpoint_to_resume(recipe, config)
+    checkpoint = checkpoint_of(recipe, config, options)
     lessons = recipes.open_lessons(recipe, config)
     set_seed(config.seed)  # a new alignment module is random
-    model, processor = tiny_model(config.seed) if options.tiny else recipes.load_model(recipe)
+    model, processor = tiny_model(config.seed) if options.smoke_test else recipes.load_model(recipe)
     lessons = recipes.see_lessons(recipe, config, lessons, model, processor)
 
     set_seed(config.seed)  # so are the heads, which are lost with the trainer
@@ -58,5 +58,6 @@ def run(options: argparse.Namespace) -> int:
 def _report(unreadable: list[str], output: Path) -> None:
     (output / UNREADABLE).write_text("".join(f"{key}\n" for key in unreadable), encoding="utf-8")
     if unreadable:
-        logger.warning("%d photos could not be read, see %s: %s", len(unreadable), output / UNREADABLE, ", ".join(unreadable))
+        photos = "1 photo" if len(unreadable) == 1 else f"{len(unreadable)} photos"
+        logger.warning("%s could not be read, see %s: %s", photos, output / UNREADABLE, ", ".join(unreadable))
     print(f"{output / ALIGNED}")

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .train import RECIPE, TUNED, TUNED_DESCRIPTION
+from .train import RECIPE, TUNED, TUNED_DESCRIPTION, checkpoint_of
 
 DESCRIPTION = TUNED_DESCRIPTION
 
@@ -14,19 +14,22 @@ def run(options: argparse.Namespace) -> int:
     from trl import DPOTrainer
 
     from ..trainers.preference_recipes import open_preferences, read_dpo_recipe
-    from ..trainers.tuning import run_tuning, save_tuned, start_tuning
+    from ..trainers.tuning import run_tuning, save_tuned, start_model, start_processor
 
-    recipe, config, values = read_dpo_recipe(options.config, options.overrides, options.tiny)
-    model, processor = start_tuning(recipe, config, options.tiny)
+    recipe, config, values = read_dpo_recipe(options.config, options.overrides, options.smoke_test)
+    checkpoint = checkpoint_of(recipe, config, options)
+    processor = start_processor(recipe, config, options.smoke_test)
+    data = open_preferences(recipe, config.seed)  # before the model, which takes longer
+    model = start_model(recipe, config, processor, options.smoke_test)
     trainer: Any = DPOTrainer(
         model,
         args=config,
-        train_dataset=open_preferences(recipe, config.seed),
+        train_dataset=data,
         processing_class=processor,
         peft_config=recipe.peft_config(),
     )
     output = Path(str(config.output_dir))
-    run_tuning(trainer, recipe, values, output / RECIPE)
+    run_tuning(trainer, checkpoint, values, output / RECIPE)
     save_tuned(trainer, output / TUNED)
     print(output / TUNED)
     return 0

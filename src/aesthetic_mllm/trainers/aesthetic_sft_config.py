@@ -47,7 +47,7 @@ class AestheticSFTConfig(SFTConfig):
     learning_rate: float = 5e-5
     max_length: int | None = None
     remove_unused_columns: bool | None = False
-    gradient_checkpointing: bool = False
+    gradient_checkpointing: bool | None = None
     dataset_kwargs: dict[str, Any] | None = field(default_factory=lambda: {"skip_prepare_dataset": True})
     bf16: bool | None = field(default_factory=has_bfloat16)
     use_cpu: bool = field(default_factory=has_no_accelerator)

@@ -30,7 +30,7 @@ from .sft_recipe import check_entry, check_start
 
 logger = logging.getLogger(__name__)
 
-TINY_VALUES: Mapping[str, Any] = {
+SMOKE_TEST_VALUES: Mapping[str, Any] = {
     "max_steps": 3,
     "per_device_train_batch_size": 4,
     "gradient_accumulation_steps": 1,
@@ -54,7 +54,7 @@ class AestheticDPOConfig(DPOConfig):
 
     learning_rate: float = 1e-5
     max_length: int | None = None
-    gradient_checkpointing: bool = False
+    gradient_checkpointing: bool | None = None
     bf16: bool | None = field(default_factory=has_bfloat16)
     use_cpu: bool = field(default_factory=has_no_accelerator)
     report_to: str | list[str] = "none"
@@ -71,7 +71,7 @@ class AestheticGRPOConfig(GRPOConfig):
 
     learning_rate: float = 1e-5
     max_completion_length: int | None = 8
-    gradient_checkpointing: bool = False
+    gradient_checkpointing: bool | None = None
     bf16: bool | None = field(default_factory=has_bfloat16)
     use_cpu: bool = field(default_factory=has_no_accelerator)
     report_to: str | list[str] = "none"
@@ -165,16 +165,16 @@ REWARDS: Mapping[str, Any] = {
 }
 
 
-def read_dpo_recipe(path: str, overrides: Sequence[str] = (), tiny: bool = False) -> tuple[DPORecipe, AestheticDPOConfig, dict]:
+def read_dpo_recipe(path: str, overrides: Sequence[str] = (), smoke_test: bool = False) -> tuple[DPORecipe, AestheticDPOConfig, dict]:
     """The recipe in a YAML file with `key=value` overrides, and its values; raises as [`read_values`]."""
-    return _read(path, overrides, tiny, (DPORecipe, AestheticDPOConfig))
+    return _read(path, overrides, smoke_test, (DPORecipe, AestheticDPOConfig))
 
 
 def read_grpo_recipe(
-    path: str, overrides: Sequence[str] = (), tiny: bool = False
+    path: str, overrides: Sequence[str] = (), smoke_test: bool = False
 ) -> tuple[GRPORecipe, AestheticGRPOConfig, dict]:
     """The recipe in a YAML file with `key=value` overrides, and its values; raises as [`read_values`]."""
-    return _read(path, overrides, tiny, (GRPORecipe, AestheticGRPOConfig))
+    return _read(path, overrides, smoke_test, (GRPORecipe, AestheticGRPOConfig))
 
 
 def open_preferences(recipe: DPORecipe, seed: int) -> Dataset:
@@ -217,8 +217,8 @@ def open_prompts(recipe: GRPORecipe, scale: RatingScale, seed: int) -> Dataset:
     return dataset.cast_column("images", List(Image()))
 
 
-def _read(path: str, overrides: Sequence[str], tiny: bool, types: tuple[type, type]) -> Any:
-    values = read_values(path, overrides, types, TINY_VALUES if tiny else None)
+def _read(path: str, overrides: Sequence[str], smoke_test: bool, types: tuple[type, type]) -> Any:
+    values = read_values(path, overrides, types, SMOKE_TEST_VALUES if smoke_test else None)
     return (*build_values(values, types), values)
 
 

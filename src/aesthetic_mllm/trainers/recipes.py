@@ -7,13 +7,15 @@ A recipe's keys are the fields of its typed dataclasses, here [`AlignmentRecipe`
 import itertools
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
+from huggingface_hub.utils import HFValidationError, validate_repo_id
 from transformers import BitsAndBytesConfig, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 from transformers.utils import is_bitsandbytes_available
@@ -35,7 +37,7 @@ from .recipe_checks import RecipeError, build_values, read_values
 logger = logging.getLogger(__name__)
 
 # What a trial run changes, so that it takes seconds; what the command line says still comes before it.
-TINY_VALUES: Mapping[str, Any] = {
+SMOKE_TEST_VALUES: Mapping[str, Any] = {
     "max_steps": 3,
     "per_device_train_batch_size": 2,
     "gradient_accumulation_steps": 1,
@@ -139,9 +141,9 @@ def read_recipe(path: str | Path, overrides: Sequence[str] = ()) -> tuple[Alignm
     return build_recipe(recipe_values(path, overrides))
 
 
-def recipe_values(path: str | Path, overrides: Sequence[str] = (), tiny: bool = False) -> dict[str, Any]:
-    """All keys that recipe, overrides and, for a trial run, [`TINY_VALUES`] give, checked; raises as `read_recipe` does."""
-    return read_values(path, overrides, (AlignmentRecipe, AlignmentConfig), TINY_VALUES if tiny else None)
+def recipe_values(path: str | Path, overrides: Sequence[str] = (), smoke_test: bool = False) -> dict[str, Any]:
+    """All keys that recipe, overrides and, for a trial run, [`SMOKE_TEST_VALUES`] give, checked; raises as `read_recipe` does."""
+    return read_values(path, overrides, (AlignmentRecipe, AlignmentConfig), SMOKE_TEST_VALUES if smoke_test else None)
 
 
 def build_recipe(values: Mapping[str, Any]) -> tuple[AlignmentRecipe, AlignmentConfig]:
@@ -219,11 +221,29 @@ def measure_pool(pool: Any, bank: PhraseBank, photos: int, unreadable: set[str] 
     return PoolStatistics.of(itertools.chain([first], found), bank.attributes)
 
 
-def load_model(recipe: Any, load_in_4bit: bool = False) -> tuple[Any, AestheticMLLMProcessor]:
+def load_processor(recipe: Any) -> AestheticMLLMProcessor:
+    """The processor of a recipe's model, which is quick to load: its rating scale says what the data may ask.
+
+    Raises:
+        RecipeError: there is no such folder, or it cannot be loaded.
+    """
+    keys = _starts(recipe)
+    with _loading(keys):
+        if "model" in keys:
+            return AestheticMLLMProcessor.from_pretrained(keys["model"])
+        if "llava" in keys:
+            return AestheticMLLMProcessor.from_llava_pretrained(keys["llava"])
+        return AestheticMLLMProcessor.from_vision_text_pretrained(keys["vision"], keys["text"])
+
+
+def load_model(
+    recipe: Any, load_in_4bit: bool = False, processor: AestheticMLLMProcessor | None = None
+) -> tuple[Any, AestheticMLLMProcessor]:
     """A recipe's model in float32 and its processor: its `model`, or its `vision` and `text` joined, or its `llava` grown.
 
     Args:
         load_in_4bit: hold the language model of a `model` in 4 bits, for QLoRA.
+        processor: as of `load_processor`, where it is loaded already.
 
     Raises:
         RecipeError: it cannot be loaded, or this machine has nothing that computes in 4 bits.
@@ -232,24 +252,44 @@ def load_model(recipe: Any, load_in_4bit: bool = False) -> tuple[Any, AestheticM
         raise RecipeError("load_in_4bit: true needs a CUDA GPU and the package bitsandbytes; take it out for plain LoRA.")
     if load_in_4bit and not recipe.model:
         raise RecipeError("load_in_4bit: only a checkpoint can be loaded so; save the joined model first, and name it as model.")
-    keys = {key: str(getattr(recipe, key)) for key in ("model", "vision", "text", "llava") if getattr(recipe, key, None)}
-    try:
+    processor = processor or load_processor(recipe)
+    keys = _starts(recipe)
+    with _loading(keys):
         if "model" in keys:
-            processor = AestheticMLLMProcessor.from_pretrained(keys["model"])
             quantization = _four_bits() if load_in_4bit else None
             model = AestheticMLLMForConditionalGeneration.from_pretrained(
                 keys["model"], dtype=torch.float32, quantization_config=quantization
             )
         elif "llava" in keys:
-            processor = AestheticMLLMProcessor.from_llava_pretrained(keys["llava"])
             model = AestheticMLLMForConditionalGeneration.from_llava_pretrained(keys["llava"], processor)
         else:
-            processor = AestheticMLLMProcessor.from_vision_text_pretrained(keys["vision"], keys["text"])
             model = AestheticMLLMForConditionalGeneration.from_vision_text_pretrained(keys["vision"], keys["text"], processor)
+    return model, processor
+
+
+def _starts(recipe: Any) -> dict[str, str]:
+    """The keys of a recipe that say what to start from, with their folders or Hub ids."""
+    return {key: str(getattr(recipe, key)) for key in ("model", "vision", "text", "llava") if getattr(recipe, key, None)}
+
+
+@contextmanager
+def _loading(keys: Mapping[str, str]) -> Iterator[None]:
+    """Failures to load as a [`RecipeError`] that names the key, and says so where there is no such folder."""
+    try:
+        yield
     except (OSError, ValueError) as error:
         told = ", ".join(f"{key}: {name}" for key, name in keys.items())
-        raise RecipeError(f"{told}: cannot be loaded; give a checkpoint's folder or its Hub id. {error}") from error
-    return model, processor
+        missing = [name for name in keys.values() if not Path(name).exists() and not _is_hub_id(name)]
+        reason = f"There is no folder {', '.join(missing)}." if missing else str(error)
+        raise RecipeError(f"{told}: cannot be loaded; give a checkpoint's folder or its Hub id. {reason}") from error
+
+
+def _is_hub_id(name: str) -> bool:
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        return False
+    return True
 
 
 def _four_bits() -> BitsAndBytesConfig:

@@ -26,7 +26,7 @@ ENTRY_KEYS = {
     "source": str, "root": str, "tasks": list, "weight": (int, float), "split": str, "range": list, "question": str,
     "higher_is_worse": bool,
 }  # fmt: skip
-TINY_VALUES: Mapping[str, Any] = {
+SMOKE_TEST_VALUES: Mapping[str, Any] = {
     "max_steps": 3,
     "per_device_train_batch_size": 2,
     "per_device_eval_batch_size": 2,
@@ -144,11 +144,11 @@ class SFTData:
 
 
 def read_sft_recipe(
-    path: str, overrides: Sequence[str] = (), tiny: bool = False
+    path: str, overrides: Sequence[str] = (), smoke_test: bool = False
 ) -> tuple[SFTRecipe, AestheticSFTConfig, dict[str, Any]]:
     """The recipe in a YAML file with `key=value` overrides, and its values; raises as [`read_values`]."""
     types = (SFTRecipe, AestheticSFTConfig)
-    values = read_values(path, overrides, types, TINY_VALUES if tiny else None)
+    values = read_values(path, overrides, types, SMOKE_TEST_VALUES if smoke_test else None)
     recipe, config = build_values(values, types)
     if recipe.early_stopping and not config.load_best_model_at_end:
         raise RecipeError(f"early_stopping: {recipe.early_stopping} needs load_best_model_at_end: true, and an eval_strategy.")

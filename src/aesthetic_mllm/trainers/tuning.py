@@ -14,30 +14,42 @@ from transformers.trainer_utils import set_seed
 from ..checkpoints import embedded_checkpoint
 from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
 from .recipe_checks import save_recipe
-from .recipes import checkpoint_to_resume, load_model
+from .recipes import load_model, load_processor
 from .tiny import tiny_model
 
 
-def start_tuning(recipe: Any, config: TrainingArguments, tiny: bool = False) -> tuple[Any, AestheticMLLMProcessor]:
-    """The recipe's model, by default the embedded checkpoint, and its processor; the tower is frozen.
+def start_processor(recipe: Any, config: TrainingArguments, smoke_test: bool = False) -> AestheticMLLMProcessor:
+    """The processor of the recipe's model, by default of the embedded checkpoint: enough to read and check the data with.
 
     Args:
-        tiny: a random model of nano's kind instead.
+        smoke_test: that of a random model of nano's kind instead.
     """
     if not any(getattr(recipe, key, None) for key in ("model", "vision", "llava")):
         recipe.model = str(embedded_checkpoint())
+    return tiny_model(config.seed)[1] if smoke_test else load_processor(recipe)
+
+
+def start_model(
+    recipe: Any, config: TrainingArguments, processor: AestheticMLLMProcessor, smoke_test: bool = False
+) -> torch.nn.Module:
+    """The recipe's model; the tower is frozen.
+
+    Args:
+        processor: as of `start_processor`.
+        smoke_test: a random model of nano's kind instead.
+    """
     set_seed(config.seed)  # a new alignment module is random
-    model, processor = (
-        tiny_model(config.seed) if tiny else load_model(recipe, load_in_4bit=getattr(recipe, "load_in_4bit", False))
-    )
+    if smoke_test:
+        model, _ = tiny_model(config.seed)
+    else:
+        model, _ = load_model(recipe, getattr(recipe, "load_in_4bit", False), processor)
     if getattr(config, "freeze_vision_tower", True):
         model.model.vision_tower.requires_grad_(False)
-    return model, processor
+    return model
 
 
-def run_tuning(trainer: Any, recipe: Any, values: Mapping[str, Any], saved_recipe: Path) -> None:
-    """Trains, from the last checkpoint where the recipe says so; the recipe is kept beside it."""
-    checkpoint = checkpoint_to_resume(recipe, trainer.args)
+def run_tuning(trainer: Any, checkpoint: str | None, values: Mapping[str, Any], saved_recipe: Path) -> None:
+    """Trains, from a checkpoint of the same run where one is given; the recipe is kept beside it."""
     if trainer.is_world_process_zero():
         saved_recipe.parent.mkdir(parents=True, exist_ok=True)
         save_recipe(saved_recipe, values)
