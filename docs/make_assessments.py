@@ -73,8 +73,7 @@ def _draw(sheet: Sheet, at: tuple[int, int], cell: Cell) -> int:
     sheet.picture(at, photo, f"photo {cell.title}")
     below = _draw_attributes(sheet, (left, top + photo.height + 6), said)
     left += PHOTO[0] + BETWEEN
-    sheet.text((left, top), cell.title, INK, 15)
-    top += 23
+    top = sheet.paragraph((left, top), cell.title, INK, 15, TEXT) + 3
     for question, rating in (("aesthetic", said.rating), ("quality", said.quality)):
         if rating is None:
             continue

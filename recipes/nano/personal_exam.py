@@ -4,10 +4,10 @@
 
 Table 1: mean rank correlation a person, with k = 0 to 100 of their ratings, of every method; standard errors and paired
 differences with 95% intervals over people, from k = 0 and from ridge regression in the space of tastes of the public tower.
-Table 2: with the ratings dealt out anew, and with another person's. Table 3: synthetic people with one taste, and whether `describe` names it.
-LoRA is asked for with `--lora`, because it trains for each person, draw and k (a minute for all k on a core); examples in the
-prompt cost a forward a photo, and may be asked for with fewer people and draws too (`--prompted`); the ridge method and the
-ridge regression on pooled features beside them are then of the same people and draws.
+Table 2: with the ratings dealt out anew, and with another person's. Table 3: synthetic people with one taste, and whether
+`describe` names it. LoRA is asked for with `--lora`, because it trains for each person, draw and k (a minute for all k on a
+core); examples in the prompt cost a forward a photo, and may be asked for with fewer people and draws too (`--prompted`); the
+ridge method and the ridge regression on pooled features beside them are then of the same people and draws.
 """
 
 import argparse
