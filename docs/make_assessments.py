@@ -20,10 +20,11 @@ from aesthetic_mllm.pretext.sheet import Sheet, fitted
 from aesthetic_mllm.processing.image_loading import load_image
 
 COLUMNS, GAP = 2, 20
-PHOTO, BETWEEN, TEXT = (190, 150), 14, 206
-WIDTH = PHOTO[0] + BETWEEN + TEXT + GAP  # of a cell and the gap behind it
+PHOTO, TEXT = (176, 140), 206
+SIDE, BETWEEN = 190, 14  # width of the attributes below the photo, and the space to the text
+WIDTH = SIDE + BETWEEN + TEXT + GAP  # of a cell and the gap behind it
 FOOTER, BAR = 34, 9
-ATTRIBUTES = (0, 86), (98, PHOTO[0])  # where their two columns begin and end
+ATTRIBUTES = (0, 86), (98, SIDE)  # where their two columns begin and end
 # What is done to the samples, in their order: edit, amount, and how it is written above the photo.
 DAMAGES = (
     ("exposure", -1.2, "1.2 EV too dark"),
@@ -72,9 +73,8 @@ def _draw(sheet: Sheet, at: tuple[int, int], cell: Cell) -> int:
     photo, said = fitted(cell.photo, PHOTO), cell.assessment
     sheet.picture(at, photo, f"photo {cell.title}")
     below = _draw_attributes(sheet, (left, top + photo.height + 6), said)
-    left += PHOTO[0] + BETWEEN
-    sheet.text((left, top), cell.title, INK, 15)
-    top += 23
+    left += SIDE + BETWEEN
+    top = sheet.paragraph((left, top), cell.title, INK, 15, TEXT) + 3
     for question, rating in (("aesthetic", said.rating), ("quality", said.quality)):
         if rating is None:
             continue

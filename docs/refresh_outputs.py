@@ -57,7 +57,7 @@ def refreshed(text: str, run: Runner) -> str:
             return match[0]
         commands = [line for line in block.splitlines() if line.startswith(PROMPT)]
         outputs = [f"{command}\n{run(shlex.split(command.removeprefix(PROMPT))[1:]).rstrip()}\n" for command in commands]
-        return f"```text\n{''.join(outputs)}```"
+        return "```text\n" + "\n".join(outputs) + "```"
 
     return re.sub(r"^```text\n(.*?)^```$", renew, text, flags=re.S | re.M)
 

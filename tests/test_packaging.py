@@ -26,9 +26,9 @@ def source_version() -> str:
 
 
 def readme_commands() -> list[str]:
-    """The commands of README's section "On a fresh machine"."""
-    section = re.search(r"^## On a fresh machine\n(.*?)^## ", read("README.md"), re.S | re.M)
-    assert section, "README.md has no section 'On a fresh machine'"
+    """The commands of README's section "Install"."""
+    section = re.search(r"^## Install\n(.*?)^## ", read("README.md"), re.S | re.M)
+    assert section, "README.md has no section 'Install'"
     return re.findall(r"```bash\n(.*?)\n```", section[1], re.S)
 
 

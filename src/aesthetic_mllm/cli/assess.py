@@ -101,7 +101,7 @@ def _ratings(row: Row, question: str) -> list[str]:
         if rating is None:
             continue
         percentile = rating["percentile"]
-        beaten = "" if percentile is None else f"  above {percentile:.0f}% of the reference"
+        beaten = "" if percentile is None else f"  above {percentile:.0f}% of reference photos"
         lines.append(f"{INDENT}{name.replace('_', ' '):14}  {rating_bar(rating, BAR)}{beaten}")
     return lines
 

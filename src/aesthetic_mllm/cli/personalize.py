@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .drawing import wrapped
 from .judging import load_assessor, progress, usage_errors
 from .usage import UsageError, with_exit_codes
 
@@ -45,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     with usage_errors():
         person.save(options.save)
     print(f"{options.save}: a profile of {len(person.profile)} photos")
-    print(person.reliability())
+    print(wrapped(str(person.reliability()), ""))
     for taste in person.describe():
         print(f"likes {taste.likes} (correlation {abs(taste.strength):.2f})")
     return 0
