@@ -56,7 +56,7 @@ def draw_assessment(sheet: Image.Image, left: int, top: int, name: str, photo: I
     write(", ".join(f"{key.replace('_', ' ')} {rating.mean:.1f}" for key, rating in told.attributes.items()), 11)
     write(told.comment)
     for suggestion in told.suggestions:
-        gain = suggestion.measured_gain if suggestion.measured_gain is not None else suggestion.expected_gain
+        gain = suggestion.measured_gain
         write(f"- {suggestion.text}" + ("" if gain is None else f" ({gain:+.1f})"), 11)
 
 
