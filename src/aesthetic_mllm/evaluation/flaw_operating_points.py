@@ -16,7 +16,9 @@ from ..tasks.suggesting import MOST_SUGGESTIONS, asked_flaws, flaw_question, tol
 from .flaw_ratings import WHOLE, FlawRatings
 
 FALSE_ALARMS = 0.01  # share of undamaged photos that may be told a flaw; on other photos it comes out up to three times as high
-LEAST_AUC = 0.75  # below it a flaw is not asked by default
+# A flaw with a lower AUC is not asked by default: the first counts for the photos that are learned from, the second for any other
+# pool, which may be small and of another kind and need only be well above chance.
+LEAST_AUC, LEAST_AUC_ELSEWHERE = 0.75, 0.65
 DECIMALS = 4
 
 
@@ -49,7 +51,8 @@ def learn_operating_points(
     checked = (held_out or learning).of_view(WHOLE)
     found = {}
     for column, flaw in enumerate(learning.flaws.tolist()):
-        lowest = min(flaw_auc(pool, flaw) for pool in (learning, *others))
+        auc, elsewhere = flaw_auc(learning, flaw), [flaw_auc(pool, flaw) for pool in others]
+        asked = auc >= LEAST_AUC and min(elsewhere, default=1.0) >= LEAST_AUC_ELSEWHERE
         threshold = float(np.quantile(whole[:, column], false_alarms))
         values = (
             threshold,
@@ -57,9 +60,9 @@ def learn_operating_points(
             whole[:, column].std(),
             np.median(learning.of_view(flaw).means[:, column]),
             ((checked.means[:, column] < threshold) & ~checked.refuted[:, column]).mean(),
-            lowest,
+            min([auc, *elsewhere]),
         )
-        found[flaw_question(flaw)] = OperatingPoint(*(round(float(each), DECIMALS) for each in values), asked=lowest >= LEAST_AUC)
+        found[flaw_question(flaw)] = OperatingPoint(*(round(float(each), DECIMALS) for each in values), asked=asked)
     return found
 
 
