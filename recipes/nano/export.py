@@ -32,10 +32,12 @@ def main() -> None:
     names = quality_validation(photos)
     assessor = AestheticAssessor.from_pretrained(source)
     scale = assessor.processor.rating_scale
-    rated = assessor.ratings([photo.path for photo in photos if photo.name in names], list(scale.questions))
+    # flaws have operating points instead (flaws_exam.py)
+    questions = [question for question in scale.questions if not question.startswith("flaw_")]
+    rated = assessor.ratings([photo.path for photo in photos if photo.name in names], questions)
     references = {
         question: np.quantile([ratings[question].mean for ratings in rated], np.linspace(0, 1, 101)).round(4).tolist()
-        for question in scale.questions
+        for question in questions
     }
     assessor.processor.rating_scale = replace(scale, references=references)
     shutil.rmtree(arguments.target, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,12 +25,13 @@ from aesthetic_mllm.inference.suggestion_search import (
     most_of,
     structure_kept,
 )
-from aesthetic_mllm.processing.rating_scale import DEFAULT_QUESTIONS, Rating, RatingScale
+from aesthetic_mllm.processing.rating_scale import DEFAULT_QUESTIONS, OperatingPoint, Rating, RatingScale
 from aesthetic_mllm.tasks.suggesting import FLAW_QUESTIONS, FLAWS, OTHER_ADVICE, Suggestion, flaw_question
 from photo_files import scene
 from synthetic_photos import midtone_photo, scene_photo
 
 CANVAS = 160
+POINT = OperatingPoint(threshold=7.75, usual=10.0, spread=1.0, damaged=1.0, false_alarms=0.01, auc=0.9)
 Judge = Callable[[Image.Image], float]
 
 
@@ -44,8 +46,11 @@ class FakeAssessor:
     def __init__(self, judge: Judge, flaws: Mapping[str, float] | None = None):
         self.judge, self.flaws = judge, {flaw_question(key): strength for key, strength in (flaws or {}).items()}
         questions = DEFAULT_QUESTIONS if flaws is None else DEFAULT_QUESTIONS | FLAW_QUESTIONS
+        points = {} if flaws is None else dict.fromkeys(FLAW_QUESTIONS, POINT)
         self.processor = SimpleNamespace(
-            rating_scale=RatingScale(questions=questions), image_processor=AestheticMLLMImageProcessor(canvas_size=CANVAS)
+            rating_scale=RatingScale(questions=questions, operating_points=points),
+            image_processor=AestheticMLLMImageProcessor(canvas_size=CANVAS),
+            measurement_cuts={},
         )
         self.asked: list[list[Image.Image]] = []
 
@@ -107,7 +112,6 @@ def test_the_inverse_of_a_damage_comes_first(edit: str, sign: int, flaws: Mappin
     first, *_ = found = search.suggest(damaged, verify=True)
     assert first.edit == edit and np.sign(first.amount) == -sign
     assert first.measured_gain is not None and first.measured_gain > 0
-    assert (first.expected_gain is not None) == (flaws is not None and remedy is not None)
     assert judge(search.apply(damaged, found)) > judge(damaged) + 0.5 * first.measured_gain
 
 
@@ -213,9 +217,32 @@ def test_flaws_alone_suggest_without_trying() -> None:
     assert (pale.edit, tilted.edit, dark.edit) == ("saturation", "tilt", "exposure")
     assert pale.amount > 0 > tilted.amount and dark.amount == pytest.approx(0.5) and dark.unit == "EV"
     assert [each.measured_gain for each in found] == [None] * 4
-    assert noisy.expected_gain > pale.expected_gain > dark.expected_gain > 0
     assert search.suggest(scene_photo(), limit=2) == found[:2]
     assert search.apply(scene_photo(), [noisy]).tobytes() == scene_photo().tobytes()
+
+
+@pytest.mark.parametrize("verify", [False, True])
+def test_what_measurements_refute_is_not_suggested(verify: bool) -> None:
+    """A bright photo is not brightened, whatever a flaw's rating or the judgement says."""
+    search = search_with(lambda image: 1 + 9 * float(luma(encoded_array(image)).mean()), {"too_dark": 0.9})
+    assert "too_dark" in [each.flaw for each in search.suggest(midtone_photo(), verify=verify)]
+    search.assessor.processor.measurement_cuts = {"brightness": [0.1, 0.15, 0.2, 0.25]}
+    assert "too_dark" not in [each.flaw for each in search.suggest(midtone_photo(), verify=verify)]
+
+
+@pytest.mark.parametrize("verify", [False, True])
+def test_a_grey_photo_has_no_colours_to_strengthen(verify: bool) -> None:
+    grey = midtone_photo().convert("L").convert("RGB")
+    assert search_with(lambda image: 5.0, {"pale": 1.0}).suggest(grey, verify=verify) == []
+
+
+def test_a_flaw_that_is_not_asked_by_default_is_not_asked() -> None:
+    search = search_with(lambda image: 5.0, {"noisy": 1.0})
+    points = search.scale.operating_points | {"flaw_noisy": replace(POINT, asked=False)}
+    search.assessor.processor.rating_scale = replace(search.scale, operating_points=points)
+    again = SuggestionSearch(search.assessor)
+    assert set(search.flaws) - set(again.flaws) == {"flaw_noisy"}
+    assert again.suggest(midtone_photo()) == []
 
 
 def test_verifying_keeps_what_helps_and_then_advice() -> None:
@@ -272,6 +299,6 @@ def test_any_checkpoint_and_any_shape_works(nano: Any, processor: Any, verify: b
         assert len(found) <= 3
         for each in found:
             assert json.loads(json.dumps(each.to_dict()))["edit"] in MOST_OF_STRONG
-            assert (each.measured_gain is not None) == verify
+            assert each.measured_gain is not None and each.measured_gain > 0  # without operating points edits are tried
     with pytest.raises(ImageError, match="8 x 8"):
         search.suggest(scene(8, 8), verify=verify)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..inference.assessor import AestheticAssessor
     from ..tasks.suggesting import Suggestion
 
-SUGGESTION_COLUMNS = ("text", "edit", "amount", "unit", "expected_gain", "measured_gain", "flaw")
+SUGGESTION_COLUMNS = ("text", "edit", "amount", "unit", "measured_gain", "flaw")
 COLUMNS = ("path", "number", *SUGGESTION_COLUMNS, "applied", "error")
 
 
@@ -35,8 +35,8 @@ def add_parser(commands: Any) -> None:
         "suggest",
         run,
         "suggest what would make photos better",
-        "Suggests what would make photos better, and says by which edit where one can do it. Gains are in points of the rating. "
-        + ABOUT_PHOTOS,
+        "Suggests what would make photos better, and says by which edit where one can do it. Most good photos are "
+        "told nothing. " + ABOUT_PHOTOS,
     )
     add_paths(parser)
     parser.add_argument("--limit", type=positive, help="the most suggestions a photo")
@@ -147,19 +147,15 @@ def draw(row: Row) -> str:
 def draw_suggestions(suggestions: Sequence[Row]) -> str:
     """Suggestions as a numbered list, each with its edit and its gain."""
     if not suggestions:
-        return f"{INDENT}nothing to suggest"
+        return f"{INDENT}nothing to suggest: no flaw stands out"
     return "\n".join(
         wrapped(f"{each['text']}{_details(each)}", f"{INDENT}{number}. ") for number, each in enumerate(suggestions, 1)
     )
 
 
 def _details(suggestion: Row) -> str:
-    """What stands in brackets behind a suggestion, such as " (exposure +0.60 EV; +0.4 expected, +0.5 measured)"."""
-    gains = [
-        f"{suggestion[key]:+.1f} {word}"
-        for key, word in (("expected_gain", "expected"), ("measured_gain", "measured"))
-        if suggestion[key] is not None
-    ]
+    """What stands in brackets behind a suggestion, such as " (exposure +0.60 EV; rating +0.5)"."""
     edit = "" if suggestion["edit"] is None else f"{suggestion['edit']} {suggestion['amount']:+.2f} {suggestion['unit']}"
-    details = "; ".join(part for part in (edit, ", ".join(gains)) if part)
+    gain = "" if suggestion["measured_gain"] is None else f"rating {suggestion['measured_gain']:+.1f}"
+    details = "; ".join(part for part in (edit, gain) if part)
     return f" ({details})" if details else ""

@@ -4,9 +4,10 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
+from PIL import Image
 
 from ..checkpoints import embedded_checkpoint
 from ..modeling.model_outputs import AestheticImageFeatures
@@ -309,13 +310,15 @@ class AestheticAssessor:
                     attributes={key: rated[key] for key in scale.attributes},
                     comment=comment,
                     suggestions=tuple(
-                        search.suggest(photo.image, verify) if photo.image is not None else search.from_ratings(rated)
+                        search.from_ratings(rated, photo.evidence)
+                        if photo.evidence is not None
+                        else search.suggest(cast(Image.Image, photo.image), verify)
                     ),
                 )
                 for photo, rated, comment in zip(photos, ratings, comments, strict=True)
             ]
 
-        return self._stream(images, assess, on_error, batch_size, keep_image=not from_flaws)
+        return self._stream(images, assess, on_error, batch_size, keep_image=not from_flaws, measure=from_flaws)
 
     def rank(self, images: Iterable[ImageSource], question: str | None = None, **options: Any) -> list[RankedPhoto]:
         """All photos, the best first; bursts are found.
@@ -453,10 +456,12 @@ class AestheticAssessor:
         on_error: OnError,
         batch_size: int,
         keep_image: bool = False,
+        measure: bool = False,
     ) -> Iterator[Any]:
+        cuts = self.processor.measurement_cuts if measure else None
         return stream_photos(
             images,
-            lambda image: read_photo(self.processor.image_processor, image, keep_image),
+            lambda image: read_photo(self.processor.image_processor, image, keep_image, cuts),
             torch.inference_mode()(judge),
             read_ahead=self._reads_ahead,
             on_error=on_error,

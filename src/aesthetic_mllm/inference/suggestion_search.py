@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from ..editing import get_edit
+from ..editing.claims.photo_evidence import PhotoEvidence
 from ..editing.colour_space import encoded_array, luma
 from ..processing.image_loading import ImageError
 from ..processing.rating_scale import Rating
@@ -18,7 +19,7 @@ from ..tasks.suggesting import (
     OTHER_ADVICE,
     Suggestion,
     advice,
-    expected_gain,
+    asked_flaws,
     flaw_behind,
     flaw_question,
     flaw_strengths,
@@ -94,12 +95,14 @@ Plan = tuple[Step, ...]
 class SuggestionSearch:
     """Finds what would make photos better. Works with any checkpoint.
 
-    Without verification, a checkpoint that rates flaws is asked for them once: the lower the rating, the stronger the flaw, and
-    the larger the amount that is guessed. One that rates none has the edits tried instead.
+    Without verification, a checkpoint that rates flaws is asked for them once. A flaw is told where its rating lies below the
+    operating point that is saved with the checkpoint, and where measurements of the photo do not refute it. The lower the rating,
+    the larger the amount. A checkpoint that rates no flaws, or has no operating points for them, has the edits tried instead.
 
     With verification, edits are tried on a small copy and judged again ([`judgement`]), a batch for each round: what harmless
     changes do; a first amount of every candidate; other amounts of the best few; the sum of what is kept. Flaws, where they are
-    rated, say which edits are tried and with which first amount; edits that no flaw speaks of are always tried. Against pleasing
+    rated, say which edits are tried and with which first amount; edits that no flaw speaks of are always tried, and those against
+    a flaw that measurements refute never. Against pleasing
     the rating with a worse photo: amounts are bounded ([`MOST_OF_STRONG`]), the content must stay ([`structure_kept`]), a gain
     must exceed what harmless changes do to the rating, and all kept edits together must beat each alone, or the weakest go.
 
@@ -107,14 +110,14 @@ class SuggestionSearch:
         assessor: an [`AestheticAssessor`].
 
     Attributes:
-        flaws: keys of the flaws' questions that the checkpoint answers.
+        flaws: keys of the flaws' questions that are asked: those with an operating point.
         forwards: photos rated so far.
     """
 
     def __init__(self, assessor: "AestheticAssessor"):
         self.assessor = assessor
         self.scale = assessor.processor.rating_scale
-        self.flaws = [flaw_question(key) for key in FLAWS if flaw_question(key) in self.scale.questions]
+        self.flaws = [flaw_question(key) for key in asked_flaws(self.scale)]
         self.forwards = 0
 
     def suggest(self, image: Image.Image, verify: bool = False, limit: int = MOST_SUGGESTIONS) -> list[Suggestion]:
@@ -130,25 +133,32 @@ class SuggestionSearch:
             ImageError: the photo cannot be judged.
         """
         image = self.assessor.processor.image_processor.read(image)
-        photo = _Photo(image, self._small_size(image))
+        photo = _Photo(image, self._small_size(image), self.assessor.processor.measurement_cuts)
         judged = judged_questions(self.scale)
         (rated,) = self._rate([photo.small], self.flaws if self.flaws and not verify else [*judged, *self.flaws])
         if isinstance(rated, ImageError):
             raise rated
         if self.flaws and not verify:
-            return self.from_ratings(rated, limit)
+            return self.from_ratings(rated, photo.evidence, limit)
         start, strengths = judgement(self.scale, rated), flaw_strengths(self.scale, rated)
         if not verify:
-            gains = self._gains(photo, start, self._first_plans(strengths))
+            gains = self._gains(photo, start, self._first_plans(photo, strengths))
             best = _best_of_each_purpose(gains, self._least_gain)[:limit]
-            return [self._suggestion(plan[0], expected=gains[plan]) for plan in best]
+            return [self._suggestion(plan[0], gains[plan]) for plan in best]
         found = self._verified(photo, start, strengths, limit)
-        only_advice = [each for each in self._from_flaws(told_flaws(self.scale, rated)) if each.edit is None]
+        only_advice = [each for each in self.from_ratings(rated, photo.evidence, len(FLAWS)) if each.edit is None]
         return [*found, *only_advice][:limit]
 
-    def from_ratings(self, ratings: Mapping[str, Rating], limit: int = MOST_SUGGESTIONS) -> list[Suggestion]:
-        """Suggestions from answers that are there already, to at least `flaws`; as `suggest` without verification."""
-        return self._from_flaws(told_flaws(self.scale, ratings))[:limit]
+    def from_ratings(
+        self, ratings: Mapping[str, Rating], evidence: PhotoEvidence, limit: int = MOST_SUGGESTIONS
+    ) -> list[Suggestion]:
+        """Suggestions from answers that are there already, to at least `flaws`; as `suggest` without verification.
+
+        Args:
+            evidence: measurements of the photo, which refute some flaws.
+        """
+        told = told_flaws(self.scale, ratings, lambda key: FLAWS[key].refuted_by(evidence))
+        return self._from_flaws(told)[:limit]
 
     def apply(self, image: Image.Image, suggestions: Iterable[Suggestion]) -> Image.Image:
         """The photo with the suggested edits, at its own size and in the order of [`MOST_OF_STRONG`]; advice without an edit is
@@ -189,26 +199,26 @@ class SuggestionSearch:
         """Advice against flaws, in their order; of remedies that do much the same, or the opposite, only the first."""
         found, purposes = [], set()
         for key, strength in strengths.items():
-            flaw, expected = FLAWS[key], expected_gain(self.scale, strength)
+            flaw = FLAWS[key]
             if flaw.edit is None:
-                found.append(Suggestion(flaw.text, expected_gain=expected, flaw=key))
+                found.append(Suggestion(flaw.text, flaw=key))
                 continue
             step = _step(flaw.edit, flaw.sign, strength)
             if step.purpose not in purposes:
                 purposes.add(step.purpose)
-                found.append(self._suggestion(step, expected))
+                found.append(self._suggestion(step))
         return found
 
-    def _suggestion(self, step: Step, expected: float | None = None, measured: float | None = None) -> Suggestion:
+    def _suggestion(self, step: Step, measured: float | None = None) -> Suggestion:
         sign = 1 if step.amount > 0 else -1
         flaw = flaw_behind(step.edit, sign)
         unit = get_edit(step.edit).unit
-        return Suggestion(advice(step.edit, sign), step.edit, step.amount, unit, expected, measured, flaw.key if flaw else None)
+        return Suggestion(advice(step.edit, sign), step.edit, step.amount, unit, measured, flaw.key if flaw else None)
 
-    def _first_plans(self, strengths: Mapping[str, float]) -> list[Plan]:
-        """Every candidate with its first amount; of edits whose flaws are rated only those against the most telling."""
-        known = [flaw for flaw in FLAWS.values() if flaw.edit]
-        asked = [FLAWS[key] for key in strengths if FLAWS[key].edit]
+    def _first_plans(self, photo: "_Photo", strengths: Mapping[str, float]) -> list[Plan]:
+        """Every candidate with its first amount; of edits whose flaws are rated only those against the strongest."""
+        known = [flaw for flaw in FLAWS.values() if flaw.edit and not flaw.refuted_by(photo.evidence)]
+        asked = [FLAWS[key] for key in strengths if FLAWS[key] in known]
         steps = [_step(str(flaw.edit), flaw.sign, max(strengths[flaw.key], FIRST_SHARE)) for flaw in asked[:FLAWS_TRIED]]
         others = [(str(flaw.edit), flaw.sign) for flaw in known if flaw not in asked] + list(OTHER_ADVICE)
         return [(step,) for step in [*steps, *(_step(edit, sign, FIRST_SHARE) for edit, sign in others)]]
@@ -221,17 +231,12 @@ class SuggestionSearch:
     def _verified(self, photo: "_Photo", start: float, strengths: Mapping[str, float], limit: int) -> list[Suggestion]:
         changes = [abs(value - start) for value in self.judge(harmless_changes(photo.small)) if value > -math.inf]
         threshold = max(self._least_gain, float(np.quantile(changes, HARMLESS_QUANTILE)) if changes else math.inf)
-        gains = self._gains(photo, start, self._first_plans(strengths))
+        gains = self._gains(photo, start, self._first_plans(photo, strengths))
         # more of an edit gains hardly more than in proportion, so what is far below the threshold stays below it
         finalists = _best_of_each_purpose(gains, threshold / max(FINER))[:FINALISTS]
         gains |= self._gains(photo, start, [(step,) for plan in finalists for step in _finer(plan[0])])
         kept = self._best_sum(photo, start, _best_of_each_purpose(gains, threshold)[:limit], gains)
-        found = []
-        for step in kept:
-            flaw = flaw_behind(step.edit, 1 if step.amount > 0 else -1)
-            expected = expected_gain(self.scale, strengths[flaw.key]) if flaw and flaw.key in strengths else None
-            found.append(self._suggestion(step, expected, gains[step,]))
-        return found
+        return [self._suggestion(step, gains[step,]) for step in kept]
 
     def _best_sum(self, photo: "_Photo", start: float, singles: list[Plan], gains: Mapping[Plan, float]) -> Plan:
         """The most of the plans, the best first, whose sum is judged better than each of them alone."""
@@ -242,11 +247,12 @@ class SuggestionSearch:
 
 
 class _Photo:
-    """A photo and its copies that edits are tried on."""
+    """A photo, its copies that edits are tried on, and what is measured of it."""
 
-    def __init__(self, image: Image.Image, size: tuple[int, int]):
+    def __init__(self, image: Image.Image, size: tuple[int, int], cuts: Mapping[str, Sequence[float]]):
         self.image, self.size = image, size
         self.small = _resized(image, size)
+        self.evidence = PhotoEvidence(image, cuts)
 
     @cached_property
     def large(self) -> Image.Image:

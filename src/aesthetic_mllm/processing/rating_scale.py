@@ -56,6 +56,37 @@ class RatingQuestion:
     decimal_prompt: str
 
 
+@dataclass(frozen=True)
+class OperatingPoint:
+    """When a flaw is told, learned from undamaged photos and from the same photos damaged to show it.
+
+    Args:
+        threshold: a mean rating below it tells the flaw.
+        usual, spread: median and standard deviation of undamaged photos' mean ratings.
+        damaged: median mean rating of strongly damaged photos.
+        false_alarms: share of undamaged photos that are told the flaw, 0 to 1.
+        auc: probability that an undamaged photo is rated higher than a damaged one, 0 to 1; 0.5 is chance.
+        asked: whether the question is asked by default. One whose answers hardly tell damaged photos from others is not.
+    """
+
+    threshold: float
+    usual: float
+    spread: float
+    damaged: float
+    false_alarms: float
+    auc: float
+    asked: bool = True
+
+    def strength(self, mean: float) -> float:
+        """How strong the flaw is that a rating tells: 0 is usual, 1 is strongly damaged."""
+        reach = self.usual - self.damaged
+        return min(max((self.usual - mean) / reach, 0.0), 1.0) if reach > 0 else 0.0
+
+    def distance(self, mean: float) -> float:
+        """By how many standard deviations of undamaged photos a rating lies below what is usual."""
+        return (self.usual - mean) / self.spread if self.spread > 0 else 0.0
+
+
 DEFAULT_QUESTIONS = {
     "aesthetic": RatingQuestion(
         prompt="How would you rate the aesthetic quality of this photo?",
@@ -101,9 +132,11 @@ class RatingScale:
         score_range: worst and best score; 1 to 10 is AVA's.
         references: for a question, rising quantiles of the mean ratings of the checkpoint's reference photos.
         attributes: the keys of `questions` that are attributes of a photo, in the order in which they are told.
+        operating_points: for the questions about flaws, when a flaw is told. A flaw without one is never told.
 
     Raises:
-        RatingScaleError: the levels' scores do not rise or are not as many as the words, or an attribute is no question.
+        RatingScaleError: the levels' scores do not rise or are not as many as the words, or an attribute or an operating point
+            belongs to no question.
     """
 
     questions: Mapping[str, RatingQuestion] = field(default_factory=lambda: dict(DEFAULT_QUESTIONS))
@@ -112,13 +145,14 @@ class RatingScale:
     score_range: tuple[float, float] = (1.0, 10.0)
     references: Mapping[str, Sequence[float]] = field(default_factory=dict)
     attributes: tuple[str, ...] = ()
+    operating_points: Mapping[str, OperatingPoint] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if len(self.level_words) != len(self.level_scores) or list(self.level_scores) != sorted(set(self.level_scores)):
             raise RatingScaleError(
                 f"level_words {self.level_words} need one rising score each, got level_scores {self.level_scores}."
             )
-        for key in self.attributes:
+        for key in (*self.attributes, *self.operating_points):
             self.question(key)
 
     @property
@@ -302,6 +336,7 @@ class RatingScale:
             "score_range": list(self.score_range),
             "references": {key: list(values) for key, values in self.references.items()},
             "attributes": list(self.attributes),
+            "operating_points": {key: asdict(point) for key, point in self.operating_points.items()},
         }
 
     @classmethod
@@ -313,5 +348,7 @@ class RatingScale:
             level_scores=tuple(values["level_scores"]),
             score_range=(values["score_range"][0], values["score_range"][1]),
             references=values.get("references", {}),
-            attributes=tuple(values.get("attributes", ())),  # older checkpoints have none
+            # older checkpoints have neither
+            attributes=tuple(values.get("attributes", ())),
+            operating_points={key: OperatingPoint(**point) for key, point in values.get("operating_points", {}).items()},
         )

@@ -34,7 +34,7 @@ class PhotoEvidence:
     """
 
     def __init__(self, image: Image.Image, cuts: Mapping[str, Sequence[float]]):
-        self._image = image
+        self._small = _shrunk(image.convert("RGB"))  # the photo itself need not be kept
         self._pool = PoolStatistics({name: tuple(values) for name, values in cuts.items()})
         self._values: dict[str, float] = {}
 
@@ -94,16 +94,15 @@ class PhotoEvidence:
         return self.monochrome and self.value("saturation") < GREY_SATURATION
 
     @cached_property
-    def _small(self) -> Image.Image:
-        image = self._image.convert("RGB")
-        scale = MEASURED_SIDE / max(image.size)
-        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-        return image if scale >= 1 else image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
-
-    @cached_property
     def _pixels(self) -> np.ndarray:
         return encoded_array(self._small)
 
     @cached_property
     def _subject(self) -> Subject:
         return Subject.of(self._small)
+
+
+def _shrunk(image: Image.Image) -> Image.Image:
+    scale = MEASURED_SIDE / max(image.size)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return image if scale >= 1 else image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)

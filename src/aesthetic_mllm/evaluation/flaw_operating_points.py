@@ -1,0 +1,131 @@
+"""From which rating on a flaw is told, learned from photos, and how well that works on others.
+
+ratings = rate_flaws(assessor, photos, damaged=50)
+points = learn_operating_points(ratings)
+assessor.processor.rating_scale = replace(assessor.processor.rating_scale, operating_points=points)
+assessor.processor.save_pretrained(...)
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..processing.rating_scale import OperatingPoint, Rating, RatingScale
+from ..tasks.suggesting import MOST_SUGGESTIONS, asked_flaws, flaw_question, told_flaws
+from .flaw_ratings import WHOLE, FlawRatings
+
+FALSE_ALARMS = 0.01  # share of undamaged photos that may be told a flaw; on other photos it comes out up to three times as high
+# A flaw with a lower AUC is not asked by default: the first counts for the photos that are learned from, the second for any other
+# pool, which may be small and of another kind and need only be well above chance.
+LEAST_AUC, LEAST_AUC_ELSEWHERE = 0.75, 0.65
+DECIMALS = 4
+
+
+class OperatingPointError(ValueError):
+    """Photos from which no operating points can be learned."""
+
+
+def learn_operating_points(
+    learning: FlawRatings,
+    others: Sequence[FlawRatings] = (),
+    held_out: FlawRatings | None = None,
+    false_alarms: float = FALSE_ALARMS,
+) -> dict[str, OperatingPoint]:
+    """Operating points by question.
+
+    Damaging a small photo leaves traces of its own: a tilt of any angle resamples it, and a model may have learned to see that
+    and not the tilt. So a flaw is asked by default only where its AUC is high enough for every pool; let one of them be of photos
+    much larger than the model's canvas.
+
+    Args:
+        learning: thresholds are learned from its undamaged photos.
+        others: further pools whose AUC counts; the lowest is saved.
+        held_out: the saved false-alarm rate is of these undamaged photos; default those that were learned from.
+        false_alarms: share of `learning`'s undamaged photos below the threshold.
+
+    Raises:
+        OperatingPointError: a pool holds no undamaged photos, or none that show one of the flaws.
+    """
+    whole = learning.of_view(WHOLE).means
+    checked = (held_out or learning).of_view(WHOLE)
+    found = {}
+    for column, flaw in enumerate(learning.flaws.tolist()):
+        auc, elsewhere = flaw_auc(learning, flaw), [flaw_auc(pool, flaw) for pool in others]
+        asked = auc >= LEAST_AUC and min(elsewhere, default=1.0) >= LEAST_AUC_ELSEWHERE
+        threshold = float(np.quantile(whole[:, column], false_alarms))
+        values = (
+            threshold,
+            np.median(whole[:, column]),
+            whole[:, column].std(),
+            np.median(learning.of_view(flaw).means[:, column]),
+            ((checked.means[:, column] < threshold) & ~checked.refuted[:, column]).mean(),
+            min([auc, *elsewhere]),
+        )
+        found[flaw_question(flaw)] = OperatingPoint(*(round(float(each), DECIMALS) for each in values), asked=asked)
+    return found
+
+
+def flaw_auc(ratings: FlawRatings, flaw: str) -> float:
+    """Probability that an undamaged photo is rated higher on a flaw's question than one damaged to show it; ties are half.
+
+    Raises:
+        OperatingPointError: there are no undamaged photos, or none that were damaged so.
+    """
+    column = ratings.flaws.tolist().index(flaw)
+    whole, damaged = (ratings.of_view(view).means[:, column] for view in (WHOLE, flaw))
+    if not (len(whole) and len(damaged)):
+        raise OperatingPointError(
+            f"{len(whole)} undamaged photos and {len(damaged)} damaged to show {flaw!r}; rate some of each."
+        )
+    return float((np.sign(whole[:, None] - damaged) + 1).mean() / 2)
+
+
+def examine_operating_points(scale: RatingScale, ratings: FlawRatings) -> dict[str, Any]:
+    """What photos are told at a scale's operating points, over the flaws that are asked by default.
+
+    Returns:
+        For undamaged photos the share told anything, and the mean number of flaws told; over all damaged ones the share for which
+        the right flaw is named first, and among the first three; for each flaw its figures, also of those that are not asked
+        the AUC.
+    """
+    asked = asked_flaws(scale)
+    whole = _told(scale, ratings.of_view(WHOLE), asked)
+    flaws: dict[str, dict[str, Any]] = {}
+    first, among = [], []
+    for flaw in ratings.flaws.tolist():
+        flaws[flaw] = {"asked": flaw in asked, "auc": flaw_auc(ratings, flaw)}
+        if flaw in asked:
+            told = _told(scale, ratings.of_view(flaw), asked)
+            named = [each[:1] == [flaw] for each in told]
+            flaws[flaw] |= {
+                "damaged_photos": len(told),
+                "false_alarms": float(np.mean([flaw in each for each in whole])),
+                "recall": float(np.mean([flaw in each for each in told])),
+                "named_first": float(np.mean(named)),
+            }
+            first += named
+            among += [flaw in each[:MOST_SUGGESTIONS] for each in told]
+    return {
+        "undamaged_photos": len(whole),
+        "told_anything": float(np.mean([bool(each) for each in whole])),
+        "flaws_told": float(np.mean([len(each) for each in whole])),
+        "named_first": float(np.mean(first)),
+        "named_among_three": float(np.mean(among)),
+        "flaws": flaws,
+    }
+
+
+def _told(scale: RatingScale, ratings: FlawRatings, asked: Sequence[str]) -> list[list[str]]:
+    """The flaws that each photo is told, the most unusual first."""
+    columns = {key: column for column, key in enumerate(ratings.flaws.tolist()) if key in asked}
+
+    def rated(means: np.ndarray) -> Mapping[str, Rating]:
+        return {
+            flaw_question(key): Rating(float(means[column]), None, None, scale.score_range) for key, column in columns.items()
+        }
+
+    return [
+        list(told_flaws(scale, rated(means), lambda key, refuted=refuted: bool(refuted[columns[key]])))  # type: ignore[misc]
+        for means, refuted in zip(ratings.means, ratings.refuted, strict=True)
+    ]
