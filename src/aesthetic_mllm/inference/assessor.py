@@ -7,8 +7,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
+from PIL import Image
 
 from ..checkpoints import embedded_checkpoint
+from ..editing.claims.photo_evidence import PhotoEvidence
 from ..modeling.model_outputs import AestheticImageFeatures
 from ..modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGeneration
 from ..modeling.vision_tower import trim_canvas
@@ -197,8 +199,9 @@ class AestheticAssessor:
     ) -> Any:
         """A comment on each photo in words, always the same for the same photo.
 
-        It says nothing twice. Where the checkpoint carries the files for it, as the embedded one does, it says what is special of
-        the photo rather than what can be said of any, and shares no eight words in a row with the texts of training.
+        It says nothing twice. Where the checkpoint carries what is needed for it, as the embedded one does, it says what is special of
+        the photo rather than what can be said of any, claims nothing that measurements of the photo refute, does not contradict
+        itself, and shares no eight words in a row with the texts of training.
 
         Args:
             style: `"brief"` or `"detailed"`.
@@ -230,9 +233,10 @@ class AestheticAssessor:
         prefix, (suffix,) = split_prompts([self._comment_prompt(style, aspect)])
 
         def comment(photos: list[ReadPhoto]) -> list[str]:
-            return self._comments.write(SharedPrefix(self.model, prefix, self._see(photos)), suffix, STYLES[style])
+            shared = SharedPrefix(self.model, prefix, self._see(photos))
+            return self._comments.write(shared, suffix, STYLES[style], self._evidence(photos))
 
-        return self._stream(images, comment, on_error, batch_size)
+        return self._stream(images, comment, on_error, batch_size, keep_image=True)
 
     def suggest(
         self, images: OneOrMany, verify: bool = False, limit: int = MOST_SUGGESTIONS, *, on_error: OnError = "raise"
@@ -297,21 +301,21 @@ class AestheticAssessor:
         def assess(photos: list[ReadPhoto]) -> list[Assessment]:
             shared = SharedPrefix(self.model, prefix, self._see(photos))
             ratings = self._read_ratings(shared, questions, suffixes[: len(questions)])
-            comments = self._comments.write(shared, suffixes[-1], STYLES["brief"]) if to_write else [""] * len(photos)
+            comments = [""] * len(photos)
+            if to_write:
+                comments = self._comments.write(shared, suffixes[-1], STYLES["brief"], self._evidence(photos))
             return [
                 Assessment(
                     rating=rated[scale.default_question],
                     quality=rated.get("quality"),
                     attributes={key: rated[key] for key in scale.attributes},
                     comment=comment,
-                    suggestions=tuple(
-                        search.suggest(photo.image, verify) if photo.image is not None else search.from_ratings(rated)
-                    ),
+                    suggestions=tuple(search.from_ratings(rated) if from_flaws else search.suggest(_image_of(photo), verify)),
                 )
                 for photo, rated, comment in zip(photos, ratings, comments, strict=True)
             ]
 
-        return self._stream(images, assess, on_error, batch_size, keep_image=not from_flaws)
+        return self._stream(images, assess, on_error, batch_size, keep_image=True)
 
     def rank(self, images: Iterable[ImageSource], question: str | None = None, **options: Any) -> list[RankedPhoto]:
         """All photos, the best first; bursts are found.
@@ -439,6 +443,11 @@ class AestheticAssessor:
         columns = [read(logits[:, place], question) for place, question in enumerate(questions)]
         return [dict(zip(questions, row, strict=True)) for row in zip(*columns, strict=True)]
 
+    def _evidence(self, photos: list[ReadPhoto]) -> list[PhotoEvidence] | None:
+        """What measurements say of photos that were read with their images; `None` where the checkpoint has no cut points."""
+        cuts = self.processor.measurement_cuts
+        return [PhotoEvidence(_image_of(photo), cuts) for photo in photos] if cuts else None
+
     @cached_property
     def _comments(self) -> CommentWriter:
         return CommentWriter.of_checkpoint(self.model.name_or_path, self.processor)
@@ -467,3 +476,8 @@ class AestheticAssessor:
 
     def _batch(self, photos: list[ReadPhoto]) -> tuple[torch.Tensor, torch.Tensor | None]:
         return trim_canvas(self.model.config.vision_config, *batch_photos(photos, self.model.device))
+
+
+def _image_of(photo: ReadPhoto) -> Image.Image:
+    assert photo.image is not None  # it was read to be kept
+    return photo.image
