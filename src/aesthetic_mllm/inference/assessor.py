@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from ..checkpoints import embedded_checkpoint
+from ..editing.claims.photo_evidence import PhotoEvidence
 from ..modeling.model_outputs import AestheticImageFeatures
 from ..modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGeneration
 from ..modeling.vision_tower import trim_canvas
@@ -204,8 +205,9 @@ class AestheticAssessor:
     ) -> Any:
         """A comment on each photo in words, always the same for the same photo.
 
-        It says nothing twice. Where the checkpoint carries the files for it, as the embedded one does, it says what is special of
-        the photo rather than what can be said of any, and shares no eight words in a row with the texts of training.
+        It says nothing twice. Where the checkpoint carries what is needed for it, as the embedded one does, it says what is special of
+        the photo rather than what can be said of any, claims nothing that measurements of the photo refute, does not contradict
+        itself, and shares no eight words in a row with the texts of training.
 
         Args:
             style: `"brief"` or `"detailed"`.
@@ -237,9 +239,10 @@ class AestheticAssessor:
         prefix, (suffix,) = split_prompts([self._comment_prompt(style, aspect)])
 
         def comment(photos: list[ReadPhoto]) -> list[str]:
-            return self._comments.write(SharedPrefix(self.model, prefix, self._see(photos)), suffix, STYLES[style])
+            shared = SharedPrefix(self.model, prefix, self._see(photos))
+            return self._comments.write(shared, suffix, STYLES[style], self._evidence(photos))
 
-        return self._stream(images, comment, on_error, batch_size)
+        return self._stream(images, comment, on_error, batch_size, measure=True)
 
     def suggest(
         self, images: OneOrMany, verify: bool = False, limit: int = MOST_SUGGESTIONS, *, on_error: OnError = "raise"
@@ -302,7 +305,9 @@ class AestheticAssessor:
         def assess(photos: list[ReadPhoto]) -> list[Assessment]:
             shared = SharedPrefix(self.model, prefix, self._see(photos))
             ratings = self._read_ratings(shared, questions, suffixes[: len(questions)])
-            comments = self._comments.write(shared, suffixes[-1], STYLES["brief"]) if to_write else [""] * len(photos)
+            comments = [""] * len(photos)
+            if to_write:
+                comments = self._comments.write(shared, suffixes[-1], STYLES["brief"], self._evidence(photos))
             return [
                 Assessment(
                     rating=rated[scale.default_question],
@@ -311,14 +316,14 @@ class AestheticAssessor:
                     comment=comment,
                     suggestions=tuple(
                         search.from_ratings(rated, photo.evidence)
-                        if photo.evidence is not None
+                        if from_flaws and photo.evidence is not None
                         else search.suggest(cast(Image.Image, photo.image), verify)
                     ),
                 )
                 for photo, rated, comment in zip(photos, ratings, comments, strict=True)
             ]
 
-        return self._stream(images, assess, on_error, batch_size, keep_image=not from_flaws, measure=from_flaws)
+        return self._stream(images, assess, on_error, batch_size, keep_image=not from_flaws, measure=True)
 
     def rank(self, images: Iterable[ImageSource], question: str | None = None, **options: Any) -> list[RankedPhoto]:
         """All photos, the best first; bursts are found.
@@ -444,6 +449,11 @@ class AestheticAssessor:
         read = self.processor.rating_scale.read_level_logits
         columns = [read(logits[:, place], question) for place, question in enumerate(questions)]
         return [dict(zip(questions, row, strict=True)) for row in zip(*columns, strict=True)]
+
+    def _evidence(self, photos: list[ReadPhoto]) -> list[PhotoEvidence] | None:
+        """What measurements say of photos, as far as they were measured; `None` where the checkpoint has no cut points."""
+        measured = [photo.evidence for photo in photos if photo.evidence is not None]
+        return measured if self.processor.measurement_cuts else None
 
     @cached_property
     def _comments(self) -> CommentWriter:

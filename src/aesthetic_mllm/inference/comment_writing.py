@@ -1,4 +1,4 @@
-"""Comments in words that are the model's own, and that say nothing twice."""
+"""Comments in words that are the model's own, that say nothing twice, and claim only what measurements of the photo bear out."""
 
 import logging
 import re
@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
+from ..editing.claims.comment_faults import Fault, inner_faults, unfounded_claims
+from ..editing.claims.photo_evidence import PhotoEvidence
 from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
 from ..tasks.commenting import CommentStyle
 from ..tasks.quoting import TRAINING_NGRAMS, KnownRuns, repeats
@@ -15,7 +17,15 @@ from .usual_photo import MEAN_VISUAL_TOKENS, usual_features
 logger = logging.getLogger(__name__)
 
 CLAUSE_ENDS = (",", ";", ":", ".", "!", "?")
-MOST_CORRECTIONS = 16  # of a comment; it ends where the next one would be
+MOST_CORRECTIONS = 24  # of a comment; it ends where the next one would be
+MOST_BEGINNINGS = 4  # that are tried at one place, before one further back is
+# Words that say nothing yet: where a claim is refused, what comes after them is chosen anew ...
+_OPENING_WORDS = frozenset(("the", "a", "it", "is", "there"))
+# ... as it is after these, but within "a play of light and dark" and "a dull, pale colour", and where only a fault could follow.
+_PART_BEGINS = re.compile(r"([.!?;:,]|(?<!\blight)(?<!\bdark) and| with| by|thanks to)$")
+_WITHIN_A_PART = re.compile(r"(\b(an?|and|with|by|to|but|despite)|,) \w+,$|\b(sadly|however|still),$", re.IGNORECASE)
+_TURN = re.compile(r",?\s*(but|despite|even)\b")
+_LEFT_OPEN = re.compile(r"(\W+(sadly|however|still))?\W+$", re.IGNORECASE)
 
 
 class CommentWriter:
@@ -45,27 +55,50 @@ class CommentWriter:
         runs, photo = (processor.side_files.get(name) for name in (TRAINING_NGRAMS, MEAN_VISUAL_TOKENS))
         return cls(processor, KnownRuns.from_side_file(runs) if runs else None, photo.tensors if photo else None)
 
-    def write(self, shared: SharedPrefix, suffix: Sequence[int], style: CommentStyle) -> list[str]:
-        """A comment on each of the prefix's photos."""
+    def write(
+        self,
+        shared: SharedPrefix,
+        suffix: Sequence[int],
+        style: CommentStyle,
+        evidence: Sequence[PhotoEvidence] | None = None,
+    ) -> list[str]:
+        """A comment on each of the prefix's photos.
+
+        Args:
+            evidence: of each photo; `None`: claims are not checked, neither against photos nor against each other.
+        """
         written = shared.write(suffix, self.processor.end_of_turn_ids, style.max_new_tokens, usual=self._usual_prefix(shared))
-        corrected = [self._corrected(tokens, shared, suffix, style, photo) for photo, tokens in enumerate(written)]
-        return [re.sub(r"\s*[,;:]$", ".", self._text(tokens)) for tokens in corrected]  # where a last clause was left out
+        corrected = [
+            self._corrected(tokens, shared, suffix, style, photo, evidence[photo] if evidence else None)
+            for photo, tokens in enumerate(written)
+        ]
+        return [_ended(self._text(tokens)) for tokens in corrected]
 
     def _corrected(
-        self, tokens: list[int], shared: SharedPrefix, suffix: Sequence[int], style: CommentStyle, photo: int
+        self,
+        tokens: list[int],
+        shared: SharedPrefix,
+        suffix: Sequence[int],
+        style: CommentStyle,
+        photo: int,
+        evidence: PhotoEvidence | None,
     ) -> list[int]:
         forbidden: dict[int, list[int]] = {}  # by place
         for _ in range(MOST_CORRECTIONS):
-            place = self._refused_at(tokens)
-            if place is None:
+            end = self._refused_at(tokens, evidence)
+            if end is None:
                 return tokens
+            places = [self._clause(tokens, end)] if self._quotes(tokens[: end + 1]) else self._parts(tokens, end)
+            place = next((place for place in places if len(forbidden.get(place, ())) < MOST_BEGINNINGS), places[-1])
             kept = tokens[:place]
             forbidden.setdefault(place, []).append(tokens[place])
             logger.debug("comment %r may not go on with %r", self._text(kept), self._text(tokens[place : place + 1]))
             most, stop_ids = style.max_new_tokens - place, self.processor.end_of_turn_ids
             (rest,) = shared.write([*suffix, *kept], stop_ids, most, forbidden[place], photo, self._usual_prefix(shared))
             tokens = kept + rest
-        return tokens[: self._refused_at(tokens)]
+        while (end := self._refused_at(tokens, evidence)) is not None:
+            tokens = tokens[: self._clause(tokens, end)]
+        return tokens
 
     def _usual_prefix(self, shared: SharedPrefix) -> SharedPrefix | None:
         """A prefix's tokens with the usual photo, read once.
@@ -79,16 +112,49 @@ class CommentWriter:
             self._usual_prefixes[key] = SharedPrefix(shared.model, shared.ids, features)
         return self._usual_prefixes.get(key)
 
-    def _refused_at(self, tokens: Sequence[int]) -> int | None:
-        """Where the first clause begins that makes a comment one that is not wanted; of the first clause the token that does."""
-        if not self._refuses(tokens):
+    def _refused_at(self, tokens: Sequence[int], evidence: PhotoEvidence | None) -> int | None:
+        """The first token that completes what is not wanted; `None` if the comment is wanted."""
+        faults, quoted = self._faults(self._text(tokens), evidence), self._quotes(tokens)
+        if not (faults or quoted):
             return None
-        place = next(end for end in range(len(tokens)) if self._refuses(tokens[: end + 1]))
-        return next((start for start in range(place, 0, -1) if self._text(tokens[:start]).endswith(CLAUSE_ENDS)), place)
+        beginnings = ((end, tokens[: end + 1]) for end in range(len(tokens)))
+        return next(
+            end
+            for end, told in beginnings
+            if (quoted and self._quotes(told)) or faults & self._faults(self._text(told), evidence)
+        )
 
-    def _refuses(self, tokens: Sequence[int]) -> bool:
+    def _clause(self, tokens: Sequence[int], end: int) -> int:
+        """Where the clause of a token begins; of the first clause the token itself."""
+        return next((start for start in range(end, 0, -1) if self._text(tokens[:start]).endswith(CLAUSE_ENDS)), end)
+
+    def _parts(self, tokens: Sequence[int], end: int) -> list[int]:
+        """Where a sentence may go on otherwise than with the claim that a token completes, the nearest first."""
+        sentence = next((start for start in range(end, 0, -1) if self._text(tokens[:start]).endswith(CLAUSE_ENDS[3:])), 0)
+        parts = [start for start in range(end, sentence, -1) if self._begins_part(tokens, start)] + [sentence]
+        said = parts[0]
+        while said < end and self._text(tokens[said : said + 1]).lower() in _OPENING_WORDS:
+            said += 1
+        return list(dict.fromkeys((said, *parts)))
+
+    def _begins_part(self, tokens: Sequence[int], start: int) -> bool:
+        before, after = self._text(tokens[:start]), self._text(tokens[start:])
+        if _TURN.match(after):  # the comma before it has to go as well
+            return not before.endswith(",")
+        return bool(_PART_BEGINS.search(before)) and not _WITHIN_A_PART.search(before)
+
+    def _faults(self, text: str, evidence: PhotoEvidence | None) -> set[Fault]:
+        return inner_faults(text) | unfounded_claims(text, evidence) if evidence is not None else set()
+
+    def _quotes(self, tokens: Sequence[int]) -> bool:
+        """Itself, or what the model was trained on."""
         text = self._text(tokens)
         return repeats(text) or (self.known is not None and self.known.shares(text))
 
     def _text(self, tokens: Sequence[int]) -> str:
         return str(self.processor.tokenizer.decode(tokens, skip_special_tokens=True)).strip()
+
+
+def _ended(text: str) -> str:
+    """A comment whose last clause was left out, with a full stop."""
+    return _LEFT_OPEN.sub(".", text) if text.endswith(CLAUSE_ENDS[:3]) else text

@@ -1,12 +1,13 @@
 """Which words claim what of a photo, and what makes a claim right: the rules by which `comment_claims` reads comments.
 
-A claim is right in the two bins on its side of the pool's middle one, however strong its words are: "very dark" asks for no more
-than "dark". Level is the middle bin alone, within 1.5 degrees; tilted is any other.
+A claim is right in the two bins on its side of the pool's middle one. Level is the middle bin alone, within 1.5 degrees; tilted is
+any other.
 """
 
 from dataclasses import dataclass
 
 LOW, HIGH = frozenset({0, 1}), frozenset({3, 4})
+VISIBLE_NOISE = 1.5  # levels of 255
 
 # Nouns as classes; "" stands for a word that belongs to no noun, and so to the photo.
 PHOTO = frozenset(("", *"photo photograph picture image shot snapshot scene it this everything look overall frame whole".split()))
@@ -41,6 +42,7 @@ class ClaimRule:
         adjectives: words and the nouns of which they make the claim.
         patterns: regular expressions that make it, on text as `comment_claims` normalises it.
         denied: the claim that is made by denying this one; `None` where a denial claims nothing ("not dark").
+        least: the value of the attribute below which nobody sees what is claimed, in whatever bin it is.
     """
 
     attribute: str
@@ -48,6 +50,7 @@ class ClaimRule:
     adjectives: tuple[tuple[str, frozenset[str]], ...] = ()
     patterns: tuple[str, ...] = ()
     denied: str | None = None
+    least: float | None = None
 
 
 CLAIM_RULES: dict[str, ClaimRule] = {
@@ -179,6 +182,7 @@ CLAIM_RULES: dict[str, ClaimRule] = {
     "noisy": ClaimRule(
         "noise", HIGH, (("noisy grainy", PHOTO | DETAIL),),
         (r"(?<!low )(noise|grain)(?! (is|looks|level is) (low|absent|missing|well|under))",), denied="clean",
+        least=VISIBLE_NOISE,
     ),
     "clean": ClaimRule("noise", LOW, (("clean", PHOTO - {"", "it", "this"}), ("low absent", GRAIN))),
 }  # fmt: skip
@@ -187,3 +191,18 @@ CLAIM_RULES: dict[str, ClaimRule] = {
 MAIN_ATTRIBUTES = (
     "brightness", "sharpness", "saturation", "warmth", "noise", "haziness", "contrast", "off_centre", "tilt",
 )  # fmt: skip
+
+# Claims about different attributes of which one photo bears out only one; those about one attribute are told apart by their bins.
+_OPPOSED = frozenset(
+    frozenset(pair.split()) for pair in ("centred far_left", "centred far_right", "symmetric lopsided", "hazy strong_contrast")
+)
+
+
+def contradict(first: str, second: str) -> bool:
+    """Whether two claims cannot both be right of one photo.
+
+    Raises:
+        KeyError: there is no such claim.
+    """
+    one, other = CLAIM_RULES[first], CLAIM_RULES[second]
+    return (one.attribute == other.attribute and one.bins.isdisjoint(other.bins)) or frozenset((first, second)) in _OPPOSED

@@ -9,6 +9,7 @@ to be of ("a photo of fog").
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from .claim_rules import BACKGROUND, CAST, CLAIM_RULES, COLOUR, DETAIL, GRAIN, LIGHT, LINES, MOOD, PARTS, PHOTO, SUBJECT
 
@@ -36,6 +37,8 @@ _COPULAS = frozenset("is are was were be looks look seems seem feels feel appear
 _ADVERBS = frozenset("too very so quite rather a little bit much far more somewhat just not".split())
 _PRONOUNS = frozenset("it this everything overall".split())
 _BREAKS = frozenset("but though although while yet whereas : ;".split())
+_INTENSIFIERS = frozenset("very too much far so extremely strongly clearly definitely really highly strong".split())
+_EXTREMES = frozenset("garish glaring dazzling overexposed underexposed oversaturated".split())  # extreme without them
 _DENIALS = frozenset("not no never neither nor nothing without hardly barely scarcely less".split())
 _REACH = 4  # words that a denial reaches ahead
 _WISHES = re.compile(r"\b(would|could|should|might|wish|if|needs?)\b")
@@ -70,10 +73,19 @@ class CommentClaimError(ValueError):
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim of [`CLAIM_RULES`], and the sentence it was found in, as it was normalised."""
+    """A claim of [`CLAIM_RULES`].
+
+    Args:
+        name: of the claim.
+        sentence: in which it was found, as it was normalised.
+        is_strong: whether it claims an extreme, as "very dark" and "too dark" do.
+        is_repeated: whether it is made of several nouns, as in "warm colours and a warm tone"; "dull, pale colours" is one.
+    """
 
     name: str
     sentence: str
+    is_strong: bool = False
+    is_repeated: bool = False
 
     @property
     def attribute(self) -> str:
@@ -93,8 +105,16 @@ def find_claims(comment: str) -> tuple[Claim, ...]:
     """The claims of a comment in order, each once however often it is said."""
     found: dict[str, Claim] = {}
     for sentence in re.split(r"[.!?\n]+(?=\s|$)", _normalised(comment)):
-        for _, name in sorted(_in_sentence(_CONTENT.sub("", sentence.strip()))):
-            found.setdefault(name, Claim(name, sentence.strip()))
+        mentions = sorted(_in_sentence(_CONTENT.sub("", sentence.strip())))
+        for name in dict.fromkeys(mention.name for mention in mentions):
+            same = [mention for mention in mentions if mention.name == name]
+            before = found.get(name)
+            found[name] = Claim(
+                name,
+                before.sentence if before else sentence.strip(),
+                any(mention.is_strong for mention in same) or (before is not None and before.is_strong),
+                before is not None or len({mention.of for mention in same}) > 1,
+            )
     return tuple(found.values())
 
 
@@ -122,8 +142,17 @@ def _normalised(text: str) -> str:
     return text
 
 
-def _in_sentence(sentence: str) -> set[tuple[int, str]]:
-    """Places and names of the claims in a normalised sentence."""
+class _Mention(NamedTuple):
+    """A claim at its place in a sentence; `of` is the token of the noun it is made of."""
+
+    start: int
+    name: str
+    of: int
+    is_strong: bool
+
+
+def _in_sentence(sentence: str) -> set[_Mention]:
+    """The claims in a normalised sentence."""
     tokens = [(match.start(), match[0]) for match in _TOKEN.finditer(sentence)]
     words = [word for _, word in tokens]
     found = set()
@@ -131,22 +160,24 @@ def _in_sentence(sentence: str) -> set[tuple[int, str]]:
         amount = word in ("little", "few") and index and words[index - 1] == "a"
         if word not in _ADJECTIVES or amount or words[index + 1 : index + 2] == ["of"]:  # "a level of", "a few"
             continue
-        noun = _noun_of(words, index)
+        noun, of = _noun_of(words, index)
         for name, nouns in _ADJECTIVES[word]:
             if noun in nouns and (claimed := _unless_denied(name, words, index)):
-                found.add((start, claimed))
+                is_strong = claimed == name and (word in _EXTREMES or (index > 0 and words[index - 1] in _INTENSIFIERS))
+                found.add(_Mention(start, claimed, of, is_strong))
     for name, pattern in _PATTERNS:
         for match in pattern.finditer(sentence):
             index = sum(start < match.start() for start, _ in tokens)
             if claimed := _unless_denied(name, words, index):
-                found.add((match.start(), claimed))
+                is_strong = claimed == name and not {"too", "very"}.isdisjoint(match[0].split())
+                found.add(_Mention(match.start(), claimed, index, is_strong))
     return found
 
 
-def _noun_of(words: Sequence[str], index: int) -> str | None:
-    """The noun an adjective belongs to: the one that follows it, or else the nearest before; "" is the photo itself.
+def _noun_of(words: Sequence[str], index: int) -> tuple[str | None, int]:
+    """The noun an adjective belongs to, and its place: the one that follows it, or else the nearest before.
 
-    `None` for a noun that we do not know.
+    "" is the photo itself, `None` a noun that we do not know.
     """
     end, start = index + 1, index - 1
     while start >= 0 and (words[start] in _ADVERBS or words[start].endswith("ly")):
@@ -161,15 +192,15 @@ def _noun_of(words: Sequence[str], index: int) -> str | None:
         end += 1
     follows = words[end] if end < len(words) else ":"
     if follows in _NOUNS - _PRONOUNS:
-        return follows
+        return follows, end
     if not (follows in _FUNCTION | _BREAKS | _PRONOUNS | {","} or follows.endswith("ly")):
-        return None
-    for word in reversed(words[:index]):
-        if word in _BREAKS:
-            return ""
-        if word in _NOUNS and word != "look":  # there it is a verb
-            return word
-    return ""
+        return None, end
+    for place in range(index - 1, -1, -1):
+        if words[place] in _BREAKS:
+            return "", place
+        if words[place] in _NOUNS and words[place] != "look":  # there it is a verb
+            return words[place], place
+    return "", -1
 
 
 def _is_adjective(word: str) -> bool:

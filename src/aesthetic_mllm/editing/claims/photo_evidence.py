@@ -9,8 +9,8 @@ from PIL import Image
 from ..colour_space import encoded_array, luma
 from ..measurements.catalogue import MEASUREMENTS
 from ..measurements.composition import Subject
-from ..measurements.pool_statistics import PoolStatistics
-from .claim_rules import CLAIM_RULES
+from ..measurements.pool_statistics import BINS, PoolStatistics
+from .claim_rules import CLAIM_RULES, HIGH, LOW, ClaimRule
 
 MEASURED_SIDE = 288  # pixels of the long side: sharpness and noise depend on the size, and cut points were taken at this one
 REFUTING_DISTANCE = 2  # bins between the measured one and the nearest where the claim is right: its opposite side
@@ -72,11 +72,31 @@ class PhotoEvidence:
         found = self.bin(rule.attribute)
         if found is None:
             return False
-        if rule.attribute in _OF_SEVERAL_COLOURS and self.monochrome:
+        return self._has_no_such(rule) or min(abs(found - right) for right in rule.bins) >= REFUTING_DISTANCE
+
+    def bears_out(self, claim: str, is_strong: bool = False) -> bool:
+        """Whether the photo lies on a claim's side; the bin between bears out neither side. True of what has no cut points.
+
+        Args:
+            claim: of [`CLAIM_RULES`].
+            is_strong: whether it claims an extreme ("very dark"), which only the outermost bin bears out.
+
+        Raises:
+            KeyError: there is no such claim.
+        """
+        rule = CLAIM_RULES[claim]
+        found = self.bin(rule.attribute)
+        if found is None:
             return True
-        if rule.attribute == "warmth" and self.grey:
-            return True
-        return min(abs(found - right) for right in rule.bins) >= REFUTING_DISTANCE
+        right = rule.bins & {0, BINS - 1} if is_strong and rule.bins in (LOW, HIGH) else rule.bins
+        is_seen = rule.least is None or self.value(rule.attribute) >= rule.least
+        return found in right and is_seen and not self._has_no_such(rule)
+
+    def _has_no_such(self, rule: ClaimRule) -> bool:
+        """Whether a claim is about colours that a photo without them cannot have."""
+        if rule.attribute in _OF_SEVERAL_COLOURS:
+            return self.monochrome
+        return rule.attribute == "warmth" and self.grey
 
     @cached_property
     def monochrome(self) -> bool:
