@@ -84,14 +84,12 @@ def read_table(path: Path) -> dict[str, Any]:
 
     try:
         columns, rows = tables.read_table(path, RATED + PREFERRED)
-        found = next((wanted for wanted in (RATED, PREFERRED) if set(wanted) <= set(columns)), None)
-        if found is None:
-            if tuple(columns) != LIKED:  # photos beside other columns may be rated there by another name
-                raise UsageError(
-                    f"the table {path} has the columns {', '.join(columns) or 'none'}; expected image,rating or preferred,other, "
-                    "or image alone for photos that are liked."
-                )
-            found = LIKED
+        found: tuple[str, ...] = next((wanted for wanted in (RATED, PREFERRED) if set(wanted) <= set(columns)), LIKED)
+        if found == LIKED and tuple(columns) != LIKED:  # photos beside other columns may be rated there by another name
+            raise UsageError(
+                f"the table {path} has the columns {', '.join(columns) or 'none'}; expected image,rating or preferred,other, "
+                "or image alone for photos that are liked."
+            )
         if not rows:
             raise UsageError(f"the table {path} has a header and no rows; without ratings there is nothing to learn.")
         cells = [(line, [tables.cell_text(path, line, name, row.get(name)) for name in found]) for line, row in rows]
