@@ -5,6 +5,7 @@ Columns `image` (relative to the table's folder, or absolute) and `mean` are nee
 `split`. With a column `rater` a row is a vote: `mean` is what that person gave, and the rows of one image are gathered.
 """
 
+import difflib
 import hashlib
 import json
 import logging
@@ -12,7 +13,7 @@ import math
 import os
 import re
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -33,7 +34,11 @@ VALIDATION_PERCENT = TEST_PERCENT = 10
 
 
 def own_source(
-    table: Path, score_range: tuple[float, float], question: str = "aesthetic", higher_is_worse: bool = False
+    table: Path,
+    score_range: tuple[float, float],
+    question: str = "aesthetic",
+    higher_is_worse: bool = False,
+    columns: Mapping[str, str] | None = None,
 ) -> Source:
     """A source that reads a user's own table; the root to read it from is the table's folder.
 
@@ -45,9 +50,10 @@ def own_source(
         score_range: lowest and highest possible rating.
         question: what the ratings answer, where a row does not say.
         higher_is_worse: the lowest rating is the best; ratings are then mirrored within the range.
+        columns: what the table calls a column, where it is not what this file does: {"image": "file_name", "mean": "mos"}.
 
     Raises:
-        DataError: a range without extent, no question, or another kind of file.
+        DataError: a range without extent, no question, another kind of file, or `columns` that name what there is not.
     """
     table = Path(table)
     low, high = score_range
@@ -57,7 +63,7 @@ def own_source(
         raise DataError(f"{table}: the question is {question!r}, expected one such as 'aesthetic' or 'quality'.")
     if table.suffix.lower() not in _READERS:
         raise DataError(f"{table}: cannot read {table.suffix or 'a file without suffix'}, expected {', '.join(_READERS)}.")
-    form = _Form(table.name, low, high, question.strip(), higher_is_worse)
+    form = _Form(table.name, low, high, question.strip(), higher_is_worse, _checked_names(table, columns or {}))
     return Source(
         name="own",
         url=str(table),
@@ -90,6 +96,7 @@ class _Form:
     high: float
     question: str
     higher_is_worse: bool
+    names: Mapping[str, str]  # of the table's columns, by ours; where they differ
 
     def upright(self, value: float) -> float:
         """A rating so that higher is better."""
@@ -116,7 +123,7 @@ class _Row:
 def _read(root: Path, split: str, form: _Form) -> Iterator[Record]:
     path = root / form.table
     columns, lines = _READERS[path.suffix.lower()](path)
-    check_columns(path, columns, NEEDED)
+    columns, lines = _renamed(path, columns, lines, form.names)
     unread = [name for name in columns if name not in NEEDED + OPTIONAL]
     if unread:
         logger.warning("%s: columns that are not read: %s", path, ", ".join(unread))
@@ -241,11 +248,37 @@ def _histogram(path: Path, line: int, value: Any) -> list[float]:
     return [number(path, line, "histogram", str(step)) for step in value if step != ""]
 
 
+def _checked_names(table: Path, names: Mapping[str, str]) -> dict[str, str]:
+    for ours, theirs in names.items():
+        if ours not in NEEDED + OPTIONAL:
+            near = difflib.get_close_matches(str(ours), NEEDED + OPTIONAL, n=1, cutoff=0.0)[0]
+            raise DataError(
+                f"{table}: columns: {ours!r} is none of {', '.join(NEEDED + OPTIONAL)}; did you mean {near!r}? Write for example "
+                "columns: {image: file_name, mean: mos}."
+            )
+        if not isinstance(theirs, str) or not theirs.strip():
+            raise DataError(f"{table}: columns: {ours} is {theirs!r}, expected the name of a column of the table.")
+    return {ours: theirs.strip() for ours, theirs in names.items()}
+
+
+def _renamed(path: Path, columns: list[str], lines: list[Any], names: Mapping[str, str]) -> "_Table":
+    """The table with our names for its columns; a column that has one of them by chance is not read."""
+    if lines:
+        try:
+            check_columns(path, columns, [names.get(name, name) for name in (*NEEDED, *(names.keys() - set(NEEDED)))])
+        except DataError as error:
+            raise DataError(f"{error} Other names can be given as columns: {{image: ..., mean: ...}}.") from error
+    ours = {theirs: name for name, theirs in names.items()}
+    new = {name: ours.get(name, f"{name} (not mapped)" if name in names else name) for name in columns}
+    cells = [(line, {new.get(name, name): cell for name, cell in row.items()}) for line, row in lines]
+    return [new[name] for name in columns] if lines else columns, cells
+
+
 _Table = tuple[list[str], list[tuple[int, dict[str, Any]]]]
 
 
 def _read_csv(path: Path) -> _Table:
-    lines = list(read_csv(path, NEEDED))
+    lines = list(read_csv(path, ()))
     return list(lines[0][1]) if lines else list(NEEDED), lines
 
 
