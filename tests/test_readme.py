@@ -118,8 +118,8 @@ def test_teaching_from_unlabelled_photos(folder: Path) -> None:
 
 
 def test_tuning(folder: Path) -> None:
-    """README's commands tune on a table of ratings, of preferences and by rewards; `--smoke-test` makes them short. The model that
-    comes out rates, and is a reward."""
+    """README's commands tune on a table of ratings, of preferences and by rewards; `--smoke-test` makes them short. The
+    model that comes out rates, and is a reward."""
     for number in range(20):
         noise = np.random.default_rng(number).integers(0, 256, (6, 8, 3), dtype=np.uint8)
         Image.fromarray(noise).resize((96, 72), Image.Resampling.BICUBIC).save(folder / f"{number}.png")

@@ -13,8 +13,8 @@ logger = logging.getLogger(__name__)
 ADAPTER, REPORT = "adapter", "report.json"
 DESCRIPTION = (
     f"The finished checkpoint is output_dir/{TUNED}; with LoRA the adapters alone are output_dir/{ADAPTER}. Beside them are "
-    f"{RECIPE}, the recipe with all overrides, and {REPORT}: what was read, losses and validation figures, and how held-out photos "
-    "are rated before and after."
+    f"{RECIPE}, the recipe with all overrides, and {REPORT}: what was read, losses and validation figures, and how held-out "
+    "photos are rated before and after."
 )
 
 

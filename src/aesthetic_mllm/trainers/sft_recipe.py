@@ -45,8 +45,8 @@ class SFTRecipe:
     Args:
         data: a list of mappings, one a data set. `source` is a name such as "ava", or "own" for a table; `root` the data set's
             folder, or the table; `tasks` those of [`ConversationBuilder.build`], default ["score"]; `weight` how often its rows
-            come beside the others', default 1; `split` default "train". Of an own table also `range`, and where needed `question`,
-            `higher_is_worse` and `columns` (what the table calls image, mean and so on).
+            come beside the others', default 1; `split` default "train". Of an own table also `range`, and where needed
+            `question`, `higher_is_worse` and `columns` (what the table calls image, mean and so on).
         model: folder or Hub id of a checkpoint to tune; default the embedded one.
         vision, text: instead: a vision tower and a language model to join by a new alignment module.
         llava: instead: a LLaVA checkpoint to grow.
@@ -212,9 +212,8 @@ def _close_leaks(records: list[dict[str, Dataset]], names: Sequence[str]) -> lis
     for parts, name, leaks in zip(records, names, find_leaks((parts["train"] for parts in records), tested), strict=True):
         if leaks:
             shown = ", ".join(f"{leak.train} is {leak.test}" for leak in leaks[:NAMED_OFFENDERS])
-            told.append(
-                f"{name}: {'1 training photo' if len(leaks) == 1 else f'{len(leaks)} training photos'} left out because evaluated on: {shown}"
-            )
+            count = "1 training photo" if len(leaks) == 1 else f"{len(leaks)} training photos"
+            told.append(f"{name}: {count} left out, because also evaluated on: {shown}")
             logger.warning("%s", told[-1])
             parts["train"] = without_leaks(parts["train"], leaks)
     return told
