@@ -43,7 +43,6 @@ def make_trainer(model: str, data: Dataset, output: Path, max_steps: int = -1) -
         max_steps=max_steps,
         per_device_train_batch_size=8,
         learning_rate=5e-4,
-        gradient_checkpointing=False,
         bf16=has_gpu,
         use_cpu=not has_gpu,
         save_strategy="no",

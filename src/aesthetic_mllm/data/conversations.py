@@ -153,9 +153,9 @@ class ConversationBuilder:
         if question not in self.scale.questions:
             plain = [key for key in self.scale.questions if not is_flaw_question(key)]
             near = difflib.get_close_matches(question, plain, n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
+            hint = f" Did you mean {near[0]!r}?" if near else ""
             raise DataError(
-                f"{record['data_set']} rates {question!r}, which the checkpoint does not answer; {hint}Choose one of "
+                f"{record['data_set']} rates {question!r}, which the checkpoint does not answer.{hint} Choose one of "
                 f"{', '.join(plain)}."
             )
         return str(question)
