@@ -2,11 +2,14 @@
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+
+import torch
 
 from aesthetic_mllm import AestheticMLLMForConditionalGeneration
 from aesthetic_mllm.pretext.cue_rewriting import CueRewriter
@@ -53,6 +56,23 @@ def test_tuning(checkpoint: Path, tmp_path: Path) -> None:
         output = tmp_path / script
         run(script, str(table), *settings, "--model", str(checkpoint), "--output", str(output), "--max-steps", "2")
         AestheticMLLMForConditionalGeneration.from_pretrained(output / "tuned")
+
+
+def test_stock_trl_learns_the_answers_and_no_placeholder(checkpoint: Path, tmp_path: Path) -> None:
+    """What TRL's own trainer is told to predict is the comment and the end of the turn; three steps leave a checkpoint."""
+    for number in range(4):
+        scene_photo(72 + 2 * number, 64).save(tmp_path / f"{number}.png")
+    table = tmp_path / "comments.csv"
+    table.write_text("image,comment\n" + "".join(f"{number}.png,Soft light.\n" for number in range(4)))
+    example = runpy.run_path(str(EXAMPLES / "trl_sft.py"))
+    trainer = example["make_trainer"](str(checkpoint), example["chat_rows"](table), tmp_path / "labels")
+    processor = trainer.processing_class
+    predicted = [ids[ids != -100] for batch in trainer.get_train_dataloader() for ids in batch["labels"].cpu()]
+    assert [processor.tokenizer.decode(ids) for ids in predicted] == ["Soft light.<|im_end|>"] * 4
+    placeholders = torch.tensor(list(processor.group_token_ids.values()))
+    assert sum(int(torch.isin(ids, placeholders).sum()) for ids in predicted) == 0
+    run("trl_sft.py", str(table), "--model", str(checkpoint), "--output", str(tmp_path / "out"), "--max-steps", "3")
+    AestheticMLLMForConditionalGeneration.from_pretrained(tmp_path / "out" / "tuned")
 
 
 class Parrot(BaseHTTPRequestHandler):

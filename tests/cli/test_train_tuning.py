@@ -54,7 +54,12 @@ def test_every_sft_recipe_runs(run: Run, path: Path, table: Path, tmp_path: Path
     assert code == 0, err
     assert printed.splitlines()[-1] == str(out / "tuned")
     report = json.loads((out / "report.json").read_text())
-    assert {"test_own_srcc", "test_srcc", "test_plcc"} <= report["before"].keys() & report["after"].keys()
+    for when in ("before", "after"):
+        assert report[when]["own"].keys() == {"n", "srcc", "srcc_interval", "plcc", "plcc_interval"}
+        assert report[when]["own"]["n"] == 2
+    assert report["evaluated_on"] == "test" and report["rows"]["validation"] == {"own": 2} and report["steps"] == 3
+    ratings = [log["level_loss"] for log in report["losses"] if "level_loss" in log]
+    assert ratings and min(ratings) > 0
     assert report["data"][0].startswith("own: ") and "from 16 records" in report["data"][0]
     assert yaml.safe_load((out / "recipe.yaml").read_text())["output_dir"] == str(out)
     rating = AestheticAssessor.from_pretrained(str(out / "tuned"), device="cpu").score(table.parent / "0.png")
@@ -97,6 +102,14 @@ def test_the_grpo_recipe_runs(run: Run, table: Path, tmp_path: Path) -> None:
         ("sft", ["data=[{source: own, root: a.csv, rang: [1, 7]}]"], r"data[0].rang: no such key; did you mean range?"),
         ("sft", ["data=[{source: own}]"], "data[0]: no root; write for example"),
         ("sft", ["data=[{source: own, root: a.csv, weight: much}]"], "data[0].weight: 'much' is not what it must be, such as 2"),
+        ("sft", ["data=[{source: owm, root: a.csv, range: [1, 7]}]"], "owm: no such data set; did you mean own?"),
+        ("sft", ["data=[ratings.csv]"], "['ratings.csv'] is a list of texts, expected a list of mappings such as [{source: own,"),
+        ("sft", ["lora_rank=16"], "lora_rank: no such key; did you mean lora_r?"),
+        (
+            "sft",
+            ["model=no/such/folder"],
+            "model: no/such/folder: cannot be loaded; give a checkpoint's folder or its Hub id. There",
+        ),
         ("sft", ["data=[{source: avva, root: a}]"], "avva: no such data set; did you mean ava?"),
         ("sft", ["data=[{source: ava, root: nowhere}]"], "ava: no folder nowhere; expected there: AVA.txt"),
         ("sft", ["data=[]"], "data: an empty list"),
@@ -128,7 +141,7 @@ def test_what_leaks_is_left_out_and_told(run: Run, table: Path, tmp_path: Path) 
     code, _, err = run("sft", RECIPES / "own_data/sft.yaml", "--smoke-test", own(table), f"output_dir={out}", *PLAIN)
     assert code == 0, err
     told = json.loads((out / "report.json").read_text())["data"]
-    assert "own: 1 training photos left out because they are evaluated on: copy.png is 0.png" in told
+    assert "own: 1 training photo left out, because also evaluated on: copy.png is 0.png" in told
 
 
 def test_missing_images_are_an_error_or_are_left_out(run: Run, table: Path, tmp_path: Path) -> None:
@@ -137,10 +150,10 @@ def test_missing_images_are_an_error_or_are_left_out(run: Run, table: Path, tmp_
     out = tmp_path / "out"
     settings = ["--smoke-test", own(table), f"output_dir={out}", *PLAIN]
     code, _, err = run("sft", RECIPES / "own_data/sft.yaml", *settings)
-    assert code == 2 and "1 images are missing: 5.png" in err and "--skip-missing" in err
+    assert code == 2 and "1 image is missing: 5.png" in err and "--skip-missing" in err
     code, _, err = run("sft", RECIPES / "own_data/sft.yaml", "--skip-missing", *settings)
     assert code == 0, err
-    assert "own, train: 1 images are missing: 5.png" in json.loads((out / "report.json").read_text())["data"]
+    assert "own, train: 1 image is missing: 5.png" in json.loads((out / "report.json").read_text())["data"]
 
 
 def test_a_split_that_cannot_be_evaluated_on_is_told(run: Run, table: Path, tmp_path: Path) -> None:
@@ -150,4 +163,4 @@ def test_a_split_that_cannot_be_evaluated_on_is_told(run: Run, table: Path, tmp_
     code, _, err = run("sft", RECIPES / "own_data/sft.yaml", "--smoke-test", own(table), f"output_dir={out}", *PLAIN)
     assert code == 0, err
     told = json.loads((out / "report.json").read_text())["data"]
-    assert any(line.startswith("own: not evaluated on its test photos (own, test: 1 images are missing: 0.png") for line in told)
+    assert any(line.startswith("own: not evaluated on its test photos (own, test: 1 image is missing: 0.png") for line in told)

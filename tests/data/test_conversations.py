@@ -91,7 +91,9 @@ def test_a_wrong_task_is_named(records: list[Record], tasks: list[str], message:
 def test_what_cannot_be_asked_or_learned_is_an_error(tmp_path: Path) -> None:
     photo = write_photo(tmp_path / "a.png")
     charm = Record(photo, "mine", "train", "charm", 3, range_low=0, range_high=5)
-    with pytest.raises(DataError, match="mine rates 'charm', but the checkpoint answers aesthetic, quality"):
+    with pytest.raises(
+        DataError, match="mine rates 'charm', which the checkpoint does not answer. Choose one of aesthetic, quality"
+    ):
         ConversationBuilder(SCALE).build(as_dataset([charm]), ["score"])
     with pytest.raises(DataError, match="mine: nothing to learn for comment"):
         ConversationBuilder(SCALE).build(as_dataset([charm]), ["comment"])

@@ -12,7 +12,7 @@ from aesthetic_mllm.pretext.photo_pool import PhotoPoolError
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
 from aesthetic_mllm.trainers.recipe_checks import save_recipe
 from aesthetic_mllm.trainers.recipes import (
-    TINY_VALUES,
+    SMOKE_TEST_VALUES,
     RecipeError,
     checkpoint_to_resume,
     load_model,
@@ -66,7 +66,7 @@ def test_overrides_come_before_the_recipe_and_are_yaml(write: Any) -> None:
 
 def test_a_trial_run_is_small_unless_the_command_line_says_otherwise(write: Any) -> None:
     values = recipe_values(write(max_steps=900, per_device_train_batch_size=64), ["max_steps=5"], smoke_test=True)
-    assert values == LEAST | TINY_VALUES | {"max_steps": 5}
+    assert values == LEAST | SMOKE_TEST_VALUES | {"max_steps": 5}
 
 
 def test_the_saved_recipe_is_the_one_that_ran_and_does_not_resume(write: Any, tmp_path: Path) -> None:

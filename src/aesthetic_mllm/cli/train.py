@@ -38,7 +38,7 @@ def _add_recipe_parser(recipes: Any, kind: str, short: str) -> None:
     description = f"{short[0].upper()}{short[1:]}. {module.DESCRIPTION}"
     parser = recipes.add_parser(kind, help=short, description=description)
     parser.add_argument("--config", required=True, metavar="RECIPE.YAML", help="the recipe, one flat YAML file")
-    parser.add_argument("--smoke-test", action="store_true", help="try the recipe and its data: three steps of a tiny random model")
+    parser.add_argument("--smoke-test", action="store_true", help="try recipe and data: three steps of a tiny random model")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in output_dir")
     if kind != "align":  # which passes over what it cannot read, and tells
         parser.add_argument("--skip-missing", action="store_true", help="leave out missing images and wrong values, and tell")

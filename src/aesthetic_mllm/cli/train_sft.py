@@ -6,14 +6,15 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from .train import RECIPE, TUNED
+from .train import RECIPE, TUNED, checkpoint_of
 
 logger = logging.getLogger(__name__)
 
 ADAPTER, REPORT = "adapter", "report.json"
 DESCRIPTION = (
     f"The finished checkpoint is output_dir/{TUNED}; with LoRA the adapters alone are output_dir/{ADAPTER}. Beside them are "
-    f"{RECIPE}, the recipe with all overrides, and {REPORT}: what was read, and how held-out photos are rated before and after."
+    f"{RECIPE}, the recipe with all overrides, and {REPORT}: what was read, losses and validation figures, and how held-out "
+    "photos are rated before and after."
 )
 
 
@@ -21,13 +22,15 @@ def run(options: argparse.Namespace) -> int:
     """Trains; raises what `train.py` reports as a usage error."""
     from ..trainers.aesthetic_sft_trainer import AestheticSFTTrainer
     from ..trainers.sft_recipe import open_sft_data, read_sft_recipe
-    from ..trainers.tuning import run_tuning, save_tuned, start_tuning
+    from ..trainers.tuning import run_tuning, save_tuned, start_model, start_processor
 
-    recipe, config, values = read_sft_recipe(options.config, options.overrides, options.tiny)
-    model, processor = start_tuning(recipe, config, options.tiny)
-    data = open_sft_data(recipe, processor.rating_scale, config.seed)
+    recipe, config, values = read_sft_recipe(options.config, options.overrides, options.smoke_test)
+    checkpoint = checkpoint_of(recipe, config, options)
+    processor = start_processor(recipe, config, options.smoke_test)
+    data = open_sft_data(recipe, processor.rating_scale, config.seed)  # before the model, which takes longer
     for line in data.told:
         logger.info("%s", line)
+    model = start_model(recipe, config, processor, options.smoke_test)
 
     callbacks = []
     if config.load_best_model_at_end and recipe.early_stopping:
@@ -44,13 +47,20 @@ def run(options: argparse.Namespace) -> int:
         callbacks=callbacks,
     )
     output = Path(str(config.output_dir))
-    report: dict[str, Any] = {"data": data.told}
     held_out = data.test or data.validation
-    if held_out:
-        report["before"] = trainer.evaluate(held_out, metric_key_prefix="test")
-    run_tuning(trainer, recipe, values, output / RECIPE)
-    if held_out:
-        report["after"] = trainer.evaluate(held_out, metric_key_prefix="test")
+    report: dict[str, Any] = {
+        "start": "a tiny random model (--smoke-test)" if options.smoke_test else _start(recipe),
+        "data": data.told,
+        "rows": {
+            "train": len(data.train),
+            "validation": {name: len(rows) for name, rows in data.validation.items()},
+            "test": {name: len(rows) for name, rows in data.test.items()},
+        },
+        "evaluated_on": "test" if data.test else "validation" if data.validation else None,
+        "before": _rated(trainer, held_out),
+    }
+    run_tuning(trainer, checkpoint, values, output / RECIPE)
+    report |= {"after": _rated(trainer, held_out)} | _course(trainer, checkpoint)
     if recipe.lora_r:
         trainer.save_model(str(output / ADAPTER))
     save_tuned(trainer, output / TUNED)
@@ -60,8 +70,42 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _start(recipe: Any) -> str:
+    """What was tuned, as the recipe names it."""
+    from ..checkpoints import embedded_checkpoint
+
+    if recipe.model == str(embedded_checkpoint()):
+        return "the embedded checkpoint"
+    return ", ".join(str(name) for name in (recipe.model, recipe.vision, recipe.text, recipe.llava) if name)
+
+
+def _rated(trainer: Any, sets: Any) -> dict[str, Any]:
+    """For each set the number of photos, SRCC and PLCC with intervals."""
+    from ..trainers.rating_metrics import correlation_report
+
+    return {name: correlation_report(*ratings) for name, ratings in trainer.rate(sets).items()}
+
+
+def _course(trainer: Any, checkpoint: str | None) -> dict[str, Any]:
+    """Losses and validation figures by step, and which step was kept."""
+    history = trainer.state.log_history
+    best = trainer.state.best_global_step if trainer.args.load_best_model_at_end else None
+    return {
+        "steps": trainer.state.global_step,
+        "resumed_from": checkpoint,
+        "kept_step": best or trainer.state.global_step,
+        "losses": [log for log in history if "loss" in log],
+        "validation": [log for log in history if "eval_srcc" in log],
+    }
+
+
 def _tell(report: dict[str, Any], output: Path) -> None:
-    before, after = report.get("before", {}), report.get("after", {})
-    for name in (name for name in after if name.endswith("_srcc")):
-        print(f"{name}: {before[name]:.3f} before, {after[name]:.3f} after")
+    for name, after in report["after"].items():
+        before = report["before"][name]
+        print(f"{name}: SRCC {_figure(before)} before, {_figure(after)} after, on {after['n']} {report['evaluated_on']} photos")
     print(output / TUNED)
+
+
+def _figure(found: dict[str, Any]) -> str:
+    interval = found["srcc_interval"]
+    return f"{found['srcc']:.3f}" + (f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else "")

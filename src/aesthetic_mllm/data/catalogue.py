@@ -34,20 +34,27 @@ def find_source(entry: dict[str, Any]) -> tuple[Source, Path]:
 
     Args:
         entry: `source` and `root`; of one's own table, which `root` names, also `range` (two numbers), and where they differ
-            from the defaults `question` ("aesthetic") and `higher_is_worse` (false).
+            from the defaults `question` ("aesthetic"), `higher_is_worse` (false) and `columns` (the table's names by ours).
 
     Raises:
         DataError: no such data set, or a key that does not go with it.
     """
     name, root = str(entry["source"]), Path(entry["root"])
     if name != OWN:
-        extra = sorted(entry.keys() & {"range", "question", "higher_is_worse"})
+        source = get_source(name)  # an unknown name is told before a key that does not go with it
+        extra = sorted(entry.keys() & {"range", "question", "higher_is_worse", "columns"})
         if extra:
             raise DataError(f"{name}: {', '.join(extra)} cannot be given, a public data set has its own.")
-        return get_source(name), root
+        return source, root
     score_range = entry.get("range")
     if not isinstance(score_range, list | tuple) or len(score_range) != 2:
         raise DataError(f"{root}: range is {score_range!r}; say from what to what its ratings go, such as range: [1, 10].")
     low, high = (float(value) for value in score_range)
-    source = own_source(root, (low, high), str(entry.get("question", "aesthetic")), bool(entry.get("higher_is_worse", False)))
+    source = own_source(
+        root,
+        (low, high),
+        str(entry.get("question", "aesthetic")),
+        bool(entry.get("higher_is_worse", False)),
+        entry.get("columns"),
+    )
     return source, root.parent

@@ -1,5 +1,6 @@
 """From records to what the trainers learn: rows that ask and answer, for every task that a record can teach."""
 
+import difflib
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +12,7 @@ from ..processing.rating_scale import RatingScale
 from ..tasks.commenting import comment_words
 from ..tasks.comparing import comparison_words
 from ..tasks.scoring import Words, decimal_words
+from ..tasks.suggesting import is_flaw_question
 from .comments import clean_comments
 from .record import Comment, DataError
 
@@ -149,9 +151,12 @@ class ConversationBuilder:
     def _known(self, record: Mapping[str, Any]) -> str:
         question = record["question"]
         if question not in self.scale.questions:
+            plain = [key for key in self.scale.questions if not is_flaw_question(key)]
+            near = difflib.get_close_matches(question, plain, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
             raise DataError(
-                f"{record['data_set']} rates {question!r}, but the checkpoint answers {', '.join(self.scale.questions)}; choose "
-                "another question for this data set."
+                f"{record['data_set']} rates {question!r}, which the checkpoint does not answer.{hint} Choose one of "
+                f"{', '.join(plain)}."
             )
         return str(question)
 

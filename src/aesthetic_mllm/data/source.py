@@ -48,8 +48,12 @@ class SourceReport:
     def told(self) -> str:
         """In one line, naming the first offenders."""
         parts = []
-        for what, names in (("images are missing", self.missing_images), ("records have wrong values", self.faulty)):
+        for one, several, names in (
+            ("image is missing", "images are missing", self.missing_images),
+            ("record has wrong values", "records have wrong values", self.faulty),
+        ):
             if names:
+                what = one if len(names) == 1 else several
                 more = ", ..." if len(names) > NAMED_OFFENDERS else ""
                 parts.append(f"{len(names)} {what}: {', '.join(names[:NAMED_OFFENDERS])}{more}")
         return "; ".join(parts) or "nothing was left out"

@@ -86,6 +86,11 @@ OTHER_ADVICE: dict[tuple[str, int], str] = {
 }
 
 
+def is_flaw_question(question: str) -> bool:
+    """Whether a question's key is that of a flaw."""
+    return question.removeprefix("flaw_") in FLAWS and question.startswith("flaw_")
+
+
 def flaw_question(key: str) -> str:
     """Key of a flaw's rating question."""
     return f"flaw_{key}"

@@ -182,22 +182,25 @@ class AestheticSFTTrainer(SFTTrainer):
         chosen = self.eval_dataset if eval_dataset is None else eval_dataset
         if chosen is None:
             raise ValueError("There is no evaluation set; give eval_dataset.")
-        sets = chosen if isinstance(chosen, Mapping) else {"": chosen}
-        was_training = self.model.training
-        self.model.eval()
         metrics: dict[str, float] = {}
-        found = {name: self._rate(rows) for name, rows in sets.items()}
-        for name, (predicted, wanted) in found.items():
+        for name, (predicted, wanted) in self.rate(chosen if isinstance(chosen, Mapping) else {"": chosen}).items():
             part = f"{metric_key_prefix}_{name}_" if name else f"{metric_key_prefix}_"
             metrics |= {f"{part}{measure}": value for measure, value in correlations(predicted, wanted).items()}
         for measure in ("srcc", "plcc"):
             values = [value for key, value in metrics.items() if key.endswith(f"_{measure}")]
             metrics[f"{metric_key_prefix}_{measure}"] = sum(values) / len(values)
         self.log(metrics)
-        self.model.train(was_training)
         if metric_key_prefix == "eval":  # what is tested once says nothing about when to stop
             self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
+
+    def rate(self, sets: Mapping[str, Any]) -> dict[str, tuple[list[float], list[float]]]:
+        """Predicted and true means of each set, by the scorer of inference; the model's mode is left as it was."""
+        was_training = self.model.training
+        self.model.eval()
+        found = {name: self._rate(rows) for name, rows in sets.items()}
+        self.model.train(was_training)
+        return found
 
     def _rate(self, rows: Any) -> tuple[list[float], list[float]]:
         """Predicted and true means of a set, of all processes, by the scorer of inference."""

@@ -165,7 +165,9 @@ REWARDS: Mapping[str, Any] = {
 }
 
 
-def read_dpo_recipe(path: str, overrides: Sequence[str] = (), smoke_test: bool = False) -> tuple[DPORecipe, AestheticDPOConfig, dict]:
+def read_dpo_recipe(
+    path: str, overrides: Sequence[str] = (), smoke_test: bool = False
+) -> tuple[DPORecipe, AestheticDPOConfig, dict]:
     """The recipe in a YAML file with `key=value` overrides, and its values; raises as [`read_values`]."""
     return _read(path, overrides, smoke_test, (DPORecipe, AestheticDPOConfig))
 

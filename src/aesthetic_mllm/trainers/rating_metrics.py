@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from scipy.stats import pearsonr, spearmanr
+from scipy.stats import bootstrap, pearsonr, spearmanr
 
 
 def correlations(predicted: Sequence[float], wanted: Sequence[float]) -> dict[str, float]:
@@ -19,3 +20,25 @@ def correlations(predicted: Sequence[float], wanted: Sequence[float]) -> dict[st
         return {"srcc": 0.0, "plcc": 0.0}
     found = {"srcc": float(spearmanr(predicted, wanted)[0]), "plcc": float(pearsonr(predicted, wanted)[0])}
     return {name: 0.0 if math.isnan(value) else value for name, value in found.items()}
+
+
+def correlation_report(predicted: Sequence[float], wanted: Sequence[float], resamples: int = 1_000) -> dict[str, Any]:
+    """The number of photos, SRCC and PLCC, and of each a 95% interval by bootstrap over the photos (percentile method).
+
+    The intervals tell what other photos of the same kind might give; not what another training run might. They are `None` where
+    there are fewer than three photos.
+    """
+    report: dict[str, Any] = {"n": len(predicted)}
+    for name, value in correlations(predicted, wanted).items():
+        report |= {name: value, f"{name}_interval": None}
+        if len(predicted) < 3:
+            continue
+
+        def correlation(some: np.ndarray, truth: np.ndarray, name: str = name) -> float:
+            return correlations(some, truth)[name]
+
+        found = bootstrap(
+            (predicted, wanted), correlation, paired=True, vectorized=False, n_resamples=resamples, method="percentile", rng=0
+        )
+        report[f"{name}_interval"] = [float(found.confidence_interval.low), float(found.confidence_interval.high)]
+    return report

@@ -102,7 +102,9 @@ def key_types(dataclass_types: Sequence[type]) -> dict[str, Any]:
 def checked_value(key: Any, value: Any, hints: Mapping[str, Any], place: str = "") -> Any:
     """The value as its key's type; `RecipeError` where there is no such key, or the value does not fit it."""
     if key not in hints:
-        near = difflib.get_close_matches(str(key), hints, n=1, cutoff=0.0)
+        # lora_rank is rather lora_r than local_rank
+        begun = [known for known in hints if str(key).startswith(known) or known.startswith(str(key))]
+        near = difflib.get_close_matches(str(key), begun or hints, n=1, cutoff=0.0)
         raise RecipeError(f"{place}{key}: no such key; did you mean {near[0]}?")
     try:
         return _converted(value, hints[key])
@@ -147,6 +149,8 @@ _KINDS = {str: "text", int: "a whole number", float: "a number", bool: "true or 
 
 
 def kind_of(value: Any) -> str:
+    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+        return "a list of texts"
     return "nothing" if value is None else _KINDS.get(type(value), type(value).__name__)
 
 
@@ -157,6 +161,8 @@ def _expected(hint: Any) -> str:
             wanted.append("text (in quotes where YAML takes it for something else)")
         elif option == list[str]:
             wanted.append("a list of texts")
+        elif option == list[dict[str, Any]]:
+            wanted.append("a list of mappings such as [{source: own, root: ratings.csv, range: [1, 10]}]")
         elif option is type(None):
             wanted.append("null")
         elif typing.get_origin(option) is typing.Literal:

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 # An entry of `data`: its keys, and what they hold.
 ENTRY_KEYS = {
     "source": str, "root": str, "tasks": list, "weight": (int, float), "split": str, "range": list, "question": str,
-    "higher_is_worse": bool,
+    "higher_is_worse": bool, "columns": dict,
 }  # fmt: skip
 SMOKE_TEST_VALUES: Mapping[str, Any] = {
     "max_steps": 3,
@@ -45,8 +45,8 @@ class SFTRecipe:
     Args:
         data: a list of mappings, one a data set. `source` is a name such as "ava", or "own" for a table; `root` the data set's
             folder, or the table; `tasks` those of [`ConversationBuilder.build`], default ["score"]; `weight` how often its rows
-            come beside the others', default 1; `split` default "train". Of an own table also `range`, and where needed `question`
-            and `higher_is_worse`.
+            come beside the others', default 1; `split` default "train". Of an own table also `range`, and where needed
+            `question`, `higher_is_worse` and `columns` (what the table calls image, mean and so on).
         model: folder or Hub id of a checkpoint to tune; default the embedded one.
         vision, text: instead: a vision tower and a language model to join by a new alignment module.
         llava: instead: a LLaVA checkpoint to grow.
@@ -124,6 +124,7 @@ def check_entry(entry: Mapping[str, Any], place: str) -> None:
 _EXAMPLES = {
     "source": "ava", "root": "/data/AVA", "tasks": "[score, comment]", "weight": "2", "split": "train", "range": "[1, 10]",
     "question": "aesthetic", "higher_is_worse": "true",
+    "columns": "{image: file_name, mean: mos}",
 }  # fmt: skip
 
 
@@ -211,7 +212,8 @@ def _close_leaks(records: list[dict[str, Dataset]], names: Sequence[str]) -> lis
     for parts, name, leaks in zip(records, names, find_leaks((parts["train"] for parts in records), tested), strict=True):
         if leaks:
             shown = ", ".join(f"{leak.train} is {leak.test}" for leak in leaks[:NAMED_OFFENDERS])
-            told.append(f"{name}: {len(leaks)} training photos left out because they are evaluated on: {shown}")
+            count = "1 training photo" if len(leaks) == 1 else f"{len(leaks)} training photos"
+            told.append(f"{name}: {count} left out, because also evaluated on: {shown}")
             logger.warning("%s", told[-1])
             parts["train"] = without_leaks(parts["train"], leaks)
     return told

@@ -238,3 +238,18 @@ def test_wrong_arguments_are_named(root: Path) -> None:
         own_source(root / "mine.xlsx", (1, 5))
     with pytest.raises(DataError, match=r"the question is ' '"):
         own_source(root / "mine.csv", (1, 5), question=" ")
+
+
+def test_columns_may_have_other_names(root: Path) -> None:
+    """The table's own names are mapped to ours; a column that has one of ours by chance is not read."""
+    lines = ("file_name,mos,mean,split", "photos/a.jpg,4,9,train", "photos/b.jpg,2,9,train")
+    found = everything(csv(root, *lines, columns={"image": "file_name", "mean": "mos"}), root)
+    assert [(record.image.name, record.mean) for record in found] == [("a.jpg", 4.0), ("b.jpg", 2.0)]
+    with pytest.raises(DataError, match=r"no column 'mean'.*Other names can be given as columns"):
+        everything(csv(root, *(line.replace("mean", "old") for line in lines), columns={"image": "file_name"}), root)
+    with pytest.raises(DataError, match=r"no column 'moss' \(is it 'mos'\?\)"):
+        everything(csv(root, *lines, columns={"image": "file_name", "mean": "moss"}), root)
+    with pytest.raises(DataError, match=r"columns: 'imag' is none of .*did you mean 'image'\?"):
+        csv(root, *lines, columns={"imag": "file_name"})
+    with pytest.raises(DataError, match=r"columns: mean is 3, expected the name of a column"):
+        csv(root, *lines, columns={"mean": 3})

@@ -5,13 +5,14 @@ Columns `image` (relative to the table's folder, or absolute) and `mean` are nee
 `split`. With a column `rater` a row is a vote: `mean` is what that person gave, and the rows of one image are gathered.
 """
 
+import difflib
 import hashlib
 import logging
 import math
 import os
 import re
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ import numpy as np
 
 from ..record import Comment, DataError, Record, Vote, histogram_moments
 from ..source import NAMED_OFFENDERS, SPLITS, Source
-from ..tables import TABLE_SUFFIXES, cell_text, check_columns, number, read_table
+from ..tables import TABLE_SUFFIXES, Rows, cell_text, check_columns, number, read_table
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +33,11 @@ VALIDATION_PERCENT = TEST_PERCENT = 10
 
 
 def own_source(
-    table: Path, score_range: tuple[float, float], question: str = "aesthetic", higher_is_worse: bool = False
+    table: Path,
+    score_range: tuple[float, float],
+    question: str = "aesthetic",
+    higher_is_worse: bool = False,
+    columns: Mapping[str, str] | None = None,
 ) -> Source:
     """A source that reads a user's own table; the root to read it from is the table's folder.
 
@@ -44,9 +49,10 @@ def own_source(
         score_range: lowest and highest possible rating.
         question: what the ratings answer, where a row does not say.
         higher_is_worse: the lowest rating is the best; ratings are then mirrored within the range.
+        columns: what the table calls a column, where it is not what this file does: {"image": "file_name", "mean": "mos"}.
 
     Raises:
-        DataError: a range without extent, no question, or another kind of file.
+        DataError: a range without extent, no question, another kind of file, or `columns` that name what there is not.
     """
     table = Path(table)
     low, high = score_range
@@ -56,7 +62,7 @@ def own_source(
         raise DataError(f"{table}: the question is {question!r}, expected one such as 'aesthetic' or 'quality'.")
     if table.suffix.lower() not in TABLE_SUFFIXES:
         raise DataError(f"{table}: cannot read {table.suffix or 'a file without suffix'}, expected {', '.join(TABLE_SUFFIXES)}.")
-    form = _Form(table.name, low, high, question.strip(), higher_is_worse)
+    form = _Form(table.name, low, high, question.strip(), higher_is_worse, _checked_names(table, columns or {}))
     return Source(
         name="own",
         url=str(table),
@@ -89,6 +95,7 @@ class _Form:
     high: float
     question: str
     higher_is_worse: bool
+    names: Mapping[str, str]  # of the table's columns, by ours; where they differ
 
     def upright(self, value: float) -> float:
         """A rating so that higher is better."""
@@ -114,9 +121,8 @@ class _Row:
 
 def _read(root: Path, split: str, form: _Form) -> Iterator[Record]:
     path = root / form.table
-    columns, lines = read_table(path, NEEDED + OPTIONAL)
-    if lines:
-        check_columns(path, columns, NEEDED)
+    names = [form.names.get(name, name) for name in NEEDED + OPTIONAL]
+    columns, lines = _renamed(path, *read_table(path, names), form.names)
     unread = [name for name in columns if name not in NEEDED + OPTIONAL]
     if unread:
         logger.warning("%s: columns that are not read: %s", path, ", ".join(unread))
@@ -232,3 +238,29 @@ def _histogram(path: Path, line: int, value: Any) -> list[float]:
     if not isinstance(value, list | np.ndarray):
         value = re.split(r"[\s,;]+", cell_text(path, line, "histogram", value).strip("[] \t"))
     return [number(path, line, "histogram", str(step)) for step in value if step != ""]
+
+
+def _checked_names(table: Path, names: Mapping[str, str]) -> dict[str, str]:
+    for ours, theirs in names.items():
+        if ours not in NEEDED + OPTIONAL:
+            near = difflib.get_close_matches(str(ours), NEEDED + OPTIONAL, n=1, cutoff=0.0)[0]
+            raise DataError(
+                f"{table}: columns: {ours!r} is none of {', '.join(NEEDED + OPTIONAL)}; did you mean {near!r}? Write for example "
+                "columns: {image: file_name, mean: mos}."
+            )
+        if not isinstance(theirs, str) or not theirs.strip():
+            raise DataError(f"{table}: columns: {ours} is {theirs!r}, expected the name of a column of the table.")
+    return {ours: theirs.strip() for ours, theirs in names.items()}
+
+
+def _renamed(path: Path, columns: list[str], lines: Rows, names: Mapping[str, str]) -> tuple[list[str], Rows]:
+    """The table with our names for its columns; a column that has one of them by chance is not read."""
+    if lines:
+        try:
+            check_columns(path, columns, [names.get(name, name) for name in (*NEEDED, *(names.keys() - set(NEEDED)))])
+        except DataError as error:
+            raise DataError(f"{error} Other names can be given as columns: {{image: ..., mean: ...}}.") from error
+    ours = {theirs: name for name, theirs in names.items()}
+    new = {name: ours.get(name, f"{name} (not mapped)" if name in names else name) for name in columns}
+    cells = [(line, {new.get(name, name): cell for name, cell in row.items()}) for line, row in lines]
+    return [new[name] for name in columns] if lines else columns, cells
