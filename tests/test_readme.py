@@ -102,6 +102,9 @@ def test_every_page_is_tested_and_listed() -> None:
     """A page with code is run by a test of this file; docs/README.md and README link each page."""
     with_code = {page for page in PAGES if any(code(page, language) for language in ("python", "bash", "text", "yaml"))}
     assert with_code <= {*USING, *TRAINING}
+    for page in USING[1:]:
+        lines = [line for block in code(page, "bash") for line in block.splitlines()]
+        assert all(line.startswith("aesthetic-mllm ") for line in lines), page
     for page in {*PAGES} - {"README.md", "docs/README.md"}:
         name = page.removeprefix("docs/")
         assert f"]({name})" in read("docs/README.md") and f"](docs/{name})" in read("README.md"), page
