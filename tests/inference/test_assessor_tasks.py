@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from aesthetic_mllm import AestheticAssessor, AestheticMLLMProcessor, ImageError, RatingScaleError
-from aesthetic_mllm.processing.rating_scale import ATTRIBUTE_QUESTIONS
+from aesthetic_mllm.processing.rating_scale import ATTRIBUTE_QUESTIONS, OperatingPoint
 from aesthetic_mllm.tasks.commenting import STYLES, CommentingError, comment_prompt
 from aesthetic_mllm.tasks.suggesting import FLAW_QUESTIONS
 from fake_suggestions import replace_search
@@ -148,7 +148,10 @@ def test_flaws_are_asked_in_the_same_reading(nano: Any, photos: list, monkeypatc
     """A checkpoint that rates flaws gives the suggestions of `suggest` within the one reading of an assessment."""
     processor = tiny_processor()
     scale = processor.rating_scale.with_attributes()
-    processor.rating_scale = replace(scale, questions={**scale.questions, **FLAW_QUESTIONS})
+    always = OperatingPoint(threshold=11, usual=10, spread=1, damaged=1, false_alarms=1, auc=1)
+    processor.rating_scale = replace(
+        scale, questions={**scale.questions, **FLAW_QUESTIONS}, operating_points=dict.fromkeys(FLAW_QUESTIONS, always)
+    )
     plain = AestheticAssessor(nano, processor)
     expected = [plain.suggest(photo) for photo in photos]
     encoded = []
