@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-from PIL import Image
 
 from ..checkpoints import embedded_checkpoint
 from ..editing.claims.photo_evidence import PhotoEvidence
@@ -199,9 +198,9 @@ class AestheticAssessor:
     ) -> Any:
         """A comment on each photo in words, always the same for the same photo.
 
-        It says nothing twice. Where the checkpoint carries what is needed for it, as the embedded one does, it says what is special of
-        the photo rather than what can be said of any, claims nothing that measurements of the photo refute, does not contradict
-        itself, and shares no eight words in a row with the texts of training.
+        It says nothing twice. Where the checkpoint carries what is needed for it, as the embedded one does, it says what is
+        special of the photo rather than what can be said of any. Of what can be measured it claims only what measurements bear
+        out, it does not contradict itself, and it shares no eight words in a row with the texts of training.
 
         Args:
             style: `"brief"` or `"detailed"`.
@@ -236,7 +235,7 @@ class AestheticAssessor:
             shared = SharedPrefix(self.model, prefix, self._see(photos))
             return self._comments.write(shared, suffix, STYLES[style], self._evidence(photos))
 
-        return self._stream(images, comment, on_error, batch_size, keep_image=True)
+        return self._stream(images, comment, on_error, batch_size, measure=True)
 
     def suggest(
         self, images: OneOrMany, verify: bool = False, limit: int = MOST_SUGGESTIONS, *, on_error: OnError = "raise"
@@ -310,12 +309,14 @@ class AestheticAssessor:
                     quality=rated.get("quality"),
                     attributes={key: rated[key] for key in scale.attributes},
                     comment=comment,
-                    suggestions=tuple(search.from_ratings(rated) if from_flaws else search.suggest(_image_of(photo), verify)),
+                    suggestions=tuple(
+                        search.suggest(photo.image, verify) if photo.image is not None else search.from_ratings(rated)
+                    ),
                 )
                 for photo, rated, comment in zip(photos, ratings, comments, strict=True)
             ]
 
-        return self._stream(images, assess, on_error, batch_size, keep_image=True)
+        return self._stream(images, assess, on_error, batch_size, keep_image=not from_flaws, measure=True)
 
     def rank(self, images: Iterable[ImageSource], question: str | None = None, **options: Any) -> list[RankedPhoto]:
         """All photos, the best first; bursts are found.
@@ -444,9 +445,9 @@ class AestheticAssessor:
         return [dict(zip(questions, row, strict=True)) for row in zip(*columns, strict=True)]
 
     def _evidence(self, photos: list[ReadPhoto]) -> list[PhotoEvidence] | None:
-        """What measurements say of photos that were read with their images; `None` where the checkpoint has no cut points."""
-        cuts = self.processor.measurement_cuts
-        return [PhotoEvidence(_image_of(photo), cuts) for photo in photos] if cuts else None
+        """What measurements say of photos; `None` where the checkpoint does not know what is usual."""
+        found = [photo.evidence for photo in photos if photo.evidence is not None]
+        return found if self.processor.measurement_cuts else None
 
     @cached_property
     def _comments(self) -> CommentWriter:
@@ -459,10 +460,12 @@ class AestheticAssessor:
         on_error: OnError,
         batch_size: int,
         keep_image: bool = False,
+        measure: bool = False,
     ) -> Iterator[Any]:
+        cuts = self.processor.measurement_cuts if measure else None
         return stream_photos(
             images,
-            lambda image: read_photo(self.processor.image_processor, image, keep_image),
+            lambda image: read_photo(self.processor.image_processor, image, keep_image, cuts),
             torch.inference_mode()(judge),
             read_ahead=self._reads_ahead,
             on_error=on_error,
@@ -476,8 +479,3 @@ class AestheticAssessor:
 
     def _batch(self, photos: list[ReadPhoto]) -> tuple[torch.Tensor, torch.Tensor | None]:
         return trim_canvas(self.model.config.vision_config, *batch_photos(photos, self.model.device))
-
-
-def _image_of(photo: ReadPhoto) -> Image.Image:
-    assert photo.image is not None  # it was read to be kept
-    return photo.image

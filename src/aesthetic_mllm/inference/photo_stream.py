@@ -2,7 +2,7 @@
 
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar
 import torch
 from PIL import Image
 
+from ..editing.claims.photo_evidence import PhotoEvidence
 from ..processing.image_loading import ImageError, ImageSource
 from ..processing.image_processing_aesthetic_mllm import AestheticMLLMImageProcessor
 
@@ -21,22 +22,32 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class ReadPhoto:
-    """A photo as the model takes it, [1, 3, H, W] and [1, 2], and as an image where that is still needed."""
+    """A photo as the model takes it, [1, 3, H, W] and [1, 2], and its image and evidence where these are still needed."""
 
     pixel_values: torch.Tensor
     image_sizes: torch.Tensor
     image: Image.Image | None = None
+    evidence: PhotoEvidence | None = None
 
 
-def read_photo(image_processor: AestheticMLLMImageProcessor, source: ImageSource, keep_image: bool = False) -> ReadPhoto:
+def read_photo(
+    image_processor: AestheticMLLMImageProcessor,
+    source: ImageSource,
+    keep_image: bool = False,
+    cuts: Mapping[str, Sequence[float]] | None = None,
+) -> ReadPhoto:
     """Reads a photo once.
+
+    Args:
+        cuts: the processor's `measurement_cuts`, where the photo's evidence is wanted; it holds a small copy of the photo.
 
     Raises:
         ImageError: it cannot be read or judged.
     """
     image = image_processor.read(source)
     pixels = image_processor(image, return_tensors="pt")
-    return ReadPhoto(pixels["pixel_values"], pixels["image_sizes"], image if keep_image else None)
+    evidence = None if cuts is None else PhotoEvidence(image, cuts)
+    return ReadPhoto(pixels["pixel_values"], pixels["image_sizes"], image if keep_image else None, evidence)
 
 
 def batch_photos(photos: Sequence[ReadPhoto], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
