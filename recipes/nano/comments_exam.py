@@ -1,12 +1,16 @@
 """Examines comments on held-out photos: are their claims right, are they varied, are they anyone's words?
 
-    python recipes/nano/comments_exam.py --data DATA --work build/nano --model CHECKPOINT --output build/nano/comments.json
+    python recipes/nano/comments_exam.py --data DATA --model CHECKPOINT --output build/nano/comments.json
 
-Claims ("the light is dark") are checked against measurements of the photo, by the cut points of WORK/statistics.json. Beside the
-precision stands that of the same comments each held against another photo. Runs of words are compared with DATA's critiques, and
-the checkpoint's language model reads held-out critiques beside the uncut one (the texts that `language.py` holds out; WORK holds
-its own_answers.json). With `--comments` a JSON list of {photo, comment} is examined instead of, or beside, a checkpoint's; a
-photo is a path, of DATA or any other.
+The checkpoint comments twice: without looking at measurements ("brief, unchecked"), and as it does by default, where a claim is
+made only if the photo's measurements bear it out ("brief"). So that the check does not mark its own work, the exam measures each
+photo at another size, `--side`, by cut points of training photos measured at that size. Beside the precision of claims ("the
+light is dark") stands that of the same comments each held against another photo. Runs of words are compared with DATA's
+critiques. With `--comments` a JSON list of {photo, comment} is examined instead of, or beside, a checkpoint's; a photo is a path,
+of DATA or any other.
+
+With `--perplexity-texts` the checkpoint's language model also reads held-out critiques beside the uncut one: the texts that
+`language.py` holds out, for which WORK holds its own_answers.json.
 """
 
 import argparse
@@ -18,10 +22,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from PIL import Image
 
 from aesthetic_mllm import AestheticAssessor
-from aesthetic_mllm.editing.claims.claim_rules import MAIN_ATTRIBUTES
+from aesthetic_mllm.editing.claims.claim_rules import CLAIM_RULES, MAIN_ATTRIBUTES
 from aesthetic_mllm.editing.claims.comment_claims import CheckedClaim, check_claims
+from aesthetic_mllm.editing.claims.comment_faults import inner_faults, unfounded_claims
+from aesthetic_mllm.editing.claims.photo_evidence import PhotoEvidence
 from aesthetic_mllm.editing.measurements import measure
 from aesthetic_mllm.editing.measurements.pool_statistics import PoolStatistics
 from aesthetic_mllm.evaluation.byte_perplexity import byte_perplexity
@@ -39,11 +46,43 @@ CRITIQUE = re.compile(
 )
 UNCUT_PROMPT = "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
 PERPLEXITY_GOAL, PRECISION_GOAL = 1.5, 0.85
+ATTRIBUTES = tuple(sorted({rule.attribute for rule in CLAIM_RULES.values()}))
+POOL_PHOTOS = 150  # that set the exam's cut points
 
 
-def photo_bins(path: Path, statistics: PoolStatistics) -> dict[str, int]:
-    """Bins of all that the pool's statistics know."""
-    return {name: statistics.bin(name, value) for name, value in measure(load_photo(str(path)), list(statistics.cuts)).items()}
+def load_small(path: Path, side: int) -> Image.Image:
+    """A photo whose long side has at most so many pixels."""
+    photo = load_photo(str(path))
+    photo.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return photo
+
+
+def photo_bins(path: Path, side: int, statistics: PoolStatistics) -> dict[str, int]:
+    """Bins of all that claims can be about, measured at this size."""
+    return {name: statistics.bin(name, value) for name, value in measure(load_small(path, side), ATTRIBUTES).items()}
+
+
+def write_comments(
+    assessor: AestheticAssessor, paths: Mapping[str, Path], style: str, aspect: str | None, batch_size: int
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Comments by photo without and with a look at measurements; those with nothing to correct are the same, and written once."""
+
+    def write(keys: Sequence[str]) -> dict[str, str]:
+        written = assessor.comment([paths[key] for key in keys], style=style, aspect=aspect, batch_size=batch_size)
+        return dict(zip(keys, written, strict=True))
+
+    processor, cuts = assessor.processor, assessor.processor.measurement_cuts
+    try:
+        processor.measurement_cuts = {}
+        unchecked = write(list(paths))
+    finally:
+        processor.measurement_cuts = cuts
+
+    def has_faults(key: str) -> bool:
+        evidence = PhotoEvidence(processor.image_processor.read(paths[key]), cuts)
+        return bool(inner_faults(unchecked[key]) | unfounded_claims(unchecked[key], evidence))
+
+    return unchecked, unchecked | write([key for key in paths if cuts and has_faults(key)])
 
 
 def check_all(comments: Mapping[str, str], bins: Mapping[str, Mapping[str, int]]) -> list[list[CheckedClaim]]:
@@ -71,12 +110,15 @@ def examine(
     checked = check_all(comments, bins)
     texts = list(comments.values())
     photos = list(comments)
+    kinds = [{fault[0] for fault in inner_faults(text)} for text in texts]
     elsewhere = dict(zip(photos, texts[1:] + texts[:1], strict=True))  # each comment at the next photo
     return {
         "comments": len(texts),
         "words": sum(len(words_of(text)) for text in texts) / len(texts),
         "claims a comment": sum(map(len, checked)) / len(texts),
         "without claims": sum(not claims for claims in checked) / len(texts),
+        "contradicting themselves": sum("contradiction" in found for found in kinds) / len(texts),
+        "repeating a claim": sum("repeated" in found for found in kinds) / len(texts),
         "precision": precisions([one for claims in checked for one in claims]),
         "at another photo": precisions([one for claims in check_all(elsewhere, bins) for one in claims]),
         "distinct-2": distinct_n(texts),
@@ -130,7 +172,8 @@ def table(report: Mapping[str, Any]) -> str:
             "",
             f"{found['comments']} comments of {found['words']:.1f} words and {found['claims a comment']:.2f} claims, "
             f"{100 * found['without claims']:.0f}% without claims; distinct-2 {found['distinct-2']:.3f}; "
-            f"identical to another {100 * found['identical']:.1f}%.",
+            f"said of another photo too {100 * found['identical']:.1f}%; contradicting themselves "
+            f"{100 * found['contradicting themselves']:.1f}%, repeating a claim {100 * found['repeating a claim']:.1f}%.",
             "",
             "| claims about | claims | right, percent | at another photo |",
             "|---|---|---|---|",
@@ -179,7 +222,7 @@ def read_texts(path: Path) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--work", type=Path, default=Path("build/nano"))
+    parser.add_argument("--work", type=Path, help="of language.py; only for --perplexity-texts")
     parser.add_argument("--model", type=Path, help="folder of the checkpoint that comments")
     parser.add_argument("--comments", type=Path, help="JSON list of {photo, comment}")
     parser.add_argument("--training", type=Path, help="JSON list of the comments that were trained on, to find shared words in")
@@ -187,17 +230,23 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=500, help="held-out photos to comment on")
     parser.add_argument("--styles", nargs="+", choices=list(STYLES), default=list(STYLES))
     parser.add_argument("--aspect", choices=list(ASPECTS), help="default the whole photo")
-    parser.add_argument("--perplexity-texts", type=int, default=500, help="held-out critiques to read; 0 for none")
+    parser.add_argument("--side", type=int, default=224, help="pixels of the long side at which the exam measures photos")
+    parser.add_argument("--perplexity-texts", type=int, default=0, help="held-out critiques to read, with --work; 500 are enough")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
     if not (arguments.model or arguments.comments):
         parser.error("nothing to examine: name a checkpoint by --model, comments by --comments, or both")
+    if arguments.perplexity_texts and not arguments.work:
+        parser.error("--perplexity-texts needs --work, the folder of language.py")
 
     clock = Clock()
     critiques = arguments.critiques or arguments.data / "critiques" / "comments.parquet"
-    statistics = PoolStatistics.load(arguments.work / "statistics.json")
+    trained, held_out = split_photos(arguments.data)
+    pool = random.Random(arguments.seed).sample(trained, min(POOL_PHOTOS, len(trained)))
+    statistics = PoolStatistics.of((load_small(photo.path, arguments.side) for photo in pool), ATTRIBUTES)
+    clock.done(f"{len(pool)} photos of the pool measured")
     assessor = AestheticAssessor.from_pretrained(arguments.model) if arguments.model else None
     comments: dict[str, dict[str, str]] = {}
     paths: dict[str, Path] = {}
@@ -206,17 +255,14 @@ def main() -> None:
         paths |= {str(path): path for path in given}
         comments["given"] = {str(path): text for path, text in given.items()}
     if assessor:
-        _, held_out = split_photos(arguments.data)
         chosen = random.Random(arguments.seed).sample(held_out, min(arguments.photos, len(held_out)))
-        keys = [photo_key(photo) for photo in chosen]
-        paths |= {key: photo.path for key, photo in zip(keys, chosen, strict=True)}
+        own = {photo_key(photo): photo.path for photo in chosen}
+        paths |= own
         for style in arguments.styles:
-            written = assessor.comment(
-                [photo.path for photo in chosen], style=style, aspect=arguments.aspect, batch_size=arguments.batch_size
-            )
-            comments[style] = dict(zip(keys, written, strict=True))
+            unchecked, written = write_comments(assessor, own, style, arguments.aspect, arguments.batch_size)
+            comments |= {f"{style}, unchecked": unchecked, style: written}
             clock.done(f"{len(written)} {style} comments written")
-    bins = {key: photo_bins(path, statistics) for key, path in paths.items()}
+    bins = {key: photo_bins(path, arguments.side, statistics) for key, path in paths.items()}
     clock.done(f"{len(bins)} photos measured")
 
     runs = SharedRuns(pd.read_parquet(critiques)["comment"].astype(str))

@@ -1,19 +1,26 @@
 """Comments quote nobody and say nothing twice, whatever the model likes best."""
 
 import random
+import re
 from collections.abc import Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from aesthetic_mllm import AestheticAssessor
+from aesthetic_mllm.editing.claims.comment_faults import inner_faults, unfounded_claims
+from aesthetic_mllm.editing.claims.photo_evidence import PhotoEvidence
 from aesthetic_mllm.inference.comment_writing import CommentWriter
+from aesthetic_mllm.processing.image_loading import load_image
 from aesthetic_mllm.tasks.commenting import STYLES
 from aesthetic_mllm.tasks.quoting import KnownRuns, repeats, words_of
 from photo_files import scene
 
+SAMPLES = sorted((Path(__file__).parents[2] / "examples" / "photos").glob("*.jpg"))
 WORDS = ["", *"the light is good dark soft and mood sleepy a despite colour sharp warm tilted".split()]
 PROCESSOR: Any = SimpleNamespace(
     end_of_turn_ids=[0],
@@ -139,3 +146,81 @@ def test_the_embedded_checkpoint_finds_other_words() -> None:
     corrected = assessor.comment(photos, "detailed")
     assert not any(map(assessor._comments.known.shares, corrected)) and len(words_of(corrected[0])) > 5
     assert assessor.comment(photos[0], "detailed") == corrected[0] != liked[0]
+
+
+CLAIM_WORDS = [
+    "",
+    *"the light colours detail mood is very dark bright vivid pale warm cool sharp soft with and , . but good".split(),
+]
+
+
+class Chatterbox(Parrot):
+    """Says claims at random, by photo and last word."""
+
+    def _one(self, photo: int, told: list[int], most: int, not_first: set[int]) -> list[int]:
+        start = len(told)
+        while len(told) < start + most:
+            order = random.Random(f"{photo} {told[-3:]}").sample(range(1, len(CLAIM_WORDS)), len(CLAIM_WORDS) - 1)
+            told.append(next(token for token in order if len(told) > start or token not in not_first))
+        return told[start:]
+
+
+def test_no_comment_contradicts_itself_or_claims_what_is_not_borne_out() -> None:
+    """Whatever a model likes to say; without evidence it says it."""
+    decode = SimpleNamespace(decode=lambda ids, skip_special_tokens: " ".join(CLAIM_WORDS[token] for token in ids))
+    writer = CommentWriter(SimpleNamespace(end_of_turn_ids=[0], tokenizer=decode))  # type: ignore[arg-type]
+    photos, cuts = 12, {name: [0.2, 0.4, 0.6, 0.8] for name in ("brightness", "saturation", "warmth", "sharpness")}
+    shades = [(20 * photo, 200 - 10 * photo, (60 * photo) % 250) for photo in range(photos)]
+    evidence = [PhotoEvidence(Image.new("RGB", (16, 16), shade), cuts) for shade in shades]
+    box: Any = Chatterbox(photos)
+    liked = writer.write(box, [1], STYLES["brief"])
+    written = writer.write(box, [1], STYLES["brief"], evidence)
+
+    def faults(text: str, photo: PhotoEvidence) -> set[Any]:
+        return inner_faults(text) | unfounded_claims(text, photo)
+
+    assert sum(bool(faults(*pair)) for pair in zip(liked, evidence, strict=True)) > photos // 2
+    assert not any(faults(*pair) for pair in zip(written, evidence, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("liked", "instead"),
+    [
+        ("a picture with warm colours , but warm colours .", "a picture with warm colours and light."),
+        ("a picture with dull , pale colours .", "a picture with good light."),
+        ("warm light . sadly , it is too dark .", "warm light. it is good."),
+    ],
+)
+def test_a_claim_is_chosen_anew_where_its_part_begins(liked: str, instead: str) -> None:
+    """Not after "but" or "sadly", where only a fault could follow, and not between two adjectives of one noun."""
+    vocabulary = ["", *dict.fromkeys(f"{liked} {instead}".replace(".", " .").split())]
+    script: Any = Script()
+    script.texts = [[vocabulary.index(word) for word in text.replace(".", " .").split()] for text in (liked, instead)]
+
+    def decode(ids: Sequence[int], skip_special_tokens: bool) -> str:
+        return re.sub(r" ([.,])", r"\1", " ".join(vocabulary[token] for token in ids))
+
+    words: Any = SimpleNamespace(decode=decode)
+    writer = CommentWriter(SimpleNamespace(end_of_turn_ids=[0], tokenizer=words))  # type: ignore[arg-type]
+    cuts = {"brightness": [0.1, 0.2, 0.3, 0.4], "saturation": [0.1, 0.2, 0.3, 0.4]}
+    vivid = PhotoEvidence(Image.new("RGB", (16, 16), (255, 160, 0)), cuts)
+    assert writer.write(script, [1], STYLES["brief"], [vivid]) == [instead]
+
+
+def test_comments_on_the_sample_photos_are_borne_out() -> None:
+    """Of the embedded checkpoint: no claim that measurements do not bear out, no contradiction, no colours of a grey photo."""
+    assessor = AestheticAssessor.from_pretrained()
+    cuts = assessor.processor.measurement_cuts
+    for style, samples in (("brief", SAMPLES), ("detailed", [SAMPLES[1], SAMPLES[4]])):
+        for sample, comment in zip(samples, assessor.comment(samples, style), strict=True):
+            photo = PhotoEvidence(load_image(sample), cuts)
+            assert not inner_faults(comment) | unfounded_claims(comment, photo) and len(words_of(comment)) > 5, comment
+            assert not photo.grey or "colour" not in comment
+
+
+def test_a_checkpoint_without_cut_points_comments_as_it_likes() -> None:
+    assessor = AestheticAssessor.from_pretrained()
+    grey = SAMPLES[1]
+    assert "colour" not in assessor.comment(grey)
+    assessor.processor.measurement_cuts = {}
+    assert "pale colours" in assessor.comment(grey)

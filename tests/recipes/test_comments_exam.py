@@ -10,8 +10,6 @@ import pandas as pd
 import pytest
 from transformers import AutoModelForCausalLM
 
-from aesthetic_mllm.editing.measurements.pool_statistics import PoolStatistics
-from aesthetic_mllm.pretext.phrase_bank import PhraseBank
 from aesthetic_mllm.tasks.commenting import STYLES
 from synthetic_photos import midtone_photo, scene_photo
 from tiny_models import LANGUAGE_MODELS, tiny_processor
@@ -50,12 +48,13 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
     comments = [f"{text} number {place}" for place, text in enumerate(CRITIQUES * 4)]
     pd.DataFrame({"aspect": "composition", "comment": comments}).to_parquet(data / "critiques" / "comments.parquet")
     (work / "own_answers.json").write_text(json.dumps(["own answer"]))
-    PoolStatistics.of(photos.values(), PhraseBank().attributes).save(work / "statistics.json")
     return data, work
 
 
 def run(recipe: object, monkeypatch: pytest.MonkeyPatch, *arguments: object) -> dict:
     output = Path(str(arguments[-1]))
+    split = recipe.split_photos  # few photos are all held out: their own bins are those of the pool then
+    monkeypatch.setattr(recipe, "split_photos", lambda data: (split(data)[1], split(data)[1]))
     monkeypatch.setattr(sys, "argv", ["comments_exam.py", *map(str, arguments)])
     recipe.main()
     return json.loads(output.read_text())
@@ -91,7 +90,7 @@ def test_a_checkpoint_writes_in_each_style_and_reads_critiques(
     monkeypatch.setattr(recipe, "uncut", lambda work: (AutoModelForCausalLM.from_config(config).eval(), processor.tokenizer))
     options = ("--data", data, "--work", work, "--model", checkpoint, "--photos", 2, "--perplexity-texts", 3)
     report = run(recipe, monkeypatch, *options, "--output", tmp_path / "out.json")
-    assert list(report["comments"]) == list(STYLES)
+    assert list(report["comments"]) == [name for style in STYLES for name in (f"{style}, unchecked", style)]
     assert all(len({row["photo"] for row in found["texts"]}) == 2 for found in report["comments"].values())
     perplexity = report["perplexity"]
     assert perplexity["ratio"] == pytest.approx(perplexity["checkpoint"] / perplexity["uncut"]) and perplexity["critiques"] == 3

@@ -205,9 +205,9 @@ class AestheticAssessor:
     ) -> Any:
         """A comment on each photo in words, always the same for the same photo.
 
-        It says nothing twice. Where the checkpoint carries what is needed for it, as the embedded one does, it says what is special of
-        the photo rather than what can be said of any, claims nothing that measurements of the photo refute, does not contradict
-        itself, and shares no eight words in a row with the texts of training.
+        It says nothing twice. Where the checkpoint carries what is needed for it, as the embedded one does, it says what is
+        special of the photo rather than what can be said of any. Of what can be measured it claims only what measurements bear
+        out, it does not contradict itself, and it shares no eight words in a row with the texts of training.
 
         Args:
             style: `"brief"` or `"detailed"`.

@@ -1,7 +1,7 @@
 """Which words claim what of a photo, and what makes a claim right: the rules by which `comment_claims` reads comments.
 
-A claim is right in the two bins on its side of the pool's middle one. Level is the middle bin alone, within 1.5 degrees; tilted is
-any other.
+A claim is right in the two bins on its side of the pool's middle one. Level is the middle bin alone, within 1.5 degrees; tilted
+is any other.
 """
 
 from dataclasses import dataclass

@@ -29,8 +29,8 @@ def unfounded_claims(comment: str, evidence: PhotoEvidence) -> set[Fault]:
     """What the photo's measurements do not bear out.
 
     Returns:
-        ("unfounded", claim), and ("colours",) where a comment speaks of the colours of a black-and-white photo, but for saying that
-        it has none.
+        ("unfounded", claim), and ("colours",) where a comment speaks of the colours of a black-and-white photo, but for saying
+        that it has none.
     """
     text = _COLOURLESS.sub("", comment.lower().replace("color", "colour"))
     if _COLOUR_WORDS.search(text) and evidence.grey:
