@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from ..checkpoints import embedded_checkpoint
+from ..editing.claims.photo_evidence import PhotoEvidence
 from ..modeling.model_outputs import AestheticImageFeatures
 from ..modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGeneration
 from ..modeling.vision_tower import trim_canvas
@@ -306,8 +307,8 @@ class AestheticAssessor:
                     attributes={key: rated[key] for key in scale.attributes},
                     comment=comment,
                     suggestions=tuple(
-                        search.from_ratings(rated, photo.evidence)
-                        if photo.evidence is not None
+                        search.from_ratings(rated, cast(PhotoEvidence, photo.evidence))
+                        if from_flaws
                         else search.suggest(cast(Image.Image, photo.image), verify)
                     ),
                 )
