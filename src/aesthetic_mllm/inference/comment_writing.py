@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
+from ..editing.claims.comment_claims import find_claims
 from ..editing.claims.comment_faults import Fault, inner_faults, unfounded_claims
 from ..editing.claims.photo_evidence import PhotoEvidence
 from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
@@ -69,10 +70,49 @@ class CommentWriter:
         """
         written = shared.write(suffix, self.processor.end_of_turn_ids, style.max_new_tokens, usual=self._usual_prefix(shared))
         corrected = [
-            self._corrected(tokens, shared, suffix, style, photo, evidence[photo] if evidence else None)
+            self._with_a_claim(tokens, shared, suffix, style, photo, evidence[photo])
+            if evidence
+            else self._corrected(tokens, shared, suffix, style, photo, None)
             for photo, tokens in enumerate(written)
         ]
         return [_ended(self._text(tokens)) for tokens in corrected]
+
+    def _with_a_claim(
+        self,
+        tokens: list[int],
+        shared: SharedPrefix,
+        suffix: Sequence[int],
+        style: CommentStyle,
+        photo: int,
+        evidence: PhotoEvidence,
+    ) -> list[int]:
+        """A corrected comment. Where it claims nothing, its last part begins with other words until it does, if it ever does."""
+        corrected = self._corrected(tokens, shared, suffix, style, photo, evidence)
+        if find_claims(self._text(corrected)):
+            return corrected
+        place = self._parts(corrected, len(corrected) - 1)[0]
+        kept, tried = corrected[:place], corrected[place : place + 1]
+        for _ in range(MOST_BEGINNINGS):
+            rest = self._go_on(kept, tried, shared, suffix, style, photo)
+            other = self._corrected(kept + rest, shared, suffix, style, photo, evidence)
+            if find_claims(self._text(other)):
+                return other
+            tried += rest[:1]
+        return corrected
+
+    def _go_on(
+        self,
+        kept: Sequence[int],
+        forbidden: Sequence[int],
+        shared: SharedPrefix,
+        suffix: Sequence[int],
+        style: CommentStyle,
+        photo: int,
+    ) -> list[int]:
+        """What the model likes best to say after some tokens, if it may not begin with others."""
+        most, stop_ids = style.max_new_tokens - len(kept), self.processor.end_of_turn_ids
+        (rest,) = shared.write([*suffix, *kept], stop_ids, most, forbidden, photo, self._usual_prefix(shared))
+        return rest
 
     def _corrected(
         self,
@@ -93,9 +133,7 @@ class CommentWriter:
             kept = tokens[:place]
             forbidden.setdefault(place, []).append(tokens[place])
             logger.debug("comment %r may not go on with %r", self._text(kept), self._text(tokens[place : place + 1]))
-            most, stop_ids = style.max_new_tokens - place, self.processor.end_of_turn_ids
-            (rest,) = shared.write([*suffix, *kept], stop_ids, most, forbidden[place], photo, self._usual_prefix(shared))
-            tokens = kept + rest
+            tokens = kept + self._go_on(kept, forbidden[place], shared, suffix, style, photo)
         while (end := self._refused_at(tokens, evidence)) is not None:
             tokens = tokens[: self._clause(tokens, end)]
         return tokens
