@@ -16,7 +16,7 @@ from aesthetic_mllm.tasks.suggesting import Suggestion
 from photo_files import BAD, jpeg_bytes, scene, write_photos
 
 Run = Callable[..., tuple[int, str, str]]
-BRIGHTER = Suggestion("Brighten the photo.", "exposure", 0.5, "EV", 0.4, 0.3, "too_dark")
+BRIGHTER = Suggestion("Brighten the photo.", "exposure", 0.5, "EV", 0.3, "too_dark")
 CLOSER = Suggestion("Step closer.")
 
 

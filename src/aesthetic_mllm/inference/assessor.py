@@ -315,8 +315,8 @@ class AestheticAssessor:
                     attributes={key: rated[key] for key in scale.attributes},
                     comment=comment,
                     suggestions=tuple(
-                        search.from_ratings(rated, photo.evidence)
-                        if from_flaws and photo.evidence is not None
+                        search.from_ratings(rated, cast(PhotoEvidence, photo.evidence))
+                        if from_flaws
                         else search.suggest(cast(Image.Image, photo.image), verify)
                     ),
                 )

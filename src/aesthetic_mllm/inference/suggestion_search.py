@@ -134,19 +134,19 @@ class SuggestionSearch:
         """
         image = self.assessor.processor.image_processor.read(image)
         photo = _Photo(image, self._small_size(image), self.assessor.processor.measurement_cuts)
-        judged = judged_questions(self.scale)
-        (rated,) = self._rate([photo.small], self.flaws if self.flaws and not verify else [*judged, *self.flaws])
+        if self.flaws and not verify:
+            return self.from_ratings(self._flaw_ratings(photo.image), photo.evidence, limit)
+        (rated,) = self._rate([photo.small], judged_questions(self.scale))
         if isinstance(rated, ImageError):
             raise rated
-        if self.flaws and not verify:
-            return self.from_ratings(rated, photo.evidence, limit)
-        start, strengths = judgement(self.scale, rated), flaw_strengths(self.scale, rated)
+        flaws = self._flaw_ratings(photo.image) if self.flaws else {}
+        start, strengths = judgement(self.scale, rated), flaw_strengths(self.scale, flaws)
         if not verify:
             gains = self._gains(photo, start, self._first_plans(photo, strengths))
             best = _best_of_each_purpose(gains, self._least_gain)[:limit]
             return [self._suggestion(plan[0], gains[plan]) for plan in best]
         found = self._verified(photo, start, strengths, limit)
-        only_advice = [each for each in self.from_ratings(rated, photo.evidence, len(FLAWS)) if each.edit is None]
+        only_advice = [each for each in self.from_ratings(flaws, photo.evidence, len(FLAWS)) if each.edit is None]
         return [*found, *only_advice][:limit]
 
     def from_ratings(
@@ -187,6 +187,13 @@ class SuggestionSearch:
             return []
         self.forwards += len(images)
         return self.assessor.ratings(list(images), questions, on_error="return")
+
+    def _flaw_ratings(self, image: Image.Image) -> Mapping[str, Rating]:
+        """Of the photo itself: its small copy is shrunk in another way than operating points were learned from."""
+        (rated,) = self._rate([image], self.flaws)
+        if isinstance(rated, ImageError):
+            raise rated
+        return rated
 
     def _small_size(self, image: Image.Image) -> tuple[int, int]:
         """Of what the model sees of the photo."""
