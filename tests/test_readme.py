@@ -226,10 +226,12 @@ def test_opening_a_public_data_set(folder: Path) -> None:
     (root / "AVA.txt").write_text("1 1 0 1 5 17 38 36 15 6 5 1 1 22 1396\n2 2 0 1 5 17 38 36 15 6 5 1 1 22 1396\n")
     shutil.copy(folder / "a.jpg", root / "images" / "2.jpg")
     page, title = "docs/tune.md", "On public data sets"
-    (block,), (entries,) = code(page, title=title), code(page, "yaml", title)
+    (block,) = code(page, title=title)
     exec(block.replace("/data/AVA", str(root)), {})
     assert len(Dataset.from_parquet("ava.parquet")) == 1
-    for number, entry in enumerate(yaml.safe_load(entries)["data"]):
+    entries = [entry for recipe in code(page, "yaml") for entry in yaml.safe_load(recipe)["data"]]
+    assert len(entries) == 3
+    for number, entry in enumerate(entries):
         check_entry(entry, f"data[{number}]")
 
 
