@@ -5,8 +5,12 @@ from dataclasses import replace
 import torch
 
 from aesthetic_mllm import AestheticAssessor, AestheticMLLMProcessor
+from aesthetic_mllm.processing.rating_scale import OperatingPoint
 from aesthetic_mllm.tasks.suggesting import FLAW_QUESTIONS
 from tiny_models import tiny_model, tiny_processor
+
+# Of a random model's flaws: some of its answers lie below the threshold.
+POINT = OperatingPoint(threshold=5.5, usual=6.0, spread=1.0, damaged=4.0, false_alarms=0.02, auc=0.9)
 
 
 def lively_assessor(attributes: bool = False, flaws: bool = False) -> AestheticAssessor:
@@ -14,7 +18,8 @@ def lively_assessor(attributes: bool = False, flaws: bool = False) -> AestheticA
     processor: AestheticMLLMProcessor = tiny_processor()
     scale = processor.rating_scale.with_attributes() if attributes else processor.rating_scale
     if flaws:
-        scale = replace(scale, questions={**scale.questions, **FLAW_QUESTIONS})
+        points = dict.fromkeys(FLAW_QUESTIONS, POINT)
+        scale = replace(scale, questions={**scale.questions, **FLAW_QUESTIONS}, operating_points=points)
     processor.rating_scale = scale
     model = tiny_model("efficientnet_lite", "llama", processor)
     torch.manual_seed(1)

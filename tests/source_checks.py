@@ -40,7 +40,7 @@ def check_source(source: Source, root: Path, counts: dict[str, int]) -> dict[str
     lost = found[split][0].image
     data = lost.read_bytes()
     lost.unlink()
-    with pytest.raises(DataError, match=f"image is missing: .*{re.escape(lost.name)}"):
+    with pytest.raises(DataError, match=f"images? (is|are) missing: .*{re.escape(lost.name)}"):
         read_source(source, root, split)
     gone = sum(record.image == lost for record in found[split])
     if gone < counts[split]:

@@ -42,7 +42,7 @@ def test_a_table_is_read_whatever_its_kind(tmp_path: Path) -> None:
         ("image,prompt,chosen,rejected\n", "no rows"),
         ("image,prompt,chosen,rejected\na.jpg,c,same,same\n", "line 2: chosen and rejected are the same, 'same'"),
         ("image,prompt,chosen,rejected\na.jpg,c,,two\n", "line 2: chosen is empty"),
-        ("image,prompt,chosen,rejected\nlost.jpg,c,one,two\n", "1 images are missing, first lost.jpg"),
+        ("image,prompt,chosen,rejected\nlost.jpg,c,one,two\n", "1 image is missing, first lost.jpg"),
     ],
 )
 def test_a_wrong_table_is_named(tmp_path: Path, text: str, message: str) -> None:

@@ -100,7 +100,7 @@ def test_shares_of_the_splits() -> None:
 def test_a_theme_that_oasis_does_not_have_is_a_missing_image(releases: Path) -> None:
     path = releases / "means_per_image.csv"
     path.write_text(path.read_text().replace("Bungeejumping1", "Bungeefalling1"))
-    with pytest.raises(DataError, match="images are missing: images/Bungeefalling1.jpg"):
+    with pytest.raises(DataError, match="image is missing: images/Bungeefalling1.jpg"):
         read_source(SOURCE, releases, "train")
 
 

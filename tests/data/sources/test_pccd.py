@@ -128,7 +128,7 @@ def test_a_score_that_is_no_number_is_named(root: Path) -> None:
 
 def test_a_score_out_of_range_is_named(root: Path) -> None:
     change(root, 1, overall="11")
-    with pytest.raises(DataError, match=r"1 records have wrong values: 14_self-portrait-1 \(mean 11, vote 11"):
+    with pytest.raises(DataError, match=r"1 record has wrong values: 14_self-portrait-1 \(mean 11, vote 11"):
         read_source(SOURCE, root, "train")
 
 
