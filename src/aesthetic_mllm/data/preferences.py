@@ -54,8 +54,9 @@ def read_preferences(path: str | Path, skip_missing: bool = False) -> Dataset:
             continue
         rows.append(preference_row([str(path.parent / image)], prompt, chosen, rejected))
     if missing and not skip_missing:
+        what = "image is" if len(missing) == 1 else "images are"
         raise DataError(
-            f"{path}: {len(missing)} images are missing, first {missing[0]}. Correct them, or leave them out with --skip-missing."
+            f"{path}: {len(missing)} {what} missing, first {missing[0]}. Correct them, or leave them out with --skip-missing."
         )
     if not rows:
         raise DataError(f"{path}: no rows.")
