@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from aesthetic_mllm import AestheticAssessor
+from aesthetic_mllm.editing.claims.comment_claims import find_claims
 from aesthetic_mllm.editing.claims.comment_faults import inner_faults, unfounded_claims
 from aesthetic_mllm.editing.claims.photo_evidence import PhotoEvidence
 from aesthetic_mllm.inference.comment_writing import CommentWriter
@@ -208,7 +209,8 @@ def test_a_claim_is_chosen_anew_where_its_part_begins(liked: str, instead: str) 
 
 
 def test_comments_on_the_sample_photos_are_borne_out() -> None:
-    """Of the embedded checkpoint: no claim that measurements do not bear out, no contradiction, no colours of a grey photo."""
+    """Of the embedded checkpoint: no claim that measurements do not bear out, no contradiction, no colours of a grey photo, and
+    no comment that claims nothing (unless it is told to, it says "careless framing and poor colour" of the astronaut)."""
     assessor = AestheticAssessor.from_pretrained()
     cuts = assessor.processor.measurement_cuts
     for style, samples in (("brief", SAMPLES), ("detailed", [SAMPLES[1], SAMPLES[4]])):
@@ -216,6 +218,7 @@ def test_comments_on_the_sample_photos_are_borne_out() -> None:
             photo = PhotoEvidence(load_image(sample), cuts)
             assert not inner_faults(comment) | unfounded_claims(comment, photo) and len(words_of(comment)) > 5, comment
             assert not photo.grey or "colour" not in comment
+            assert find_claims(comment), comment
 
 
 def test_a_checkpoint_without_cut_points_comments_as_it_likes() -> None:
