@@ -16,6 +16,7 @@ def test_saved_operating_points_are_loaded_and_nothing_else_changes(tmp_path: Pa
     for name in ("processor_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
         if (embedded_checkpoint() / name).exists():
             shutil.copy(embedded_checkpoint() / name, tmp_path)
+    shutil.copytree(embedded_checkpoint() / "side_files", tmp_path / "side_files")
     before = json.loads((tmp_path / "processor_config.json").read_text())
     point = OperatingPoint(4.0, 8.0, 0.5, 3.0, 0.02, 0.8, asked=False)
     scale = AestheticMLLMProcessor.from_pretrained(tmp_path).rating_scale
