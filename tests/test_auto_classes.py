@@ -115,7 +115,7 @@ def test_importing_the_package_is_light() -> None:
 
 
 def test_pipeline_answers_a_chat_with_a_photo() -> None:
-    """pipeline("image-text-to-text") loads the embedded checkpoint and comments as the assessor does where nothing guides or checks it."""
+    """pipeline("image-text-to-text") loads the embedded checkpoint and comments as the assessor does unguided and unchecked."""
     chat = pipeline("image-text-to-text", model=str(embedded_checkpoint()))
     content = [
         {"type": "image", "image": scene()},
