@@ -30,7 +30,7 @@ from score import SAMPLES, large_photos, peak_memory, time_tower
 
 from aesthetic_mllm import AestheticAssessor
 from aesthetic_mllm.inference.assessor import DEFAULT_BATCH_SIZE
-from aesthetic_mllm.inference.photo_files import photos_of
+from aesthetic_mllm.inference.photo_files import expand_paths
 from aesthetic_mllm.tasks.suggesting import FLAW_QUESTIONS
 
 TASKS = ("score", "attributes", "assess")
@@ -99,7 +99,7 @@ def measure(assessor: AestheticAssessor, photos: list[Path], batch_size: int, ro
 
 
 def measure_cpu(options: argparse.Namespace) -> list[dict[str, Any]]:
-    found = [photo for photo in photos_of(options.photos) if isinstance(photo, Path)]
+    found = [photo for photo in expand_paths(options.photos) if isinstance(photo, Path)]
     small = list(itertools.islice(itertools.cycle(found), options.count))
     rows = []
     print(

@@ -21,8 +21,8 @@ from aesthetic_mllm.pretext.lesson_dataset import LessonDataset
 from aesthetic_mllm.pretext.lessons import LessonMaker
 from aesthetic_mllm.pretext.photo_pool import open_pool
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
-from aesthetic_mllm.trainers.alignment_config import AlignmentConfig
-from aesthetic_mllm.trainers.alignment_trainer import AlignmentTrainer
+from aesthetic_mllm.trainers.aesthetic_alignment_config import AestheticAlignmentConfig
+from aesthetic_mllm.trainers.aesthetic_alignment_trainer import AestheticAlignmentTrainer
 from aesthetic_mllm.trainers.recipes import measure_pool
 
 
@@ -43,7 +43,7 @@ def main() -> None:
     statistics = measure_pool(pool, bank, photos=300)  # what "dark" and "bright" mean in this pool
     lessons = LessonDataset(pool, LessonMaker(bank, statistics))
 
-    args = AlignmentConfig(
+    args = AestheticAlignmentConfig(
         output_dir=str(options.output),
         per_device_train_batch_size=options.batch_size,
         num_train_epochs=options.epochs,
@@ -53,7 +53,7 @@ def main() -> None:
     processor = AestheticMLLMProcessor.from_pretrained(options.model)
     model = AestheticMLLMForConditionalGeneration.from_pretrained(options.model, dtype=torch.float32)
     set_seed(args.seed)  # the heads start at random
-    trainer = AlignmentTrainer(model, args, processing_class=processor, train_dataset=lessons, bank=bank)
+    trainer = AestheticAlignmentTrainer(model, args, processing_class=processor, train_dataset=lessons, bank=bank)
     trainer.train()
     trainer.save_aligned(options.output / "aligned")
     for key in sorted(trainer.unreadable):

@@ -1,9 +1,9 @@
-"""Makes the side files of a checkpoint that its comments need: the usual photo, and the runs of words of the critiques.
+"""Makes the side files of a checkpoint that its comments need: the average photo, and the runs of words of the critiques.
 
     python recipes/nano/comment_files.py --data DATA --critiques DATA/critiques/comments.parquet --model build/nano/personal
 
-The usual photo is the mean of what the checkpoint sees of some photos of training. Of the critiques a Bloom filter is written: a
-run of words can be looked up in it, and none be read from it.
+The average photo is the mean of what the checkpoint sees of some photos of training. Of the critiques a Bloom filter is written:
+a run of words can be looked up in it, and none be read from it.
 """
 
 import argparse
@@ -16,10 +16,10 @@ import torch
 
 from aesthetic_mllm import AestheticAssessor
 from aesthetic_mllm.inference.assessor import DEFAULT_BATCH_SIZE
+from aesthetic_mllm.inference.mean_visual_tokens import MEAN_VISUAL_TOKENS, mean_photo
 from aesthetic_mllm.inference.photo_stream import read_photo
-from aesthetic_mllm.inference.usual_photo import MEAN_VISUAL_TOKENS, mean_photo
 from aesthetic_mllm.processing.checkpoint_side_files import SideFile
-from aesthetic_mllm.tasks.quoting import TRAINING_NGRAMS, KnownRuns
+from aesthetic_mllm.tasks.ngram_overlap import TRAINING_NGRAMS, TrainingNgrams
 from exam import split_photos
 
 SEED = 0
@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=512, help="to take the mean of")
     arguments = parser.parse_args()
     texts = pd.read_parquet(arguments.critiques)["comment"].astype(str)
-    known = KnownRuns.of_texts(texts)
+    known = TrainingNgrams.of_texts(texts)
     share = np.unpackbits(known.bits).mean()
     print(f"{TRAINING_NGRAMS}: {len(known.bits) / 1e6:.1f} MB of {len(texts)} texts, {share:.0%} of the bits set")
 

@@ -36,7 +36,7 @@ from aesthetic_mllm.evaluation.claim_precision import claim_precision, precision
 from aesthetic_mllm.evaluation.text_overlap import SharedRuns, distinct_n, share_identical
 from aesthetic_mllm.pretext.lesson_dataset import load_photo
 from aesthetic_mllm.tasks.commenting import ASPECTS, STYLES
-from aesthetic_mllm.tasks.quoting import words_of
+from aesthetic_mllm.tasks.ngram_overlap import words_of
 from exam import Clock, photo_key, split_photos
 from language import healing_texts, split_texts, uncut
 

@@ -24,7 +24,7 @@ from transformers.trainer_utils import set_seed
 
 from aesthetic_mllm import AestheticAssessor, AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
 from aesthetic_mllm.inference.example_prefix import example_tokens
-from aesthetic_mllm.inference.personal_methods import MOST_EXAMPLES
+from aesthetic_mllm.inference.personalizers import MOST_EXAMPLES
 from aesthetic_mllm.processing.rating_scale import RatingScale
 from aesthetic_mllm.trainers.precision import has_bfloat16
 from aesthetic_mllm.trainers.taste_fitting import Votes

@@ -28,8 +28,8 @@ from aesthetic_mllm.evaluation.personal_protocols import (
     shuffled,
     with_another_person,
 )
-from aesthetic_mllm.inference.personal_methods import METHODS, InContextMethod, PersonalMethod, RidgeMethod
-from aesthetic_mllm.inference.taste_prior import TastePrior
+from aesthetic_mllm.inference.personalizers import METHODS, InContextPersonalizer, Personalizer, RidgePersonalizer
+from aesthetic_mllm.inference.rater_prior import RaterPrior
 from aesthetic_mllm.processing.rating_scale import Rating, RatingScale
 from aesthetic_mllm.tasks.personalizing import TRAITS, Profile, tastes
 from aesthetic_mllm.trainers.taste_fitting import fit_tastes
@@ -53,7 +53,7 @@ class Methods:
         prior: other people's tastes, or `None`.
     """
 
-    def __init__(self, assessor: AestheticAssessor, seen: SeenPeople, prior: TastePrior | None):
+    def __init__(self, assessor: AestheticAssessor, seen: SeenPeople, prior: RaterPrior | None):
         self.assessor, self.seen, self.prior = assessor, seen, prior
         self.scale = assessor.processor.rating_scale
         self.question = self.scale.default_question
@@ -77,16 +77,16 @@ class Methods:
             self._known[key] = self._made(name, shown, values).rate(self.seen.features(asked), general)
         return self._known[key]
 
-    def _made(self, name: str, shown: np.ndarray, values: np.ndarray) -> PersonalMethod:
+    def _made(self, name: str, shown: np.ndarray, values: np.ndarray) -> Personalizer:
         rated = [(str(place), float(value)) for place, value in zip(shown, values, strict=True)]
         # one distinct rating is no profile for a user, but here everybody counts
         profile = Profile(
             "ratings", self.question, tuple(key for key, _ in rated), tuple(value for _, value in rated), (LOW, HIGH)
         )
-        photos = self.seen.photos.chosen(shown.tolist())
+        photos = self.seen.photos.select(shown.tolist())
         if name == "in_context":
-            return InContextMethod.read(self.assessor.model, self.assessor.processor, profile, photos)
-        return RidgeMethod.fit(self.scale, profile, photos, self.prior)
+            return InContextPersonalizer.read(self.assessor.model, self.assessor.processor, profile, photos)
+        return RidgePersonalizer.fit(self.scale, profile, photos, self.prior)
 
     @cached_property
     def _general(self) -> list[Rating]:
@@ -107,7 +107,7 @@ class Methods:
 def part_of(seen: SeenPeople, places: list[int]) -> SeenPeople:
     """Of some photos, in their order."""
     tokens = {group: values[places] for group, values in seen.tokens.items()}
-    return SeenPeople(seen.photos.chosen(places), tokens, seen.statistics[places])
+    return SeenPeople(seen.photos.select(places), tokens, seen.statistics[places])
 
 
 def ridge_baseline(data: Path, work: Path, records: list, protocol: Protocol, scale: RatingScale) -> Predict:
@@ -137,7 +137,7 @@ def known_tastes(seen: SeenPeople, seed: int = 0) -> dict[str, float]:
         for sign in (1, -1):
             for _ in range(KNOWN_TASTE_PEOPLE):
                 places = rng.choice(len(seen.photos.general), KNOWN_TASTE_PHOTOS, replace=False)
-                photos = seen.photos.chosen(places.tolist())
+                photos = seen.photos.select(places.tolist())
                 ratings = SyntheticPerson({trait: float(sign)}).ratings(photos.general, photos.traits, rng)
                 named = tastes(ratings, photos.general, {name: photos.traits[name] for name in TRAITS})
                 right.append(bool(named) and named[0].trait == trait and np.sign(named[0].strength) == sign)
@@ -188,7 +188,7 @@ def main() -> None:
     at = {record.image: place for place, record in enumerate(records)}
     seen = part_of(everything, [at[photo.image] for photo in protocol.photos])
     source = AestheticMLLMProcessor.from_pretrained(arguments.tastes) if arguments.tastes else assessor.processor
-    prior = TastePrior.of_processor(source)
+    prior = RaterPrior.of_processor(source)
     methods = Methods(assessor, seen, prior)
 
     ridge = None if arguments.development else ridge_baseline(arguments.data, arguments.work, records, protocol, scale)

@@ -11,8 +11,8 @@ from aesthetic_mllm import AestheticAssessor
 from aesthetic_mllm.data.record import Record
 from aesthetic_mllm.inference.assessor import DEFAULT_BATCH_SIZE
 from aesthetic_mllm.inference.photo_stream import read_photo
+from aesthetic_mllm.inference.prefix_cache import PrefixCache, split_prompts
 from aesthetic_mllm.inference.profile_photos import ProfilePhotos
-from aesthetic_mllm.inference.question_forking import SharedPrefix, split_prompts
 from aesthetic_mllm.modeling.model_outputs import AestheticImageFeatures
 
 STATISTICS = "map_statistics"
@@ -62,13 +62,13 @@ def _look(assessor: AestheticAssessor, records: Sequence[Record]) -> dict[str, t
         batch = records[start : start + DEFAULT_BATCH_SIZE]
         photos = [read_photo(processor.image_processor, record.image, keep_image=True) for record in batch]
         seen = assessor._see(photos, statistics=True)
-        ratings = assessor._read_ratings(SharedPrefix(assessor.model, prefix, seen), questions, suffixes)
-        parts.append(ProfilePhotos.seen(photos, seen, ratings, question, processor.num_example_tokens, False))
+        ratings = assessor._read_ratings(PrefixCache(assessor.model, prefix, seen), questions, suffixes)
+        parts.append(ProfilePhotos.from_features(photos, seen, ratings, question, processor.num_example_tokens, False))
         tokens.append(seen.tokens)
         statistics.append(seen.map_statistics)
         if start % 160 == 0:
             print(f"{start} of {len(records)} photos seen", flush=True)
     stored = {f"token.{group}": torch.cat([part[group] for part in tokens]) for group in tokens[0]}
-    arrays = ProfilePhotos.joined(parts).tensors()
+    arrays = ProfilePhotos.concat(parts).tensors()
     stored |= {f"photo.{name}": torch.from_numpy(np.array(values)) for name, values in arrays.items()}
     return stored | {STATISTICS: torch.cat(statistics)}

@@ -15,7 +15,7 @@ import numpy as np
 from aesthetic_mllm import AestheticAssessor
 from aesthetic_mllm.data.sources.oasis_beauty import HIGH, LOW
 from aesthetic_mllm.evaluation.personal_protocols import Predict, Protocol, run_protocol
-from aesthetic_mllm.inference.taste_prior import RATER_PRIOR, TastePrior, fit_taste
+from aesthetic_mllm.inference.rater_prior import RATER_PRIOR, RaterPrior, fit_taste
 from aesthetic_mllm.processing.rating_scale import RatingScale
 from aesthetic_mllm.trainers.taste_fitting import fit_tastes
 from people import known_votes, own_protocol, read_people
@@ -24,7 +24,7 @@ from seen_people import SeenPeople, see_people
 CACHE = "people"
 
 
-def by_ridge(seen: SeenPeople, scale: RatingScale, places: np.ndarray, prior: TastePrior | None) -> Predict:
+def by_ridge(seen: SeenPeople, scale: RatingScale, places: np.ndarray, prior: RaterPrior | None) -> Predict:
     """The ratings of the method "ridge", as the protocols ask for them.
 
     Args:

@@ -264,7 +264,7 @@ def read_views(
             question = judge.heads.questions[key]
             (rating,) = judge.scale.read_level_logits(whole[rows[name], question][None].log(), key)
             if key in taken:
-                rating = judge.scale.moved(rating, rating.mean - taken[key])
+                rating = judge.scale.with_mean(rating, rating.mean - taken[key])
             shares[number, question] = torch.tensor(list((rating.distribution or {}).values()))
     return shares, cache.tokens([{"image": name, "view": view} for name, view in views])
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from aesthetic_mllm.data.conversations import ROW_FEATURES, ConversationBuilder, mixed
+from aesthetic_mllm.data.conversations import ROW_FEATURES, ConversationBuilder, mixture
 from aesthetic_mllm.data.record import AttributeRating, Comment, DataError, Record, Turn
 from aesthetic_mllm.data.source import as_dataset
 from aesthetic_mllm.processing.rating_scale import RatingScale
@@ -103,9 +103,9 @@ def test_a_mixture_holds_every_row_and_follows_its_weights(records: list[Record]
     """Each row comes at least once; a set of three times the weight comes three times as often."""
     builder = ConversationBuilder(SCALE)
     first, second = (builder.build(as_dataset(part), ["score"]) for part in (records[:6] * 20, records[6:] * 20))
-    rows = mixed([first, second], [3, 1])
+    rows = mixture([first, second], [3, 1])
     counts = {name: rows["data_set"][:].count(name) for name in ("first", "second")}
     assert counts["second"] >= 120 and 2.2 < counts["first"] / counts["second"] < 4
     assert {tuple(image["path"] for image in row["images"]) for row in rows} == {(str(r.image),) for r in records}
     with pytest.raises(DataError, match="Weights must be above 0, got 1, 0"):
-        mixed([first, second], [1, 0])
+        mixture([first, second], [1, 0])

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from aesthetic_mllm.evaluation.text_overlap import SharedRuns, distinct_n, share_identical
-from aesthetic_mllm.tasks.quoting import words_of
+from aesthetic_mllm.tasks.ngram_overlap import words_of
 
 CORPUS = ["The light in this photo isn't good at all, sorry.", "Nice colors!", "one two three four", "five six seven eight nine"]
 

@@ -18,7 +18,7 @@ from aesthetic_mllm.editing.claims.photo_evidence import PhotoEvidence
 from aesthetic_mllm.inference.comment_writing import CommentWriter
 from aesthetic_mllm.processing.image_loading import load_image
 from aesthetic_mllm.tasks.commenting import STYLES
-from aesthetic_mllm.tasks.quoting import KnownRuns, repeats, words_of
+from aesthetic_mllm.tasks.ngram_overlap import TrainingNgrams, repeats, words_of
 from photo_files import scene
 
 SAMPLES = sorted((Path(__file__).parents[2] / "examples" / "photos").glob("*.jpg"))
@@ -63,7 +63,7 @@ class Parrot:
         return told[start:]
 
 
-def written(photos: int, known: KnownRuns | None = None) -> list[str]:
+def written(photos: int, known: TrainingNgrams | None = None) -> list[str]:
     return CommentWriter(PROCESSOR, known).write(Parrot(photos), [1], STYLES["brief"])  # type: ignore[arg-type]
 
 
@@ -78,7 +78,7 @@ def test_nothing_is_said_twice() -> None:
 def test_what_is_known_is_not_quoted(length: int) -> None:
     """A comment whose words are known goes as before up to the word that completes the run; others stay as they are."""
     liked = written(20)
-    known = KnownRuns.of_texts(liked[:3], length)
+    known = TrainingNgrams.of_texts(liked[:3], length)
     comments = written(20, known)
     assert not any(map(known.shares, comments))
     for before, after in zip(liked, comments, strict=True):
@@ -134,7 +134,7 @@ def test_a_clause_that_is_not_wanted_is_left_out_whole(liked: str, instead: str)
 
 def test_a_comment_ends_where_nothing_else_can_be_said() -> None:
     """However much is known, writing comes to an end."""
-    everything = KnownRuns(np.full(64, 255, dtype=np.uint8), 1)
+    everything = TrainingNgrams(np.full(64, 255, dtype=np.uint8), 1)
     assert written(2, everything) == ["", ""]
 
 
@@ -143,7 +143,7 @@ def test_the_embedded_checkpoint_finds_other_words() -> None:
     assessor = AestheticAssessor.from_pretrained()
     photos = [scene(90, 60), scene(60, 90).rotate(180)]
     liked = assessor.comment(photos, "detailed")
-    assessor._comments.known = KnownRuns.of_texts(liked[:1], 6)
+    assessor._comments.known = TrainingNgrams.of_texts(liked[:1], 6)
     corrected = assessor.comment(photos, "detailed")
     assert not any(map(assessor._comments.known.shares, corrected)) and len(words_of(corrected[0])) > 5
     assert assessor.comment(photos[0], "detailed") == corrected[0] != liked[0]

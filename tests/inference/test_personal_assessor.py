@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 from aesthetic_mllm import AestheticAssessor, ImageError
 from aesthetic_mllm.inference.int8_linear import quantize_linears
 from aesthetic_mllm.inference.personal_assessor import PersonalAssessor
-from aesthetic_mllm.inference.personal_methods import METHODS
+from aesthetic_mllm.inference.personalizers import METHODS
 from aesthetic_mllm.tasks.personalizing import ProfileError
 from lively_assessor import lively_assessor
 

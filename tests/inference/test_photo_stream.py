@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from aesthetic_mllm import AestheticAssessor, ImageError
-from aesthetic_mllm.inference.photo_stream import as_photos, one_or_all
+from aesthetic_mllm.inference.photo_stream import as_photos, map_single_or_batch
 from lively_assessor import lively_assessor
 from photo_files import jpeg_bytes, scene
 
@@ -76,8 +76,8 @@ def test_one_or_many() -> None:
     def stream(photos: Any) -> Any:
         return iter([type(photo).__name__ for photo in photos])
 
-    assert one_or_all("a.jpg", stream) == "str"
-    assert one_or_all(["a.jpg", b"b"], stream) == ["str", "bytes"]
-    assert one_or_all(PIXELS, stream) == "ndarray"
-    assert one_or_all(PIXELS[None], stream) == ["ndarray"]
+    assert map_single_or_batch("a.jpg", stream) == "str"
+    assert map_single_or_batch(["a.jpg", b"b"], stream) == ["str", "bytes"]
+    assert map_single_or_batch(PIXELS, stream) == "ndarray"
+    assert map_single_or_batch(PIXELS[None], stream) == ["ndarray"]
     assert as_photos(PIXELS)[0] is PIXELS  # type: ignore[index]

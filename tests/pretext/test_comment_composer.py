@@ -12,7 +12,7 @@ from aesthetic_mllm.pretext.comment_phrases import CommentPhrasesError
 from aesthetic_mllm.pretext.phrase_bank import STRENGTHS, PhraseBank
 from aesthetic_mllm.pretext.teachers import CONTENT_LABELS
 from aesthetic_mllm.tasks import commenting
-from aesthetic_mllm.tasks.quoting import words_of
+from aesthetic_mllm.tasks.ngram_overlap import words_of
 
 COMPOSER = CommentComposer(PhraseBank())
 ATTRIBUTES = list(COMPOSER.bank.attributes)

@@ -148,12 +148,12 @@ def test_a_moved_rating_has_its_new_mean(mean: float) -> None:
     """Its distribution is one, expects the mean, and is the rating's own where nothing moves; the range's ends hold."""
     scale = RatingScale()
     (rating,) = scale.read_level_logits(torch.tensor([[0.0, 1.0, 2.0, 0.5, -1.0]]))
-    moved = scale.moved(rating, mean)
+    moved = scale.with_mean(rating, mean)
     assert moved.mean == pytest.approx(mean) and sum(moved.distribution.values()) == pytest.approx(1)
     assert sum(p * s for p, s in zip(moved.distribution.values(), scale.level_scores, strict=True)) == pytest.approx(mean)
-    same = scale.moved(rating, rating.mean)
+    same = scale.with_mean(rating, rating.mean)
     assert same.distribution == pytest.approx(rating.distribution) and same.std == pytest.approx(rating.std)
-    assert scale.moved(rating, -5).mean == pytest.approx(1.09) and scale.moved(rating, 50).mean == pytest.approx(9.91)
+    assert scale.with_mean(rating, -5).mean == pytest.approx(1.09) and scale.with_mean(rating, 50).mean == pytest.approx(9.91)
 
 
 def test_the_nearest_level_is_the_better_one_of_two() -> None:

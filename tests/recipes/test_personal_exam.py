@@ -34,12 +34,12 @@ def seen_of(assessor: AestheticAssessor, images: list) -> Any:
         seen = [assessor._see([photo], statistics=True) for photo in photos]
     ratings = [{question: rating} for rating in assessor.score(images)]
     parts = [
-        ProfilePhotos.seen([photo], one, [rated], question, COUNTS, False)
+        ProfilePhotos.from_features([photo], one, [rated], question, COUNTS, False)
         for photo, one, rated in zip(photos, seen, ratings, strict=True)
     ]
     tokens = {group: torch.cat([one.tokens[group] for one in seen]) for group in seen[0].tokens}
     statistics = torch.cat([one.map_statistics for one in seen])
-    return SeenPeople(ProfilePhotos.joined(parts), tokens, statistics)
+    return SeenPeople(ProfilePhotos.concat(parts), tokens, statistics)
 
 
 def test_some_people_are_the_first_ones() -> None:

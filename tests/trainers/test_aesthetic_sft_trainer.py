@@ -232,19 +232,19 @@ def test_adapters_learn_save_load_and_merge_to_equal_ratings(
         assert [rating.mean for rating in assessor.score(photos, "quality")] == pytest.approx(wanted, abs=1e-4)
 
 
-def test_hard_levels_learn_the_nearest_word_alone(processor: AestheticMLLMProcessor, rows: list[dict], tmp_path: Path) -> None:
+def test_hard_labels_learn_the_nearest_word_alone(processor: AestheticMLLMProcessor, rows: list[dict], tmp_path: Path) -> None:
     """A mean between two levels costs nothing where the nearer word is sure, and something where it is soft."""
     batch = AestheticSFTCollator(processor, augment=False)([rows[0] | {"mean": 4.0}, rows[1] | {"mean": 4.0}])
     places = batch["level_positions"] * 0
     logits = torch.full((2, 1, len(processor.tokenizer)), -50.0)
     logits[:, 0, processor.level_ids[1]] = 50.0  # 3.25 is nearer to 4 than 5.5
     losses = {}
-    for hard in (False, True):
-        trainer = trainer_of(rows, tmp_path, processor, hard_levels=hard)
-        losses[hard], _ = trainer.rating_losses(
+    for label_type in ("soft", "hard"):
+        trainer = trainer_of(rows, tmp_path, processor, label_type=label_type)
+        losses[label_type], _ = trainer.rating_losses(
             logits, places, batch["level_targets"], batch["mean_targets"], batch["rank_groups"]
         )
-    assert losses[True] < 1e-4 < 1 < losses[False]
+    assert losses["hard"] < 1e-4 < 1 < losses["soft"]
 
 
 @pytest.mark.parametrize("stem", ["", "It is"])

@@ -12,9 +12,9 @@ from aesthetic_mllm.pretext.lesson_dataset import LessonDataset
 from aesthetic_mllm.pretext.lessons import LessonMaker
 from aesthetic_mllm.pretext.photo_pool import open_pool
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
-from aesthetic_mllm.trainers.alignment_config import AlignmentConfig
+from aesthetic_mllm.trainers.aesthetic_alignment_config import AestheticAlignmentConfig
+from aesthetic_mllm.trainers.aesthetic_alignment_trainer import AestheticAlignmentTrainer
 from aesthetic_mllm.trainers.alignment_model import AlignmentModel
-from aesthetic_mllm.trainers.alignment_trainer import AlignmentTrainer
 from aesthetic_mllm.trainers.lesson_cache import LessonCache, LessonCacheError
 from aesthetic_mllm.trainers.lesson_collator import LessonCollator, LessonVocabulary
 from synthetic_photos import scene_photo
@@ -54,7 +54,9 @@ def test_a_cached_batch_has_the_losses_of_its_photos(
     assert len(cache) == 2 * len(lessons)
     vocabulary = LessonVocabulary(BANK, ["a cat"])
     collator = LessonCollator(processor, vocabulary)
-    aligning = AlignmentModel(model, processor, BANK, vocabulary, AlignmentConfig(output_dir=str(tmp_path), use_cpu=True)).eval()
+    aligning = AlignmentModel(
+        model, processor, BANK, vocabulary, AestheticAlignmentConfig(output_dir=str(tmp_path), use_cpu=True)
+    ).eval()
     for epoch in range(2):
         lessons.set_epoch(epoch)
         own = collator([lessons[index] for index in range(len(lessons))])
@@ -110,11 +112,11 @@ def test_other_lessons_are_refused(filled: tuple[LessonCache, Any, Any], lessons
 def test_the_trainer_learns_from_a_cache(filled: tuple[LessonCache, Any, Any], tmp_path: Path) -> None:
     """No photo is opened any more, and the loss falls."""
     cache, model, processor = filled
-    args = AlignmentConfig(
+    args = AestheticAlignmentConfig(
         output_dir=str(tmp_path), learning_rate=1e-2, use_cpu=True, bf16=False, disable_tqdm=True, max_steps=30,
         per_device_train_batch_size=8, logging_steps=1, save_strategy="no",
     )  # fmt: skip
-    trainer = AlignmentTrainer(model, args, processor, bank=BANK, contents=["a cat"], train_dataset=cache)
+    trainer = AestheticAlignmentTrainer(model, args, processor, bank=BANK, contents=["a cat"], train_dataset=cache)
     trainer.train()
     losses = [log["loss"] for log in trainer.state.log_history if "generation_loss" in log]
     assert sum(losses[-10:]) < sum(losses[:10])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from aesthetic_mllm import AestheticMLLMProcessor
-from aesthetic_mllm.inference.taste_prior import RATER_PRIOR, TastePrior, fit_taste
+from aesthetic_mllm.inference.rater_prior import RATER_PRIOR, RaterPrior, fit_taste
 from aesthetic_mllm.tasks.personalizing import ProfileError
 from aesthetic_mllm.trainers.taste_fitting import Votes, fit_tastes
 from tiny_models import tiny_processor
@@ -26,7 +26,7 @@ def rate(rng: np.random.Generator, embeddings: np.ndarray, general: np.ndarray, 
 
 
 @pytest.fixture(scope="module")
-def prior() -> TastePrior:
+def prior() -> RaterPrior:
     embeddings, general, directions = world()
     rng = np.random.default_rng(1)
     rated = [(rater, rng.choice(PHOTOS, 60, replace=False)) for rater in range(RATERS)]
@@ -35,7 +35,7 @@ def prior() -> TastePrior:
     return fit_tastes(embeddings, votes, general)
 
 
-def test_others_tastes_help_whoever_rated_little(prior: TastePrior) -> None:
+def test_others_tastes_help_whoever_rated_little(prior: RaterPrior) -> None:
     """With ten ratings the prior of raters predicts the rest better than an isotropic one, which does no harm."""
     embeddings, general, directions = world()
     rng = np.random.default_rng(2)
@@ -51,7 +51,7 @@ def test_others_tastes_help_whoever_rated_little(prior: TastePrior) -> None:
     assert np.mean(gains["prior"]) > 0.03 and np.mean(gains["prior"]) > np.mean(gains["isotropic"]) > -0.05
 
 
-def test_left_out_is_what_a_fit_without_the_photo_says(prior: TastePrior) -> None:
+def test_left_out_is_what_a_fit_without_the_photo_says(prior: RaterPrior) -> None:
     """The closed form equals fitting again without each photo."""
     embeddings, general, directions = world()
     evidence = rate(np.random.default_rng(3), embeddings, general, directions)[:8] - general[:8]
@@ -63,20 +63,20 @@ def test_left_out_is_what_a_fit_without_the_photo_says(prior: TastePrior) -> Non
         assert again[0] == pytest.approx(whole.left_out[place], abs=1e-9)
 
 
-def test_a_prior_is_saved_with_its_checkpoint(prior: TastePrior, tmp_path: Path) -> None:
+def test_a_prior_is_saved_with_its_checkpoint(prior: RaterPrior, tmp_path: Path) -> None:
     """A processor that carries one saves and loads it; one without gives none; one of another width is refused."""
     processor = tiny_processor()
-    assert TastePrior.of_processor(processor) is None
+    assert RaterPrior.of_processor(processor) is None
     processor.side_files[RATER_PRIOR] = prior.to_side_file()
     processor.save_pretrained(tmp_path)
-    found = TastePrior.of_processor(AestheticMLLMProcessor.from_pretrained(tmp_path))
+    found = RaterPrior.of_processor(AestheticMLLMProcessor.from_pretrained(tmp_path))
     assert found is not None and found.spreads == prior.spreads
     assert np.allclose(found.directions, prior.directions, atol=1e-5)
     with pytest.raises(ProfileError, match="embeddings of 30 numbers, its model gives 5"):
         fit_taste(np.zeros((2, 5)), np.zeros(2), np.zeros(2), found)
 
 
-def test_coordinates_have_the_size_that_spreads_tell_of(prior: TastePrior) -> None:
+def test_coordinates_have_the_size_that_spreads_tell_of(prior: RaterPrior) -> None:
     """Over the raters' photos the squares of a photo's coordinates add up to 1 on average: `taste` is a variance in points^2."""
     coordinates = prior.coordinates(world()[0])
     assert (coordinates**2).sum(1).mean() == pytest.approx(1, rel=0.05)

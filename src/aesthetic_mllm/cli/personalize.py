@@ -63,7 +63,7 @@ def make(options: argparse.Namespace, said: dict[str, Any]) -> "PersonalAssessor
         more["score_range"] = tuple(options.score_range)
     if options.method is not None:
         more["method"] = options.method
-    more["watch"] = lambda photos: progress(photos, len(photos))
+    more["progress"] = lambda photos: progress(photos, len(photos))
     try:
         with usage_errors():
             if options.update is not None:

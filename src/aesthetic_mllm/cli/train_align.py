@@ -21,7 +21,7 @@ def run(options: argparse.Namespace) -> int:
     from transformers.trainer_utils import set_seed
 
     from ..trainers import recipes
-    from ..trainers.alignment_trainer import AlignmentTrainer
+    from ..trainers.aesthetic_alignment_trainer import AestheticAlignmentTrainer
     from ..trainers.recipe_checks import save_recipe
     from ..trainers.tiny import tiny_model
 
@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     lessons = recipes.see_lessons(recipe, config, lessons, model, processor)
 
     set_seed(config.seed)  # so are the heads, which are lost with the trainer
-    trainer = AlignmentTrainer(
+    trainer = AestheticAlignmentTrainer(
         model,
         config,
         processing_class=processor,

@@ -173,7 +173,7 @@ class ConversationBuilder:
         return self.scale.from_range(inside, (source["range_low"], source["range_high"]))
 
 
-def mixed(parts: Sequence[Dataset], weights: Sequence[float], seed: int = 0) -> Dataset:
+def mixture(parts: Sequence[Dataset], weights: Sequence[float], seed: int = 0) -> Dataset:
     """Rows of several data sets in random order, each set as often as its weight says, until every row of all came once.
 
     Raises:

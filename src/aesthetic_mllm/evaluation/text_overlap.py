@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..tasks.quoting import SHARED_WORDS, words_of
+from ..tasks.ngram_overlap import SHARED_WORDS, words_of
 
 _BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, so that a word's place in a run changes its part of the hash
 

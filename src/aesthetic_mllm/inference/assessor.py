@@ -24,8 +24,8 @@ from ..tasks.ranking import Comparison, RankedPhoto
 from ..tasks.suggesting import MOST_SUGGESTIONS, Suggestion
 from .comment_writing import CommentWriter
 from .int8_linear import quantize_linears
-from .photo_stream import OneOrMany, OnError, ReadPhoto, batch_photos, one_or_all, read_photo, stream_photos
-from .question_forking import SharedPrefix, split_prompts
+from .photo_stream import OneOrMany, OnError, ReadPhoto, batch_photos, map_single_or_batch, read_photo, stream_photos
+from .prefix_cache import PrefixCache, split_prompts
 from .suggestion_search import SuggestionSearch
 
 if TYPE_CHECKING:
@@ -117,7 +117,9 @@ class AestheticAssessor:
             ImageError: a photo cannot be read or judged, with `on_error="raise"`.
             RatingScaleError: the checkpoint does not answer the question.
         """
-        return one_or_all(images, lambda photos: self.score_stream(photos, question, on_error=on_error, batch_size=batch_size))
+        return map_single_or_batch(
+            images, lambda photos: self.score_stream(photos, question, on_error=on_error, batch_size=batch_size)
+        )
 
     def score_stream(
         self,
@@ -153,7 +155,9 @@ class AestheticAssessor:
             ImageError: a photo cannot be read or judged, with `on_error="raise"`.
             RatingScaleError: the checkpoint does not answer a question, or there is none.
         """
-        return one_or_all(images, lambda photos: self.ratings_stream(photos, questions, on_error=on_error, batch_size=batch_size))
+        return map_single_or_batch(
+            images, lambda photos: self.ratings_stream(photos, questions, on_error=on_error, batch_size=batch_size)
+        )
 
     def ratings_stream(
         self,
@@ -169,7 +173,7 @@ class AestheticAssessor:
         prefix, suffixes = split_prompts([self._prompt(question) for question in questions])
 
         def rate(photos: list[ReadPhoto]) -> list[dict[str, Rating]]:
-            return self._read_ratings(SharedPrefix(self.model, prefix, self._see(photos)), questions, suffixes)
+            return self._read_ratings(PrefixCache(self.model, prefix, self._see(photos)), questions, suffixes)
 
         return self._stream(images, rate, on_error, batch_size)
 
@@ -180,7 +184,9 @@ class AestheticAssessor:
             ImageError: a photo cannot be read or judged, with `on_error="raise"`.
             RatingScaleError: the checkpoint rates no attributes.
         """
-        return one_or_all(images, lambda photos: self.attributes_stream(photos, on_error=on_error, batch_size=batch_size))
+        return map_single_or_batch(
+            images, lambda photos: self.attributes_stream(photos, on_error=on_error, batch_size=batch_size)
+        )
 
     def attributes_stream(
         self, images: Iterable[ImageSource], *, on_error: OnError = "raise", batch_size: int = DEFAULT_BATCH_SIZE
@@ -217,7 +223,7 @@ class AestheticAssessor:
             CommentingError: no such style or aspect, or a checkpoint that was not taught to comment.
             ImageError: a photo cannot be read or judged, with `on_error="raise"`.
         """
-        return one_or_all(
+        return map_single_or_batch(
             images, lambda photos: self.comment_stream(photos, style, aspect, on_error=on_error, batch_size=batch_size)
         )
 
@@ -239,7 +245,7 @@ class AestheticAssessor:
         prefix, (suffix,) = split_prompts([self._comment_prompt(style, aspect)])
 
         def comment(photos: list[ReadPhoto]) -> list[str]:
-            shared = SharedPrefix(self.model, prefix, self._see(photos))
+            shared = PrefixCache(self.model, prefix, self._see(photos))
             return self._comments.write(shared, suffix, STYLES[style], self._evidence(photos))
 
         return self._stream(images, comment, on_error, batch_size, measure=True)
@@ -256,7 +262,7 @@ class AestheticAssessor:
         Raises:
             ImageError: a photo cannot be read or judged, with `on_error="raise"`.
         """
-        return one_or_all(images, lambda photos: self.suggest_stream(photos, verify, limit, on_error=on_error))
+        return map_single_or_batch(images, lambda photos: self.suggest_stream(photos, verify, limit, on_error=on_error))
 
     def suggest_stream(
         self, images: Iterable[ImageSource], verify: bool = False, limit: int = MOST_SUGGESTIONS, *, on_error: OnError = "raise"
@@ -283,7 +289,9 @@ class AestheticAssessor:
         Raises:
             ImageError: a photo cannot be read or judged, with `on_error="raise"`.
         """
-        return one_or_all(images, lambda photos: self.assess_stream(photos, verify, on_error=on_error, batch_size=batch_size))
+        return map_single_or_batch(
+            images, lambda photos: self.assess_stream(photos, verify, on_error=on_error, batch_size=batch_size)
+        )
 
     def assess_stream(
         self,
@@ -303,7 +311,7 @@ class AestheticAssessor:
         prefix, suffixes = split_prompts([*map(self._prompt, questions), *to_write])
 
         def assess(photos: list[ReadPhoto]) -> list[Assessment]:
-            shared = SharedPrefix(self.model, prefix, self._see(photos))
+            shared = PrefixCache(self.model, prefix, self._see(photos))
             ratings = self._read_ratings(shared, questions, suffixes[: len(questions)])
             comments = [""] * len(photos)
             if to_write:
@@ -373,7 +381,7 @@ class AestheticAssessor:
             means = {group: values.mean(dim=1).float().cpu() for group, values in tokens.items()}
             return [{group: values[index] for group, values in means.items()} for index in range(len(photos))]
 
-        found = one_or_all(images, lambda photos: self._stream(photos, embed, "raise", batch_size))
+        found = map_single_or_batch(images, lambda photos: self._stream(photos, embed, "raise", batch_size))
         rows = found if isinstance(found, list) else [found]
         if not rows:
             raise ValueError("No photo was given to embed.")
@@ -389,7 +397,7 @@ class AestheticAssessor:
         question: str | None = None,
         method: str = "auto",
         keep: Literal["tokens", "thumbnails"] = "tokens",
-        watch: Callable[[Sequence[ImageSource]], Iterable[ImageSource]] = iter,
+        progress: Callable[[Sequence[ImageSource]], Iterable[ImageSource]] = iter,
     ) -> "PersonalAssessor":
         """An assessor that predicts one person's ratings, from photos they rated, pairs they compared, or photos they like.
 
@@ -402,7 +410,7 @@ class AestheticAssessor:
             method: "ridge" (ridge regression with other people's tastes as the prior), "in_context" (the photos and ratings are
                 given in the prompt; the checkpoint must have been taught to read them), or "auto": ridge.
             keep: what is kept, and saved, of the photos: what the model saw of them ("tokens"), or also small "thumbnails".
-            watch: shows how far it is: takes the photos that are looked at and gives them on, as `tqdm` does.
+            progress: shows how far it is: takes the photos that are looked at and gives them on, as `tqdm` does.
 
         Raises:
             ImageError: a photo cannot be read or judged.
@@ -420,7 +428,7 @@ class AestheticAssessor:
             question=question,
             method=method,
             keep=keep,
-            watch=watch,
+            progress=progress,
         )
 
     @property
@@ -442,7 +450,7 @@ class AestheticAssessor:
         return self.processor.prompt_ids(self.processor.assistant_prompt(comment_prompt(aspect, style)))
 
     def _read_ratings(
-        self, shared: SharedPrefix, questions: Sequence[str], suffixes: Sequence[Sequence[int]]
+        self, shared: PrefixCache, questions: Sequence[str], suffixes: Sequence[Sequence[int]]
     ) -> list[dict[str, Rating]]:
         """The ratings of each of the prefix's photos, by question."""
         logits = shared.token_logits(suffixes, self.processor.level_ids)  # [B, Q, levels]

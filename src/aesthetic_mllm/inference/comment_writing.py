@@ -11,9 +11,9 @@ from ..editing.claims.comment_faults import Fault, inner_faults, unfounded_claim
 from ..editing.claims.photo_evidence import PhotoEvidence
 from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
 from ..tasks.commenting import CommentStyle
-from ..tasks.quoting import TRAINING_NGRAMS, KnownRuns, repeats
-from .question_forking import SharedPrefix
-from .usual_photo import MEAN_VISUAL_TOKENS, usual_features
+from ..tasks.ngram_overlap import TRAINING_NGRAMS, TrainingNgrams, repeats
+from .mean_visual_tokens import MEAN_VISUAL_TOKENS, usual_features
+from .prefix_cache import PrefixCache
 
 logger = logging.getLogger(__name__)
 
@@ -44,21 +44,21 @@ class CommentWriter:
     def __init__(
         self,
         processor: AestheticMLLMProcessor,
-        known: KnownRuns | None = None,
+        known: TrainingNgrams | None = None,
         usual: Mapping[str, torch.Tensor] | None = None,
     ):
         self.processor, self.known, self.usual = processor, known, usual
-        self._usual_prefixes: dict[tuple[torch.device, tuple[int, ...]], SharedPrefix] = {}  # by device and tokens
+        self._usual_prefixes: dict[tuple[torch.device, tuple[int, ...]], PrefixCache] = {}  # by device and tokens
 
     @classmethod
     def of_processor(cls, processor: AestheticMLLMProcessor) -> "CommentWriter":
         """With the side files that the processor's checkpoint carries."""
         runs, photo = (processor.side_files.get(name) for name in (TRAINING_NGRAMS, MEAN_VISUAL_TOKENS))
-        return cls(processor, KnownRuns.from_side_file(runs) if runs else None, photo.tensors if photo else None)
+        return cls(processor, TrainingNgrams.from_side_file(runs) if runs else None, photo.tensors if photo else None)
 
     def write(
         self,
-        shared: SharedPrefix,
+        shared: PrefixCache,
         suffix: Sequence[int],
         style: CommentStyle,
         evidence: Sequence[PhotoEvidence] | None = None,
@@ -80,7 +80,7 @@ class CommentWriter:
     def _with_a_claim(
         self,
         tokens: list[int],
-        shared: SharedPrefix,
+        shared: PrefixCache,
         suffix: Sequence[int],
         style: CommentStyle,
         photo: int,
@@ -104,7 +104,7 @@ class CommentWriter:
         self,
         kept: Sequence[int],
         forbidden: Sequence[int],
-        shared: SharedPrefix,
+        shared: PrefixCache,
         suffix: Sequence[int],
         style: CommentStyle,
         photo: int,
@@ -117,7 +117,7 @@ class CommentWriter:
     def _corrected(
         self,
         tokens: list[int],
-        shared: SharedPrefix,
+        shared: PrefixCache,
         suffix: Sequence[int],
         style: CommentStyle,
         photo: int,
@@ -138,16 +138,16 @@ class CommentWriter:
             tokens = tokens[: self._clause(tokens, end)]
         return tokens
 
-    def _usual_prefix(self, shared: SharedPrefix) -> SharedPrefix | None:
-        """A prefix's tokens with the usual photo, read once.
+    def _usual_prefix(self, shared: PrefixCache) -> PrefixCache | None:
+        """A prefix's tokens with the average photo, read once.
 
         Raises:
-            CommentingError: the usual photo is another model's.
+            CommentingError: The average photo is another model's.
         """
         key = (shared.model.device, tuple(shared.ids))  # a model may be moved
         if self.usual is not None and key not in self._usual_prefixes:
             features = usual_features(self.usual, shared.model, self.processor.num_group_tokens)
-            self._usual_prefixes[key] = SharedPrefix(shared.model, shared.ids, features)
+            self._usual_prefixes[key] = PrefixCache(shared.model, shared.ids, features)
         return self._usual_prefixes.get(key)
 
     def _refused_at(self, tokens: Sequence[int], evidence: PhotoEvidence | None) -> int | None:

@@ -13,19 +13,19 @@ from ..processing.image_loading import ImageError, ImageSource
 from ..processing.rating_scale import Rating
 from ..tasks.personalizing import TRAITS, Profile, ProfileError, Reliability, Taste, tastes
 from .assessor import DEFAULT_BATCH_SIZE, AestheticAssessor
-from .personal_methods import InContextMethod, PersonalMethod, RidgeMethod, choose_method
+from .personalizers import InContextPersonalizer, Personalizer, RidgePersonalizer, choose_method
 from .photo_stream import OnError, ReadPhoto, read_photo, stream_photos
+from .prefix_cache import PrefixCache, split_prompts
 from .profile_file import checkpoint_digest, load_profile, save_profile
 from .profile_photos import ProfilePhotos, photo_key
-from .question_forking import SharedPrefix, split_prompts
-from .taste_prior import TastePrior
+from .rater_prior import RaterPrior
 
 Keep = Literal["tokens", "thumbnails"]
 Ratings = Mapping[ImageSource, float] | Iterable[tuple[ImageSource, float]]
 
 
 # Shows how far it is: takes the photos and gives them on, as tqdm does.
-Watch = Callable[[Sequence[ImageSource]], Iterable[ImageSource]]
+Progress = Callable[[Sequence[ImageSource]], Iterable[ImageSource]]
 
 
 class PersonalAssessor(AestheticAssessor):
@@ -83,9 +83,9 @@ class PersonalAssessor(AestheticAssessor):
         if self._photos is None:
             return PersonalAssessor(self, newer, photos, method)
         profile = self.profile.updated(newer)
-        both = ProfilePhotos.joined([self._photos, photos])
+        both = ProfilePhotos.concat([self._photos, photos])
         places = {key: place for place, key in enumerate([*self.profile.photos, *newer.photos])}
-        return PersonalAssessor(self, profile, both.chosen([places[key] for key in profile.photos]), method)
+        return PersonalAssessor(self, profile, both.select([places[key] for key in profile.photos]), method)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the profile to one safetensors file. It holds no photos but thumbnails, and those only if they were to be kept.
@@ -124,7 +124,7 @@ class PersonalAssessor(AestheticAssessor):
         if self._photos is None:
             return Reliability(0, None, (-1.0, 1.0), None)
         scale, photos = self.processor.rating_scale, self._photos
-        fitted = RidgeMethod.fit(scale, self.profile, photos, self._prior).fitted
+        fitted = RidgePersonalizer.fit(scale, self.profile, photos, self._prior).fitted
         return Reliability.of(self.profile.scores(scale), photos.general + fitted.left_out, photos.general)
 
     def thumbnails(self) -> list[Image.Image]:
@@ -160,7 +160,7 @@ class PersonalAssessor(AestheticAssessor):
         return self._stream(images, rate, on_error, batch_size)
 
     def _read_ratings(
-        self, shared: SharedPrefix, questions: Sequence[str], suffixes: Sequence[Sequence[int]]
+        self, shared: PrefixCache, questions: Sequence[str], suffixes: Sequence[Sequence[int]]
     ) -> list[dict[str, Rating]]:
         """As the assessor's; the profile's question is answered as this person would."""
         rated = super()._read_ratings(shared, questions, suffixes)
@@ -174,19 +174,19 @@ class PersonalAssessor(AestheticAssessor):
         """As the assessor's, with what tastes are read from."""
         return super()._see(photos, statistics)
 
-    def _make_method(self, name: str) -> PersonalMethod | None:
+    def _make_method(self, name: str) -> Personalizer | None:
         """The method of a name; none for a profile of no photos, which is nobody's in particular."""
         photos, scale = self._photos, self.processor.rating_scale
         if photos is None:
             return None
         if name == "ridge":
-            return RidgeMethod.fit(scale, self.profile, photos, self._prior)
-        return InContextMethod.read(self.model, self.processor, self.profile, photos)
+            return RidgePersonalizer.fit(scale, self.profile, photos, self._prior)
+        return InContextPersonalizer.read(self.model, self.processor, self.profile, photos)
 
 
-def _prior(assessor: AestheticAssessor) -> TastePrior | None:
+def _prior(assessor: AestheticAssessor) -> RaterPrior | None:
     """Other people's tastes, where the checkpoint carries them."""
-    return TastePrior.of_processor(assessor.processor)
+    return RaterPrior.of_processor(assessor.processor)
 
 
 def _listen(
@@ -198,7 +198,7 @@ def _listen(
     score_range: tuple[float, float] | None = None,
     question: str | None = None,
     keep: Keep = "tokens",
-    watch: Watch = iter,
+    progress: Progress = iter,
 ) -> tuple[Profile, ProfilePhotos | None]:
     """The profile of what a person says, and its photos; arguments as of [`AestheticAssessor.personalize`]."""
     question = question or assessor.processor.rating_scale.default_question
@@ -210,7 +210,7 @@ def _listen(
     if sum(map(bool, (rated, preferred, liked))) > 1:
         raise ProfileError("Ratings, pairs and likes make different profiles; give one of them.")
     sources = [source for source, _ in rated] + [source for pair in preferred for source in pair] + liked
-    keys, photos = _see(assessor, sources, question, keep == "thumbnails", watch)
+    keys, photos = _see(assessor, sources, question, keep == "thumbnails", progress)
     names = {key: str(source) for key, source in zip(keys, sources, strict=True) if isinstance(source, str | os.PathLike)}
     if preferred:
         profile = Profile.from_pairs(list(zip(keys[::2], keys[1::2], strict=True)), question, names)
@@ -220,7 +220,7 @@ def _listen(
         values = [float(value) for _, value in rated]
         profile = Profile.from_ratings(list(zip(keys, values, strict=True)), question, score_range, names)
     if photos is not None:
-        photos = photos.chosen([keys.index(key) for key in profile.photos])
+        photos = photos.select([keys.index(key) for key in profile.photos])
     return profile, photos
 
 
@@ -229,7 +229,7 @@ def _see(
     sources: Sequence[ImageSource],
     question: str,
     keep_thumbnails: bool,
-    watch: Watch,
+    progress: Progress,
 ) -> tuple[list[str], ProfilePhotos | None]:
     """Key of each photo, and what the model sees of them: in one pass, few photos at a time."""
     processor = assessor.processor
@@ -237,15 +237,17 @@ def _see(
     prefix, suffixes = split_prompts([assessor._prompt(each) for each in questions])
 
     def see(photos: list[ReadPhoto]) -> list[tuple[str, ProfilePhotos]]:
-        shared = SharedPrefix(assessor.model, prefix, assessor._see(photos, statistics=True))
+        shared = PrefixCache(assessor.model, prefix, assessor._see(photos, statistics=True))
         # the general ratings: a profile says how a person differs from them
         ratings = AestheticAssessor._read_ratings(assessor, shared, questions, suffixes)
-        seen = ProfilePhotos.seen(photos, shared.features, ratings, question, processor.num_example_tokens, keep_thumbnails)
-        return [(photo_key(photo), seen.chosen([row])) for row, photo in enumerate(photos)]
+        seen = ProfilePhotos.from_features(
+            photos, shared.features, ratings, question, processor.num_example_tokens, keep_thumbnails
+        )
+        return [(photo_key(photo), seen.select([row])) for row, photo in enumerate(photos)]
 
     found: list[Any] = list(
         stream_photos(
-            watch(sources),
+            progress(sources),
             lambda source: read_photo(processor.image_processor, source, keep_image=True),
             torch.inference_mode()(see),
             read_ahead=assessor._reads_ahead,
@@ -253,4 +255,4 @@ def _see(
             batch_size=DEFAULT_BATCH_SIZE,
         )
     )
-    return [key for key, _ in found], ProfilePhotos.joined([seen for _, seen in found]) if found else None
+    return [key for key, _ in found], ProfilePhotos.concat([seen for _, seen in found]) if found else None

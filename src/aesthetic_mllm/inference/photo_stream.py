@@ -55,7 +55,7 @@ def batch_photos(photos: Sequence[ReadPhoto], device: torch.device) -> tuple[tor
     return pixel_values, torch.cat([photo.image_sizes for photo in photos]).to(device)
 
 
-def one_or_all(images: OneOrMany, stream: Callable[[Iterable[ImageSource]], Iterator[Any]]) -> Any:
+def map_single_or_batch(images: OneOrMany, stream: Callable[[Iterable[ImageSource]], Iterator[Any]]) -> Any:
     """One photo's result, or the list of many photos' results."""
     results = stream(as_photos(images))
     return next(results) if is_photo(images) else list(results)

@@ -19,7 +19,7 @@ from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
 from ..tasks.personalizing import Profile, ProfileError
 from .int8_linear import Int8Linear
 from .profile_photos import ProfilePhotos
-from .taste_prior import TastePrior
+from .rater_prior import RaterPrior
 
 FORMAT, VERSION = "aesthetic-mllm profile", "2"
 
@@ -42,7 +42,7 @@ class CheckpointDigest(NamedTuple):
 
 
 def checkpoint_digest(
-    model: AestheticMLLMForConditionalGeneration, processor: AestheticMLLMProcessor, prior: TastePrior | None
+    model: AestheticMLLMForConditionalGeneration, processor: AestheticMLLMProcessor, prior: RaterPrior | None
 ) -> CheckpointDigest:
     """Of a loaded checkpoint. Of tower and language model it reads what makes the first output of every layer: reading all of
     a large model would take longer than rating photos, and training leaves no output as it was."""

@@ -58,7 +58,7 @@ class ProfilePhotos:
     thumbnails: tuple[bytes, ...] = ()
 
     @classmethod
-    def seen(
+    def from_features(
         cls,
         photos: Sequence[ReadPhoto],
         seen: AestheticImageFeatures,
@@ -87,7 +87,7 @@ class ProfilePhotos:
         )
 
     @classmethod
-    def joined(cls, parts: "Sequence[ProfilePhotos]") -> "ProfilePhotos":
+    def concat(cls, parts: "Sequence[ProfilePhotos]") -> "ProfilePhotos":
         """The photos of one or more parts, one after the other."""
         first = parts[0]
         return cls(
@@ -98,7 +98,7 @@ class ProfilePhotos:
             tuple(file for part in parts for file in part.thumbnails),
         )
 
-    def chosen(self, places: Sequence[int]) -> "ProfilePhotos":
+    def select(self, places: Sequence[int]) -> "ProfilePhotos":
         """Those at some places, in their order."""
         rows = list(places)
         return ProfilePhotos(

@@ -234,7 +234,8 @@ class CommentComposer:
             opinion = rng.choice(self.phrases.aspects[aspect][_aspect_band(facts, chosen, aspect) or "fair"].clauses)
             return _sentence(rng.choice(frames["nothing"]).format(opinion=opinion))
         helps, hurts = (
-            _joined([rng.choice(remark.words.clauses) for remark in chosen if remark.helps == wanted]) for wanted in (True, False)
+            _join_clauses([rng.choice(remark.words.clauses) for remark in chosen if remark.helps == wanted])
+            for wanted in (True, False)
         )
         mild = sides == "hurts" and all(remark.hedged for remark in chosen)
         frame = rng.choice(frames["mild" if mild else {"helps": "good", "hurts": "bad", "both": "both"}[sides]])
@@ -260,7 +261,7 @@ class CommentComposer:
     def _told(self, remarks: Sequence[_Remark], rng: random.Random, frames: Sequence[str] = ("{facts}",)) -> list[str]:
         """Sentences of at most two clauses each; only the first is framed."""
         clauses = [rng.choice(remark.words.clauses) for remark in remarks]
-        sentences = [_joined(clauses[start : start + 2]) for start in range(0, len(clauses), 2)]
+        sentences = [_join_clauses(clauses[start : start + 2]) for start in range(0, len(clauses), 2)]
         return [rng.choice(frames).format(facts=sentences[0]), *sentences[1:]] if sentences else []
 
     def _of(self, facts: PhotoFacts, rng: random.Random) -> str:
@@ -321,7 +322,7 @@ def _listed(phrases: Sequence[str]) -> str:
     return phrases[0] if len(phrases) == 1 else f"{', '.join(phrases[:-1])} and {phrases[-1]}" if phrases else ""
 
 
-def _joined(clauses: Sequence[str]) -> str:
+def _join_clauses(clauses: Sequence[str]) -> str:
     """One or two clauses as a sentence; "the light is" and the like is not said twice."""
     if len(clauses) < 2:
         return clauses[0] if clauses else ""

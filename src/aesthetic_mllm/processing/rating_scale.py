@@ -289,7 +289,7 @@ class RatingScale:
                 end = centre
         return masses
 
-    def moved(self, rating: Rating, mean: float) -> Rating:
+    def with_mean(self, rating: Rating, mean: float) -> Rating:
         """A rating moved to another mean: its distribution is tilted, each share times exp(t * score) with the t that fits.
 
         Of all distributions with that mean it is the nearest to the rating's own (in relative entropy). A mean beyond the range's

@@ -1,7 +1,7 @@
 """Configuration of [`AestheticSFTTrainer`]."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from trl import SFTConfig
 
@@ -20,8 +20,9 @@ class AestheticSFTConfig(SFTConfig):
             word, which the soft level loss teaches.
         level_loss_weight (`float`, defaults to 1.0):
             Weight of the soft level loss at the rating position.
-        hard_levels (`bool`, defaults to `False`):
-            Learn the level word nearest to the mean alone, as Q-Align does, instead of the soft distribution.
+        label_type (`str`, defaults to `"soft"`):
+            What a rating teaches: `"soft"`, the distribution over the level words, or `"hard"`, the word nearest to the mean
+            alone, as Q-Align does.
         rank_loss_weight (`float`, defaults to 0.0):
             Weight of the pairwise fidelity loss within a group; the photos of all processes are compared. Logged whatever its
             weight. Beside soft levels it gained nothing in our trials (`recipes/nano/README.md`).
@@ -57,7 +58,7 @@ class AestheticSFTConfig(SFTConfig):
 
     text_loss_weight: float = 1.0
     level_loss_weight: float = 1.0
-    hard_levels: bool = False
+    label_type: Literal["soft", "hard"] = "soft"
     rank_loss_weight: float = 0.0
     rank_label_std: float = 0.45
     freeze_vision_tower: bool = True

@@ -158,7 +158,7 @@ class AestheticSFTTrainer(SFTTrainer):
         rows = torch.arange(len(logits), device=logits.device)
         logits = logits[rows, level_positions.clamp(min=0)]  # [B, V]; of words, of any position
         scores = self.level_scores.to(logits.device)
-        if self.args.hard_levels:
+        if self.args.label_type == "hard":
             nearest = (mean_targets[:, None] - scores).abs().argmin(1)
             level_targets = F.one_hot(nearest, len(scores)) * rated[:, None].to(level_targets.dtype)
         losses = self.level_loss(logits, level_targets)

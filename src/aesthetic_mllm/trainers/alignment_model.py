@@ -14,7 +14,7 @@ from ..modeling.model_outputs import AestheticImageFeatures
 from ..modeling.vision_tower import tower_feature_maps
 from ..pretext.lessons import LEVELS
 from ..pretext.phrase_bank import BINS, PhraseBank
-from .alignment_config import AlignmentConfig
+from .aesthetic_alignment_config import AestheticAlignmentConfig
 from .lesson_collator import KINDS, LESSON_GROUPS, LessonVocabulary, pad_left
 from .losses.cue_contrastive import CueContrastiveLoss, CueWhitening
 from .losses.pseudo_label import AlterationLoss, OrdinalLoss, PseudoLabelHeads
@@ -47,7 +47,9 @@ class AlignmentModel(nn.Module):
         args: weights of the losses.
     """
 
-    def __init__(self, model: Any, processor: Any, bank: PhraseBank, vocabulary: LessonVocabulary, args: AlignmentConfig):
+    def __init__(
+        self, model: Any, processor: Any, bank: PhraseBank, vocabulary: LessonVocabulary, args: AestheticAlignmentConfig
+    ):
         super().__init__()
         model.requires_grad_(False)
         model.model.multi_modal_projector.requires_grad_()

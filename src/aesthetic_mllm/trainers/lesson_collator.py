@@ -1,4 +1,4 @@
-"""Batches of lessons for [`AlignmentTrainer`], and the one form in which a lesson is asked."""
+"""Batches of lessons for [`AestheticAlignmentTrainer`], and the one form in which a lesson is asked."""
 
 import hashlib
 from collections import defaultdict

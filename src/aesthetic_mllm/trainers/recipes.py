@@ -1,7 +1,7 @@
 """Recipes: what a training run is told, as one flat YAML file whose keys the command line may override.
 
-A recipe's keys are the fields of its typed dataclasses, here [`AlignmentRecipe`] (model and data) and [`AlignmentConfig`]
-(everything `TrainingArguments` knows, and the losses). Paths are relative to the working directory.
+A recipe's keys are the fields of its typed dataclasses, here [`AlignmentRecipe`] (model and data) and
+[`AestheticAlignmentConfig`] (everything `TrainingArguments` knows, and the losses). Paths are relative to the working directory.
 """
 
 import itertools
@@ -30,7 +30,7 @@ from ..pretext.phrase_bank import DEFAULT_BANK, PhraseBank
 from ..pretext.teachers import load_contents
 from ..processing.image_loading import ImageError
 from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
-from .alignment_config import AlignmentConfig
+from .aesthetic_alignment_config import AestheticAlignmentConfig
 from .lesson_cache import LessonCache, LessonCacheError
 from .recipe_checks import RecipeError, build_values, read_values
 
@@ -52,7 +52,7 @@ SMOKE_TEST_VALUES: Mapping[str, Any] = {
 
 @dataclass
 class AlignmentRecipe:
-    """What the alignment module is taught from; how, is in [`AlignmentConfig`], whose `seed` draws the lessons too.
+    """What the alignment module is taught from; how, is in [`AestheticAlignmentConfig`], whose `seed` draws the lessons too.
 
     Args:
         data: folders of photos, parquet files or webdataset shards, as of `open_pool`.
@@ -132,7 +132,7 @@ class Lessons:
     unreadable: frozenset[str]
 
 
-def read_recipe(path: str | Path, overrides: Sequence[str] = ()) -> tuple[AlignmentRecipe, AlignmentConfig]:
+def read_recipe(path: str | Path, overrides: Sequence[str] = ()) -> tuple[AlignmentRecipe, AestheticAlignmentConfig]:
     """The recipe in a YAML file, with `key=value` overrides whose values are YAML too (`data=[a,b]`, `bf16=true`).
 
     Raises:
@@ -143,12 +143,12 @@ def read_recipe(path: str | Path, overrides: Sequence[str] = ()) -> tuple[Alignm
 
 def recipe_values(path: str | Path, overrides: Sequence[str] = (), smoke_test: bool = False) -> dict[str, Any]:
     """All keys that recipe, overrides and, for a trial run, [`SMOKE_TEST_VALUES`] give, checked; raises as `read_recipe` does."""
-    return read_values(path, overrides, (AlignmentRecipe, AlignmentConfig), SMOKE_TEST_VALUES if smoke_test else None)
+    return read_values(path, overrides, (AlignmentRecipe, AestheticAlignmentConfig), SMOKE_TEST_VALUES if smoke_test else None)
 
 
-def build_recipe(values: Mapping[str, Any]) -> tuple[AlignmentRecipe, AlignmentConfig]:
+def build_recipe(values: Mapping[str, Any]) -> tuple[AlignmentRecipe, AestheticAlignmentConfig]:
     """Checked values as dataclasses; `RecipeError` where they do not go together."""
-    recipe, config = build_values(values, (AlignmentRecipe, AlignmentConfig))
+    recipe, config = build_values(values, (AlignmentRecipe, AestheticAlignmentConfig))
     if config.dataloader_persistent_workers:
         raise RecipeError("dataloader_persistent_workers: true; such workers repeat the first epoch's lessons, take it out.")
     if config.eval_strategy != "no":
@@ -156,7 +156,7 @@ def build_recipe(values: Mapping[str, Any]) -> tuple[AlignmentRecipe, AlignmentC
     return recipe, config
 
 
-def open_lessons(recipe: AlignmentRecipe, config: AlignmentConfig) -> Lessons:
+def open_lessons(recipe: AlignmentRecipe, config: AestheticAlignmentConfig) -> Lessons:
     """The recipe's photos as lessons; no model is needed.
 
     Raises:
@@ -304,7 +304,7 @@ def _four_bits() -> BitsAndBytesConfig:
 
 
 def see_lessons(
-    recipe: AlignmentRecipe, config: AlignmentConfig, lessons: Lessons, model: Any, processor: AestheticMLLMProcessor
+    recipe: AlignmentRecipe, config: AestheticAlignmentConfig, lessons: Lessons, model: Any, processor: AestheticMLLMProcessor
 ) -> Lessons:
     """The lessons with what the model's tower sees in them, where the recipe names a `feature_cache`; else as they are.
 

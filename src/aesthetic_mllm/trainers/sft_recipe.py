@@ -11,7 +11,7 @@ from datasets import Dataset
 from peft import LoraConfig
 
 from ..data.catalogue import find_source
-from ..data.conversations import ConversationBuilder, mixed
+from ..data.conversations import ConversationBuilder, mixture
 from ..data.leakage import find_leaks, without_leaks
 from ..data.record import DataError
 from ..data.source import NAMED_OFFENDERS, as_dataset, read_source
@@ -202,7 +202,7 @@ def open_sft_data(recipe: SFTRecipe, scale: RatingScale, seed: int) -> SFTData:
                 few = rated.shuffle(seed=seed).select(range(min(len(rated), recipe.evaluation_photos)))
                 chosen[name] = builder.build(few, ["score"])
     weights = [float(entry.get("weight", 1)) for entry in recipe.data]
-    return SFTData(mixed(rows, weights, seed), held_out["validation"], held_out["test"], told)
+    return SFTData(mixture(rows, weights, seed), held_out["validation"], held_out["test"], told)
 
 
 def _close_leaks(records: list[dict[str, Dataset]], names: Sequence[str]) -> list[str]:

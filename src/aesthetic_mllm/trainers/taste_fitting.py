@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..inference.taste_prior import Spreads, TastePrior
+from ..inference.rater_prior import RaterPrior, Spreads
 
 # Chosen on training people and training photos of OASIS (`recipes/nano/tastes.py`).
 SHRINKAGE = 0.3  # of each rater's ridge regression, for each number of the embedding
@@ -25,7 +25,7 @@ class Votes(NamedTuple):
 
 def fit_tastes(
     embeddings: np.ndarray, votes: Votes, general: np.ndarray, shrinkage: float = SHRINKAGE, taste: float = TASTE
-) -> TastePrior:
+) -> RaterPrior:
     """What tastes there are: the principal directions of what each rater's votes say beside everybody's.
 
     Every rater's votes are set to one mean and spread, and what all raters give the photo on average is taken off. A ridge
@@ -55,7 +55,7 @@ def fit_tastes(
     told = np.array(weights)  # [raters, F]
     turned, sizes, _ = np.linalg.svd(told @ standard.T, full_matrices=False)
     directions = turned[:, :DIRECTIONS].T @ told * np.sqrt(len(embeddings) / (sizes[:DIRECTIONS] ** 2).sum())
-    return TastePrior(centre, scale, directions, _spreads(votes, by_rater, general, taste))
+    return RaterPrior(centre, scale, directions, _spreads(votes, by_rater, general, taste))
 
 
 def _spreads(votes: Votes, by_rater: Sequence[np.ndarray], general: np.ndarray, taste: float) -> Spreads:

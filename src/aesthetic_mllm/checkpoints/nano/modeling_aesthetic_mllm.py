@@ -19,7 +19,7 @@ from .configuration_aesthetic_mllm import (
     TOKEN_GROUPS,
     AestheticMLLMConfig,
 )
-from .growing_from_pretrained import GrowsFromPretrained
+from .from_pretrained_parts import FromPretrainedParts
 from .model_outputs import (
     CACHE,
     AestheticImageFeatures,
@@ -229,7 +229,7 @@ class AestheticMLLMModel(AestheticMLLMPreTrainedModel):
         )
 
 
-class AestheticMLLMForConditionalGeneration(AestheticMLLMPreTrainedModel, GrowsFromPretrained, GenerationMixin):
+class AestheticMLLMForConditionalGeneration(AestheticMLLMPreTrainedModel, FromPretrainedParts, GenerationMixin):
     """The whole model: rates photos at one position (`level_logits`), answers in words (`generate`), learns (`labels`)."""
 
     _tied_weights_keys = {"lm_head.weight": "model.language_model.embed_tokens.weight"}

@@ -38,7 +38,7 @@ def mean_photo(batches: Iterable[Mapping[str, torch.Tensor]]) -> dict[str, torch
 def usual_features(
     tokens: Mapping[str, torch.Tensor], model: AestheticMLLMForConditionalGeneration, counts: Mapping[str, int]
 ) -> AestheticImageFeatures:
-    """The usual photo as a model takes what it need not compute.
+    """The average photo as a model takes what it need not compute.
 
     Args:
         tokens: as of [`mean_photo`].

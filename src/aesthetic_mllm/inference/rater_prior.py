@@ -37,7 +37,7 @@ class Spreads:
 
 
 @dataclass(frozen=True)
-class TastePrior:
+class RaterPrior:
     """Where tastes lie in the space of embeddings, and how far people differ.
 
     Args:
@@ -57,7 +57,7 @@ class TastePrior:
         return (embeddings - self.centre) / self.scale @ self.directions.T
 
     @classmethod
-    def isotropic(cls, embeddings: np.ndarray) -> "TastePrior":
+    def isotropic(cls, embeddings: np.ndarray) -> "RaterPrior":
         """A prior without raters: any direction is as likely as any other, around the photos of the profile, [n, F]."""
         centre = embeddings.mean(0)
         scale = float((embeddings - centre).std()) or 1.0
@@ -71,13 +71,13 @@ class TastePrior:
         return SideFile(tensors, {name: repr(value) for name, value in asdict(self.spreads).items()})
 
     @classmethod
-    def from_side_file(cls, file: SideFile) -> "TastePrior":
+    def from_side_file(cls, file: SideFile) -> "RaterPrior":
         """What `to_side_file` made."""
         tensors = {name: value.double().numpy() for name, value in file.tensors.items()}
         return cls(**tensors, spreads=Spreads(**{name: float(value) for name, value in file.metadata.items()}))
 
     @classmethod
-    def of_processor(cls, processor: AestheticMLLMProcessor) -> "TastePrior | None":
+    def of_processor(cls, processor: AestheticMLLMProcessor) -> "RaterPrior | None":
         """The prior that the processor's checkpoint carries, or `None`."""
         file = processor.side_files.get(RATER_PRIOR)
         return None if file is None else cls.from_side_file(file)
@@ -96,7 +96,7 @@ class FittedTaste:
         left_out: for each of the person's photos what the others say of it, in points above the general rating, [n].
     """
 
-    prior: TastePrior
+    prior: RaterPrior
     offset: float
     slope: float
     general_centre: float
@@ -109,7 +109,7 @@ class FittedTaste:
 
 
 def fit_taste(
-    embeddings: np.ndarray, general: np.ndarray, evidence: np.ndarray, prior: TastePrior | None = None, has_level: bool = True
+    embeddings: np.ndarray, general: np.ndarray, evidence: np.ndarray, prior: RaterPrior | None = None, has_level: bool = True
 ) -> FittedTaste:
     """Fits a person's taste, in milliseconds.
 
@@ -123,7 +123,7 @@ def fit_taste(
     Raises:
         ProfileError: the prior is another model's.
     """
-    known = prior or TastePrior.isotropic(embeddings)
+    known = prior or RaterPrior.isotropic(embeddings)
     if len(known.centre) != embeddings.shape[1]:
         raise ProfileError(
             f"The checkpoint's side file {RATER_PRIOR} is for embeddings of {len(known.centre)} numbers, its model gives "

@@ -15,14 +15,14 @@ from transformers import Trainer
 
 from ..pretext.photo_pool import PhotoPoolError
 from ..pretext.phrase_bank import PhraseBank
-from .alignment_config import AlignmentConfig
+from .aesthetic_alignment_config import AestheticAlignmentConfig
 from .alignment_model import AlignmentModel
 from .lesson_collator import LessonCollator, LessonVocabulary
 
 logger = logging.getLogger(__name__)
 
 
-class AlignmentTrainer(Trainer):
+class AestheticAlignmentTrainer(Trainer):
     """Trainer of the alignment module on lessons; tower and language model stay frozen.
 
     Three losses, each weighted in the configuration and logged: the frozen language model's next-token loss on the cue, from
@@ -35,7 +35,7 @@ class AlignmentTrainer(Trainer):
 
     Args:
         model: an [`AestheticMLLMForConditionalGeneration`], its alignment module untrained or not.
-        args: an [`AlignmentConfig`].
+        args: an [`AestheticAlignmentConfig`].
         processing_class: the checkpoint's [`AestheticMLLMProcessor`].
         bank: wordings of the lessons; default the package's own.
         contents: what the lessons' teacher may name; the content head has one output each.
@@ -45,12 +45,12 @@ class AlignmentTrainer(Trainer):
         PhotoPoolError: the pool is smaller than one batch of all processes.
     """
 
-    args: AlignmentConfig
+    args: AestheticAlignmentConfig
 
     def __init__(
         self,
         model: nn.Module,
-        args: AlignmentConfig,
+        args: AestheticAlignmentConfig,
         processing_class: Any,
         bank: PhraseBank | None = None,
         contents: Sequence[str] = (),

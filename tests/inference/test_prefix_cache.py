@@ -10,7 +10,7 @@ import torch
 
 from aesthetic_mllm import AestheticMLLMProcessor
 from aesthetic_mllm.inference.example_prefix import image_features
-from aesthetic_mllm.inference.question_forking import GUIDANCE, LEAST_PLAUSIBLE, SharedPrefix, split_prompts
+from aesthetic_mllm.inference.prefix_cache import GUIDANCE, LEAST_PLAUSIBLE, PrefixCache, split_prompts
 from photo_files import scene
 from tiny_models import LANGUAGE_MODELS, tiny_model
 
@@ -41,9 +41,9 @@ def unforked(model: Any, processor: AestheticMLLMProcessor, photos: dict, ids: l
     return model(input_ids=torch.tensor([ids]), use_cache=False, **photo).logits[0, -1]
 
 
-def shared_part(model: Any, asked: list[list[int]], photos: dict) -> tuple[SharedPrefix, list[list[int]]]:
+def shared_part(model: Any, asked: list[list[int]], photos: dict) -> tuple[PrefixCache, list[list[int]]]:
     prefix, suffixes = split_prompts(asked)
-    return SharedPrefix(model, prefix, model.get_image_features(**photos)), suffixes
+    return PrefixCache(model, prefix, model.get_image_features(**photos)), suffixes
 
 
 @pytest.mark.parametrize("count", [1, 4])
@@ -181,14 +181,14 @@ def test_prompts_are_split_where_they_part() -> None:
 
 
 @torch.inference_mode()
-def test_texts_are_guided_away_from_what_is_said_of_a_usual_photo(
+def test_texts_are_guided_away_from_what_is_said_of_a_mean_visual_tokens(
     model: Any, photos: dict, processor: AestheticMLLMProcessor
 ) -> None:
     """Token by token, of those that the photo itself makes plausible; alone as in a batch."""
     prefix, (suffix,) = split_prompts(prompts(processor, QUESTIONS[:1]))
     seen = model.get_image_features(**photos)
     usual_tokens = {group: values.mean(0, keepdim=True) for group, values in seen.tokens.items()}
-    shared, usual = (SharedPrefix(model, prefix, features) for features in (seen, image_features(usual_tokens)))
+    shared, usual = (PrefixCache(model, prefix, features) for features in (seen, image_features(usual_tokens)))
     written = shared.write(suffix, [0], 8, usual=usual)
     assert [shared.write(suffix, [0], 8, photo=row, usual=usual)[0] for row in range(3)] == written
     plain = image_features({group: torch.cat([values, usual_tokens[group]]) for group, values in seen.tokens.items()})
@@ -206,9 +206,9 @@ def test_a_photo_that_is_usual_is_not_guided(model: Any, photos: dict, processor
     """Guided away from itself, a photo's text stays what it is, whatever token may not come first."""
     prefix, (suffix,) = split_prompts(prompts(processor, QUESTIONS[:1]))
     first = model.get_image_features(**{name: values[:1] for name, values in photos.items()})
-    shared = SharedPrefix(model, prefix, first)
+    shared = PrefixCache(model, prefix, first)
     (plain,) = shared.write(suffix, [0], 8)
-    assert shared.write(suffix, [0], 8, usual=SharedPrefix(model, prefix, first)) == [plain]
+    assert shared.write(suffix, [0], 8, usual=PrefixCache(model, prefix, first)) == [plain]
     not_first = [plain[0], 5]
-    guided = shared.write(suffix, [0], 8, not_first, usual=SharedPrefix(model, prefix, first))
+    guided = shared.write(suffix, [0], 8, not_first, usual=PrefixCache(model, prefix, first))
     assert guided == shared.write(suffix, [0], 8, not_first) != [plain]

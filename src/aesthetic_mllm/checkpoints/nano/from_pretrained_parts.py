@@ -15,7 +15,7 @@ from .configuration_aesthetic_mllm import (
 from .vision_tower import default_feature_layers, load_vision_tower
 
 
-class GrowsFromPretrained:
+class FromPretrainedParts:
     """The two ways in which [`AestheticMLLMForConditionalGeneration`] takes over pretrained parts."""
 
     @classmethod

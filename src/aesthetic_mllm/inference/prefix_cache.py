@@ -28,8 +28,8 @@ def split_prompts(prompts: Sequence[Sequence[int]]) -> tuple[list[int], list[lis
     return shared, [list(prompt[len(shared) :]) for prompt in prompts]
 
 
-class AwayFromUsual(LogitsProcessor):
-    """Classifier-free guidance of texts, from what is said of a usual photo towards what is said of this one.
+class ContrastivePhotoGuidance(LogitsProcessor):
+    """Classifier-free guidance of texts, from what is said of the average photo towards what is said of this one.
 
     What is likely of any photo says little of this one: log p(token | usual) + [`GUIDANCE`] (log p(token | photo) - log p(token |
     usual)), of the tokens that are plausible after all. The batch holds B photos and B times the usual one; both halves get the
@@ -43,7 +43,7 @@ class AwayFromUsual(LogitsProcessor):
         return torch.cat([guided, guided])
 
 
-class SharedPrefix:
+class PrefixCache:
     """Photos and the tokens that several prompts begin with, read once; what follows is read on copies of the cache.
 
     Nothing is padded on the left and no photo has more tokens than another, so no mask is needed: what pads a continuation on
@@ -110,7 +110,7 @@ class SharedPrefix:
         max_new_tokens: int,
         not_first: Sequence[int] = (),
         photo: int | None = None,
-        usual: "SharedPrefix | None" = None,
+        usual: "PrefixCache | None" = None,
     ) -> list[list[int]]:
         """What the model writes after the prefix and a continuation, greedily: for each photo tokens up to the stop, without it.
 
@@ -120,7 +120,8 @@ class SharedPrefix:
             max_new_tokens: the most that are written where none of them comes.
             not_first: tokens that may not come first.
             photo: the only one that is written about; default all.
-            usual: the same prefix with one photo that is like most, away from which the text is guided ([`AwayFromUsual`]).
+            usual: the same prefix with one photo that is like most, away from which the text is guided
+                ([`ContrastivePhotoGuidance`]).
         """
         photos = list(range(self.photos)) if photo is None else [photo]
         cache = self._cache_of(photos)
@@ -129,7 +130,7 @@ class SharedPrefix:
             beside = usual._cache_of([0] * len(photos))
             for layer, more in zip(cache.layers, beside.layers, strict=True):
                 layer.keys, layer.values = torch.cat([layer.keys, more.keys]), torch.cat([layer.values, more.values])
-            guides.append(AwayFromUsual())
+            guides.append(ContrastivePhotoGuidance())
         ids = self._rows([[*self.ids, *continuation]], len(photos) * (2 if guides else 1))
         written = self.model.generate(
             input_ids=ids,

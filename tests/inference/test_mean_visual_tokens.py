@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from aesthetic_mllm.inference.comment_writing import CommentWriter
-from aesthetic_mllm.inference.question_forking import SharedPrefix
-from aesthetic_mllm.inference.usual_photo import MEAN_VISUAL_TOKENS, mean_photo, usual_features
+from aesthetic_mllm.inference.mean_visual_tokens import MEAN_VISUAL_TOKENS, mean_photo, usual_features
+from aesthetic_mllm.inference.prefix_cache import PrefixCache
 from aesthetic_mllm.processing.checkpoint_side_files import SideFile
 from aesthetic_mllm.processing.processing_aesthetic_mllm import AestheticMLLMProcessor
 from aesthetic_mllm.tasks.commenting import STYLES, CommentingError
@@ -51,4 +51,4 @@ def test_another_models_is_refused() -> None:
     seen = assessor.model.get_image_features(**assessor.processor.image_processor(scene(), return_tensors="pt"))
     ids = assessor.processor.rating_prompt_ids("quality")
     with pytest.raises(CommentingError, match="another|make it anew"):
-        writer.write(SharedPrefix(assessor.model, ids[:-1], seen), ids[-1:], STYLES["brief"])
+        writer.write(PrefixCache(assessor.model, ids[:-1], seen), ids[-1:], STYLES["brief"])

@@ -1,4 +1,4 @@
-"""Configuration of [`AlignmentTrainer`]."""
+"""Configuration of [`AestheticAlignmentTrainer`]."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,8 +9,8 @@ from .precision import has_bfloat16, has_no_accelerator
 
 
 @dataclass
-class AlignmentConfig(TrainingArguments):
-    r"""Configuration of [`AlignmentTrainer`].
+class AestheticAlignmentConfig(TrainingArguments):
+    r"""Configuration of [`AestheticAlignmentTrainer`].
 
     > Parameters that control the losses
 

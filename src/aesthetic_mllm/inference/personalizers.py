@@ -13,14 +13,14 @@ from ..processing.rating_scale import Rating, RatingScale
 from ..tasks.personalizing import Profile, ProfileError, balanced
 from .example_prefix import ExamplePrefix, tokens_of
 from .profile_photos import ProfilePhotos, embeddings
-from .taste_prior import FittedTaste, TastePrior, fit_taste
+from .rater_prior import FittedTaste, RaterPrior, fit_taste
 
 # As many examples a checkpoint is taught to read.
 MOST_EXAMPLES = 32
 METHODS = ("ridge", "in_context")
 
 
-class PersonalMethod(Protocol):
+class Personalizer(Protocol):
     """Rates photos as one person would.
 
     Args:
@@ -39,7 +39,7 @@ class PersonalMethod(Protocol):
         ...
 
 
-class RidgeMethod:
+class RidgePersonalizer:
     """The general rating, moved by what the photo's embedding says of this person's taste ([`fit_taste`])."""
 
     reads_general = True
@@ -48,7 +48,7 @@ class RidgeMethod:
         self.scale, self.fitted = scale, fitted
 
     @classmethod
-    def fit(cls, scale: RatingScale, profile: Profile, photos: ProfilePhotos, prior: TastePrior | None) -> "RidgeMethod":
+    def fit(cls, scale: RatingScale, profile: Profile, photos: ProfilePhotos, prior: RaterPrior | None) -> "RidgePersonalizer":
         """From a profile of at least one photo."""
         evidence = profile.evidence(scale, photos.general)
         return cls(scale, fit_taste(photos.embeddings, photos.general, evidence, prior, profile.has_level))
@@ -56,10 +56,10 @@ class RidgeMethod:
     def rate(self, seen: AestheticImageFeatures, general: Sequence[Rating]) -> list[Rating]:
         means = np.array([rating.mean for rating in general])
         shifted = means + self.fitted.shift(embeddings(seen), means)
-        return [self.scale.moved(rating, float(mean)) for rating, mean in zip(general, shifted, strict=True)]
+        return [self.scale.with_mean(rating, float(mean)) for rating, mean in zip(general, shifted, strict=True)]
 
 
-class InContextMethod:
+class InContextPersonalizer:
     """The person's rated photos stand before the photo in the prompt; the language model reads the taste from them.
 
     Args:
@@ -77,7 +77,7 @@ class InContextMethod:
         processor: AestheticMLLMProcessor,
         profile: Profile,
         photos: ProfilePhotos,
-    ) -> "InContextMethod":
+    ) -> "InContextPersonalizer":
         """From a profile of at least one photo; of more than [`MOST_EXAMPLES`] as many of all levels as evenly as there are.
 
         Raises:
@@ -97,11 +97,11 @@ class InContextMethod:
     def rate(self, seen: AestheticImageFeatures, general: Sequence[Rating]) -> list[Rating]:
         read = self.scale.read_level_logits(self.prefix.level_logits(tokens_of(seen)))
         if not self.reads_general:
-            return mixed(self.scale, [read], [1.0])
-        return mixed(self.scale, [general, read], [1 - self.weight, self.weight])
+            return mixture(self.scale, [read], [1.0])
+        return mixture(self.scale, [general, read], [1 - self.weight, self.weight])
 
 
-def mixed(scale: RatingScale, columns: Sequence[Sequence[Rating]], weights: Sequence[float]) -> list[Rating]:
+def mixture(scale: RatingScale, columns: Sequence[Sequence[Rating]], weights: Sequence[float]) -> list[Rating]:
     """Weighted means of several ratings' distributions, photo by photo.
 
     Args:

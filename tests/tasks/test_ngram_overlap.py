@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 
-from aesthetic_mllm.tasks.quoting import SHARED_WORDS, KnownRuns, repeats, runs_of, words_of
+from aesthetic_mllm.tasks.ngram_overlap import SHARED_WORDS, TrainingNgrams, repeats, runs_of, words_of
 
 
 def texts(count: int, seed: int) -> list[str]:
@@ -19,7 +19,7 @@ def test_words_are_told_apart_by_letters_alone() -> None:
 
 def test_every_run_of_the_corpus_is_known() -> None:
     corpus = texts(200, seed=0)
-    known = KnownRuns.of_texts(corpus)
+    known = TrainingNgrams.of_texts(corpus)
     for text in corpus:
         for run in runs_of(words_of(text)):
             assert known.shares(", ".join(run).upper())
@@ -27,28 +27,28 @@ def test_every_run_of_the_corpus_is_known() -> None:
 
 
 def test_few_other_runs_are_taken_for_known() -> None:
-    known = KnownRuns.of_texts(texts(400, seed=1))
+    known = TrainingNgrams.of_texts(texts(400, seed=1))
     others = [" ".join(run) for text in texts(2000, seed=2) for run in runs_of(words_of(text))]
     assert len(others) > 10_000
     assert np.mean([known.shares(run) for run in others]) < 0.002
 
 
 def test_runs_lie_within_one_text_and_the_length_is_kept() -> None:
-    known = KnownRuns.of_texts(["one two three", "four five six"], length=3)
+    known = TrainingNgrams.of_texts(["one two three", "four five six"], length=3)
     assert known.shares("Well, one two three!") and not known.shares("three four five")
-    loaded = KnownRuns.from_side_file(known.to_side_file())
+    loaded = TrainingNgrams.from_side_file(known.to_side_file())
     assert loaded.length == 3 and np.array_equal(loaded.bits, known.bits)
 
 
 def test_an_empty_corpus_knows_nothing() -> None:
-    assert not KnownRuns.of_texts([]).shares("a b c d e f g h i j")
-    assert not KnownRuns.of_texts(["too short"]).shares("a b c d e f g h i j")
+    assert not TrainingNgrams.of_texts([]).shares("a b c d e f g h i j")
+    assert not TrainingNgrams.of_texts(["too short"]).shares("a b c d e f g h i j")
 
 
 @pytest.mark.parametrize(("shape", "dtype"), [(3, np.uint8), (4, np.int64), ((2, 2), np.uint8), (0, np.uint8)])
 def test_other_arrays_are_refused(shape: tuple[int, ...], dtype: type) -> None:
     with pytest.raises(ValueError, match="power of 2"):
-        KnownRuns(np.zeros(shape, dtype))
+        TrainingNgrams(np.zeros(shape, dtype))
 
 
 @pytest.mark.parametrize(

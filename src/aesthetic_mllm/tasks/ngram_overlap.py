@@ -27,7 +27,7 @@ def runs_of(words: Sequence[str], length: int = SHARED_WORDS) -> Iterator[tuple[
     return (tuple(words[start : start + length]) for start in range(len(words) - length + 1))
 
 
-class KnownRuns:
+class TrainingNgrams:
     """The runs of words of a corpus, as a Bloom filter (Bloom 1970): it forgets no run, and takes few others for known.
 
     The corpus cannot be read from it. It travels with a checkpoint, so that comments can do without its training texts' sentences
@@ -44,7 +44,7 @@ class KnownRuns:
         self.bits, self.length = bits, length
 
     @classmethod
-    def of_texts(cls, texts: Iterable[str], length: int = SHARED_WORDS) -> "KnownRuns":
+    def of_texts(cls, texts: Iterable[str], length: int = SHARED_WORDS) -> "TrainingNgrams":
         """Of a corpus; a run lies within one text."""
         runs = {run for text in texts for run in runs_of(words_of(text), length)}
         known = cls(np.zeros(1 << (max(len(runs) * _BITS_A_RUN, 64) // 8 - 1).bit_length(), np.uint8), length)
@@ -62,7 +62,7 @@ class KnownRuns:
         return SideFile({"bits": torch.from_numpy(self.bits)}, {"length": str(self.length)})
 
     @classmethod
-    def from_side_file(cls, file: SideFile) -> "KnownRuns":
+    def from_side_file(cls, file: SideFile) -> "TrainingNgrams":
         """What `to_side_file` made."""
         return cls(file.tensors["bits"].numpy(), int(file.metadata["length"]))
 

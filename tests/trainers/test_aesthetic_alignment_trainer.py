@@ -16,9 +16,9 @@ from aesthetic_mllm.pretext.lesson_dataset import LessonDataset, Sample
 from aesthetic_mllm.pretext.lessons import Lesson, LessonMaker
 from aesthetic_mllm.pretext.photo_pool import open_pool
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
-from aesthetic_mllm.trainers.alignment_config import AlignmentConfig
+from aesthetic_mllm.trainers.aesthetic_alignment_config import AestheticAlignmentConfig
+from aesthetic_mllm.trainers.aesthetic_alignment_trainer import AestheticAlignmentTrainer
 from aesthetic_mllm.trainers.alignment_model import AlignmentModel
-from aesthetic_mllm.trainers.alignment_trainer import AlignmentTrainer
 from aesthetic_mllm.trainers.lesson_collator import LESSON_GROUPS, LessonCollator, LessonVocabulary, lesson_prompt
 from process_groups import leave_process_group
 from synthetic_photos import scene_photo
@@ -46,7 +46,7 @@ def lessons_of(folder: Path) -> LessonDataset:
     return LessonDataset(open_pool([folder]), LessonMaker(BANK, statistics, contents))
 
 
-def trainer_of(folder: Path, output: Path, **options: Any) -> AlignmentTrainer:
+def trainer_of(folder: Path, output: Path, **options: Any) -> AestheticAlignmentTrainer:
     """Without dropout, whose draws depend on the process."""
     processor = tiny_processor()
     model = tiny_model("efficientnet_lite", "llama", processor)
@@ -56,8 +56,10 @@ def trainer_of(folder: Path, output: Path, **options: Any) -> AlignmentTrainer:
         if hasattr(module, "attention_dropout"):
             module.attention_dropout = 0.0
     settings = {"max_steps": STEPS, "per_device_train_batch_size": 8, "logging_steps": 1, "save_strategy": "no"} | options
-    args = AlignmentConfig(output_dir=str(output), learning_rate=1e-2, use_cpu=True, bf16=False, disable_tqdm=True, **settings)
-    return AlignmentTrainer(model, args, processor, bank=BANK, contents=CONTENTS, train_dataset=lessons_of(folder))
+    args = AestheticAlignmentConfig(
+        output_dir=str(output), learning_rate=1e-2, use_cpu=True, bf16=False, disable_tqdm=True, **settings
+    )
+    return AestheticAlignmentTrainer(model, args, processor, bank=BANK, contents=CONTENTS, train_dataset=lessons_of(folder))
 
 
 def losses_of(history: list[dict[str, float]]) -> list[dict[str, float]]:
@@ -106,7 +108,7 @@ def test_a_run_that_was_broken_off_goes_on_as_if_it_had_not(photos: Path, tmp_pa
 
 def test_a_checkpoint_of_other_heads_is_refused(photos: Path, tmp_path: Path, processor: AestheticMLLMProcessor) -> None:
     model = tiny_model("efficientnet_lite", "llama", processor)
-    args = AlignmentConfig(output_dir=str(tmp_path), use_cpu=True)
+    args = AestheticAlignmentConfig(output_dir=str(tmp_path), use_cpu=True)
     taught, untaught = (
         AlignmentModel(model, processor, BANK, LessonVocabulary(BANK, contents), args) for contents in (CONTENTS, [])
     )
