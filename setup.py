@@ -13,7 +13,8 @@ FORMATS = ["pillow-heif>=1.0", "rawpy>=0.24"]
 
 EXTRAS = {
     "formats": FORMATS,
-    # Training and the recipes: TRL trainers, LoRA, tables, GGUF, which nano's recipe starts from, and what else lessons measure.
+    # Training and the recipes: TRL trainers, LoRA, tables, GGUF, which nano's recipe starts from, and what else pretext samples
+    # measure.
     "train": [
         "accelerate>=1.10",
         "datasets>=4.7",

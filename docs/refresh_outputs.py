@@ -24,7 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 WIDTH = 96  # columns that fit into a code block on GitHub
 PROMPT = "$ "
-LESSONS = ("coffee.jpg", "chelsea.jpg", "camera.jpg")  # from examples/photos
+PRETEXT_SAMPLES = ("coffee.jpg", "chelsea.jpg", "camera.jpg")  # from examples/photos
 
 Runner = Callable[[list[str]], str]
 
@@ -84,9 +84,14 @@ def draw_pictures() -> None:
     """All pictures of docs/."""
     for script in ("make_picture.py", "make_assessments.py"):
         subprocess.run([sys.executable, str(ROOT / "docs" / script)], check=True)
-    photos = [str(ROOT / "examples" / "photos" / name) for name in LESSONS]
-    settings = ["--statistics", str(ROOT / "docs" / "lesson_statistics.json"), "--output", str(ROOT / "docs" / "lessons.png")]
-    run_here(["lessons", *photos, *settings])
+    photos = [str(ROOT / "examples" / "photos" / name) for name in PRETEXT_SAMPLES]
+    settings = [
+        "--statistics",
+        str(ROOT / "docs" / "pretext_statistics.json"),
+        "--output",
+        str(ROOT / "docs" / "pretext_samples.png"),
+    ]
+    run_here(["pretext", *photos, *settings])
 
 
 def main() -> int:

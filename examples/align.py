@@ -17,10 +17,10 @@ import torch
 from transformers.trainer_utils import set_seed
 
 from aesthetic_mllm import AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
-from aesthetic_mllm.pretext.lesson_dataset import LessonDataset
-from aesthetic_mllm.pretext.lessons import LessonMaker
 from aesthetic_mllm.pretext.photo_pool import open_pool
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
+from aesthetic_mllm.pretext.pretext_dataset import PretextDataset
+from aesthetic_mllm.pretext.pretext_samples import PretextSampleMaker
 from aesthetic_mllm.trainers.aesthetic_alignment_config import AestheticAlignmentConfig
 from aesthetic_mllm.trainers.aesthetic_alignment_trainer import AestheticAlignmentTrainer
 from aesthetic_mllm.trainers.recipes import measure_pool
@@ -41,7 +41,7 @@ def main() -> None:
     pool = open_pool(options.photos, exclude=())
     bank = PhraseBank()  # or a YAML file of your own
     statistics = measure_pool(pool, bank, photos=300)  # what "dark" and "bright" mean in this pool
-    lessons = LessonDataset(pool, LessonMaker(bank, statistics))
+    pretext_samples = PretextDataset(pool, PretextSampleMaker(bank, statistics))
 
     args = AestheticAlignmentConfig(
         output_dir=str(options.output),
@@ -53,7 +53,7 @@ def main() -> None:
     processor = AestheticMLLMProcessor.from_pretrained(options.model)
     model = AestheticMLLMForConditionalGeneration.from_pretrained(options.model, dtype=torch.float32)
     set_seed(args.seed)  # the heads start at random
-    trainer = AestheticAlignmentTrainer(model, args, processing_class=processor, train_dataset=lessons, bank=bank)
+    trainer = AestheticAlignmentTrainer(model, args, processing_class=processor, train_dataset=pretext_samples, bank=bank)
     trainer.train()
     trainer.save_aligned(options.output / "aligned")
     for key in sorted(trainer.unreadable):

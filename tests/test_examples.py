@@ -12,9 +12,9 @@ from pathlib import Path
 import torch
 
 from aesthetic_mllm import AestheticMLLMForConditionalGeneration
-from aesthetic_mllm.pretext.cue_rewriting import CueRewriter
-from aesthetic_mllm.pretext.lessons import LEVELS
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
+from aesthetic_mllm.pretext.pretext_samples import LEVELS
+from aesthetic_mllm.pretext.target_text_rewriting import TargetTextRewriter
 from synthetic_photos import scene_photo
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -91,18 +91,20 @@ class Parrot(BaseHTTPRequestHandler):
         pass
 
 
-def test_reword_cues(tmp_path: Path) -> None:
-    """Each label's cue is asked for once and accepted, and a second run asks for none; training reads the cache."""
+def test_reword_target_texts(tmp_path: Path) -> None:
+    """Each label's target text is asked for once and accepted, and a second run asks for none; training reads the cache."""
     server = HTTPServer(("127.0.0.1", 0), Parrot)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    cache = tmp_path / "cues.jsonl"
+    cache = tmp_path / "target_texts.jsonl"
     url = f"http://127.0.0.1:{server.server_port}/v1"
     settings = ["--cache", str(cache), "--model", "parrot", "--api-key-variable", "", "--wordings", "1", "--url"]
     try:
-        told = run("reword_cues.py", *settings, url)
+        told = run("reword_target_texts.py", *settings, url)
     finally:
         server.shutdown()
-    cues = [cue for level in LEVELS for cue in PhraseBank().every_cue(level)]
-    assert f"{len(cues)} accepted" in told and len(cache.read_text().splitlines()) == len({cue.text for cue in cues})
-    run("reword_cues.py", *settings, "http://127.0.0.1:9/v1")  # where nobody answers
-    assert CueRewriter(None, cache)(cues[0]).text == f"Well, {cues[0].text}"
+    target_texts = [target_text for level in LEVELS for target_text in PhraseBank().every_target_text(level)]
+    assert f"{len(target_texts)} accepted" in told and len(cache.read_text().splitlines()) == len(
+        {target_text.text for target_text in target_texts}
+    )
+    run("reword_target_texts.py", *settings, "http://127.0.0.1:9/v1")  # where nobody answers
+    assert TargetTextRewriter(None, cache)(target_texts[0]).text == f"Well, {target_texts[0].text}"

@@ -10,8 +10,8 @@ from PIL import Image
 
 from aesthetic_mllm import Assessment, Rating
 from aesthetic_mllm.pretext.gallery import gallery_row, lay_out
-from aesthetic_mllm.pretext.lessons import LessonMaker
 from aesthetic_mllm.pretext.phrase_bank import BINS, PhraseBank
+from aesthetic_mllm.pretext.pretext_samples import PretextSampleMaker
 from aesthetic_mllm.pretext.sheet import Sheet
 from aesthetic_mllm.processing.image_loading import load_image
 from aesthetic_mllm.tasks.suggesting import FLAWS, Suggestion
@@ -66,13 +66,13 @@ def test_assessments_have_room_for_what_they_say(scripts: SimpleNamespace) -> No
         assert sheet.image.height <= 800 * len(cells) / 2
 
 
-def test_a_gallery_of_lessons_has_room_for_them() -> None:
+def test_a_gallery_of_pretext_samples_has_room_for_them() -> None:
     bank = PhraseBank()
     cuts = SimpleNamespace(bin=lambda attribute, value: BINS // 2)
     contents = {"a" * 60: "a red house beside a very long and winding road"}
     photos = {"a" * 60: (96, 72), "b.jpg": (60, 140), "c.jpg": (160, 40)}
     rows = [
-        gallery_row(LessonMaker(bank, cuts, contents, seed), key, scene_photo(*size))
+        gallery_row(PretextSampleMaker(bank, cuts, contents, seed), key, scene_photo(*size))
         for seed, (key, size) in enumerate(photos.items())
     ]
     sheet = lay_out(rows)

@@ -194,7 +194,7 @@ def test_alignment(folder: Path) -> None:
     for arguments in commands(page):
         short = ["per_device_train_batch_size=2", *SHORT[2:]] if arguments[0] == "train" else []
         assert main([*arguments, *short]) == 0, arguments
-    assert (folder / "lessons.png").stat().st_size > 10_000
+    assert (folder / "pretext_samples.png").stat().st_size > 10_000
     assert (folder / "build" / "align" / "aligned" / "model.safetensors").exists()
 
 

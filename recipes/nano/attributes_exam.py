@@ -2,8 +2,8 @@
 
     python recipes/nano/attributes_exam.py --data DATA --model build/nano/final --output build/nano/attributes_exam.json
 
-An edit must lower the rating of the attribute that it is about (`damages.DAMAGES`). Edits that are kept out of all lessons are
-asked too, apart. Shares are of photos, with 95% Wilson intervals.
+An edit must lower the rating of the attribute that it is about (`damages.DAMAGES`). Edits that are kept out of all pretext
+samples are asked too, apart. Shares are of photos, with 95% Wilson intervals.
 """
 
 import argparse

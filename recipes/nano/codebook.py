@@ -1,6 +1,6 @@
 """What visual tokens say to nano's language model: bins of attributes, edits, ratings, and what is to be seen, each as a vector.
 
-The language model learns to read them (`coded_lessons.py`), then the alignment module learns to say them
+The language model learns to read them (`coded_pretext_samples.py`), then the alignment module learns to say them
 (`coded_alignment.py`). Each attribute has a visual token of its own level: the sum of the attribute's key and of its bin's
 vector, which is made of the bin's words, or lies between those of two bins. Keys are learned, by the language model's need to
 find what it is asked for. An edit is a direction of one token, a rating one of all tokens; these are drawn at random, and so
@@ -18,7 +18,7 @@ from torch import nn
 from aesthetic_mllm import AestheticMLLMProcessor
 from aesthetic_mllm.pretext.phrase_bank import BINS, PhraseBank
 from aesthetic_mllm.processing.rating_scale import RatingScale
-from aesthetic_mllm.trainers.lesson_collator import LessonVocabulary
+from aesthetic_mllm.trainers.pretext_collator import PretextVocabulary
 
 CODES = "codes.safetensors"
 # One unit of a direction, as a share of a word embedding's mean length. A strong edit has two.
@@ -57,7 +57,7 @@ class Codebook(nn.Module):
         self.register_buffer("embedding", embedding.detach().clone())
         self.processor = processor
         self.counts = processor.num_group_tokens
-        self.vocabulary = LessonVocabulary(bank)
+        self.vocabulary = PretextVocabulary(bank)
         for level, names in self.vocabulary.attributes.items():
             if len(names) > self.counts[level]:
                 raise ValueError(f"{len(names)} attributes of {level} level do not fit into {self.counts[level]} tokens.")

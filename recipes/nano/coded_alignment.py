@@ -1,8 +1,9 @@
-"""Teaches nano's alignment module the codes that its language model was taught to read (`coded_lessons.py`).
+"""Teaches nano's alignment module the codes that its language model was taught to read (`coded_pretext_samples.py`).
 
     python recipes/nano/coded_alignment.py --work build/nano data=[DATA/biq2021,DATA/photos_unlabeled]
 
-The lessons are those of `align.yaml`, from the same cache, but no word is generated, and of a photo that is shown as it is all
+The pretext samples are those of `align.yaml`, from the same cache, but no word is generated, and of a photo that is shown as it
+is all
 attributes of the level are asked at once: each one's token must lie near the words of its bin, the change between two photos
 near the direction of the edit and of no other, what a photo shows near its words. A step costs a fraction of one through the
 language model; the alignment that follows starts from here.
@@ -28,14 +29,14 @@ from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset
 
 from aesthetic_mllm import AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
 from aesthetic_mllm.editing.measurements import measure
-from aesthetic_mllm.pretext.lesson_dataset import load_photo
-from aesthetic_mllm.pretext.lessons import LEVELS, LessonMaker
 from aesthetic_mllm.pretext.photo_pool import photo_source
 from aesthetic_mllm.pretext.phrase_bank import BINS, PhraseBank
+from aesthetic_mllm.pretext.pretext_dataset import load_photo
+from aesthetic_mllm.pretext.pretext_samples import LEVELS, PretextSampleMaker
 from aesthetic_mllm.processing.image_loading import ImageError
-from aesthetic_mllm.trainers.lesson_cache import LessonCache, SeenSample
 from aesthetic_mllm.trainers.precision import has_bfloat16
-from aesthetic_mllm.trainers.recipes import load_model, open_lessons, read_recipe, see_lessons
+from aesthetic_mllm.trainers.pretext_cache import PretextCache, SeenSample
+from aesthetic_mllm.trainers.recipes import load_model, open_pretext_samples, read_recipe, see_pretext_samples
 from codebook import EDIT_UNITS, Codebook, question_name
 from features import CANVAS
 
@@ -54,17 +55,17 @@ UNCODED = ("flip",)
 # What a mirrored photo has more of where the photo has less.
 TURNED = ("subject_x", "tilt")
 TURNED_EDITS = ("tilt", "subject_shift")
-MIRRORED_SHARE = 0.5  # of the lessons
+MIRRORED_SHARE = 0.5  # of the pretext samples
 
 
 class CodeLoss(nn.Module):
-    """How far visual tokens are from the codes of their lessons.
+    """How far visual tokens are from the codes of their pretext samples.
 
     Args:
-        book: the codes, whose attributes and edits the lessons are about.
+        book: the codes, whose attributes and edits the pretext samples are about.
 
     Inputs:
-        sample: one lesson.
+        sample: one pretext sample.
         bins: of all attributes of its photo, by name; `None` where they are not known.
         tokens: [n, N, D] of its n photos, of its own level.
 
@@ -94,12 +95,14 @@ class CodeLoss(nn.Module):
     def forward(
         self, sample: SeenSample, bins: Mapping[str, int] | None, tokens: torch.Tensor
     ) -> tuple[torch.Tensor, list[tuple[str, bool]]]:
-        lesson = sample.lesson
-        if lesson.kind == "altered":
-            return self.altered(lesson.level, lesson.subject, float(lesson.signed_strength or 0), tokens)
-        loss, found = self.measured(lesson.level, bins or {lesson.subject: int(lesson.bin or 0)}, tokens[0])
-        if lesson.kind == "content":
-            loss = loss + self.content(lesson.level, lesson.label.removeprefix("content:"), tokens[0])
+        pretext_sample = sample.pretext_sample
+        if pretext_sample.kind == "altered":
+            return self.altered(pretext_sample.level, pretext_sample.subject, float(pretext_sample.signed_strength or 0), tokens)
+        loss, found = self.measured(
+            pretext_sample.level, bins or {pretext_sample.subject: int(pretext_sample.bin or 0)}, tokens[0]
+        )
+        if pretext_sample.kind == "content":
+            loss = loss + self.content(pretext_sample.level, pretext_sample.label.removeprefix("content:"), tokens[0])
         return loss, found
 
     def measured(self, level: str, bins: Mapping[str, int], tokens: torch.Tensor) -> tuple[torch.Tensor, list[tuple[str, bool]]]:
@@ -153,47 +156,47 @@ class CodeLoss(nn.Module):
 
 
 def mirrored(sample: SeenSample, bins: Mapping[str, int] | None) -> tuple[SeenSample, Mapping[str, int] | None]:
-    """The lesson of the mirrored photos: what the tower sees in them is taken to be the mirror image of what it saw."""
+    """The pretext sample of the mirrored photos: what the tower sees in them is taken to be the mirror image of what it saw."""
     maps = sample.feature_maps.clone()
     stride = CANVAS // maps.shape[2]
     for number, (_, width) in enumerate(sample.image_sizes.tolist()):
         columns = -(-width // stride)
         maps[number, :, :columns] = maps[number, :, :columns].flip(1)
-    lesson = sample.lesson
-    if lesson.subject in TURNED_EDITS and lesson.kind == "altered":
-        lesson = replace(lesson, signed_strength=-float(lesson.signed_strength or 0))
-    if lesson.kind == "measured" and lesson.subject in TURNED:
-        lesson = replace(lesson, bin=BINS - 1 - int(lesson.bin or 0))
+    pretext_sample = sample.pretext_sample
+    if pretext_sample.subject in TURNED_EDITS and pretext_sample.kind == "altered":
+        pretext_sample = replace(pretext_sample, signed_strength=-float(pretext_sample.signed_strength or 0))
+    if pretext_sample.kind == "measured" and pretext_sample.subject in TURNED:
+        pretext_sample = replace(pretext_sample, bin=BINS - 1 - int(pretext_sample.bin or 0))
     turned = bins and {name: BINS - 1 - bin if name in TURNED else bin for name, bin in bins.items()}
-    return replace(sample, lesson=lesson, feature_maps=maps), turned
+    return replace(sample, pretext_sample=pretext_sample, feature_maps=maps), turned
 
 
-class MeasuredLessons(Dataset):
-    """The lessons of a cache, each with the bins of all its photo's attributes where they are known."""
+class MeasuredPretextSamples(Dataset):
+    """The pretext samples of a cache, each with the bins of all its photo's attributes where they are known."""
 
-    def __init__(self, lessons: LessonCache, bins: Mapping[str, Mapping[str, int]]):
-        self.lessons, self.bins = lessons, bins
-        self.keys: list[str] = lessons.lessons.pool["key"][:]
+    def __init__(self, pretext_samples: PretextCache, bins: Mapping[str, Mapping[str, int]]):
+        self.pretext_samples, self.bins = pretext_samples, bins
+        self.keys: list[str] = pretext_samples.pretext_samples.pool["key"][:]
 
     def __len__(self) -> int:
-        return len(self.lessons)
+        return len(self.pretext_samples)
 
     def __getitem__(self, index: int) -> tuple[SeenSample, Mapping[str, int] | None]:
-        return self.lessons[index], self.bins.get(self.keys[index % len(self.keys)])
+        return self.pretext_samples[index], self.bins.get(self.keys[index % len(self.keys)])
 
 
-def measured_bins(lessons: LessonCache, path: Path) -> dict[str, dict[str, int]]:
+def measured_bins(pretext_samples: PretextCache, path: Path) -> dict[str, dict[str, int]]:
     """The bin of every attribute of each photo of the pool, by key; kept in a file, for measuring takes its time."""
     if not path.exists():
-        pool = lessons.lessons.pool
+        pool = pretext_samples.pretext_samples.pool
         with ProcessPoolExecutor() as workers:
-            found = workers.map(partial(_bins, lessons.maker), (photo_source(row["image"]) for row in pool), chunksize=32)
+            found = workers.map(partial(_bins, pretext_samples.maker), (photo_source(row["image"]) for row in pool), chunksize=32)
             path.write_text(json.dumps({key: bins for key, bins in zip(pool["key"], found, strict=True) if bins}))
     known: dict[str, dict[str, int]] = json.loads(path.read_text())
     return known
 
 
-def _bins(maker: LessonMaker, source: Any) -> dict[str, int]:
+def _bins(maker: PretextSampleMaker, source: Any) -> dict[str, int]:
     try:
         values = measure(load_photo(source), list(maker.bank.attributes))
     except ImageError:
@@ -209,11 +212,11 @@ class CodedAlignment:
         self.loss = CodeLoss(book)
 
     def losses(self, batch: Sequence[tuple[SeenSample, Mapping[str, int] | None]]) -> tuple[torch.Tensor, dict[str, list[bool]]]:
-        """Mean loss of a batch, and by level and kind which lessons were read right."""
+        """Mean loss of a batch, and by level and kind which pretext samples were read right."""
         losses: list[torch.Tensor] = []
         right: dict[str, list[bool]] = {}
         for level in LEVELS:
-            own = [(sample, bins) for sample, bins in batch if sample.lesson.level == level]
+            own = [(sample, bins) for sample, bins in batch if sample.pretext_sample.level == level]
             if not own:
                 continue
             maps, sizes = (torch.cat([getattr(sample, name) for sample, _ in own]) for name in ("feature_maps", "image_sizes"))
@@ -227,14 +230,14 @@ class CodedAlignment:
                     right.setdefault(name, []).append(read)
         return torch.stack(losses).mean(), right
 
-    def train(self, caches: Sequence[MeasuredLessons], epochs: int) -> None:
-        """Trains the alignment module, in place; lessons of the last [`HELD_OUT`] photos are only looked at."""
+    def train(self, caches: Sequence[MeasuredPretextSamples], epochs: int) -> None:
+        """Trains the alignment module, in place; pretext samples of the last [`HELD_OUT`] photos are only looked at."""
         learned, held_out = [], []
-        for lessons in caches:
-            photos = len(lessons.keys)
-            shown = [number % photos < photos - HELD_OUT for number in range(len(lessons))]
-            learned.append(Subset(lessons, [number for number, is_shown in enumerate(shown) if is_shown]))
-            held_out.append(Subset(lessons, [number for number, is_shown in enumerate(shown) if not is_shown]))
+        for pretext_samples in caches:
+            photos = len(pretext_samples.keys)
+            shown = [number % photos < photos - HELD_OUT for number in range(len(pretext_samples))]
+            learned.append(Subset(pretext_samples, [number for number, is_shown in enumerate(shown) if is_shown]))
+            held_out.append(Subset(pretext_samples, [number for number, is_shown in enumerate(shown) if not is_shown]))
         loader = DataLoader(ConcatDataset(learned), BATCH_SIZE, shuffle=True, drop_last=True, num_workers=1, collate_fn=list)
         optimizer = torch.optim.AdamW(self.projector.parameters(), LEARNING_RATE, weight_decay=0.01, fused=True)
         steps = epochs * len(loader)
@@ -252,7 +255,9 @@ class CodedAlignment:
                 if step % 50 == 0:
                     logger.info("step %d of %d, %.0f s, loss %.3f", step, steps, time.monotonic() - start, loss.item())
                 step += 1
-            logger.info("held-out lessons: %s", self.examine(DataLoader(ConcatDataset(held_out), BATCH_SIZE, collate_fn=list)))
+            logger.info(
+                "held-out pretext samples: %s", self.examine(DataLoader(ConcatDataset(held_out), BATCH_SIZE, collate_fn=list))
+            )
 
     @torch.no_grad()
     def examine(self, loader: DataLoader) -> dict[str, float]:
@@ -269,8 +274,8 @@ class CodedAlignment:
         return {"loss": round(sum(losses) / len(losses), 3)} | shares
 
 
-def open_caches(config_path: Path, overrides: Sequence[str], work: Path) -> list[MeasuredLessons]:
-    """The lessons of `align.yaml`, and as many more of composition, which is harder to see.
+def open_caches(config_path: Path, overrides: Sequence[str], work: Path) -> list[MeasuredPretextSamples]:
+    """The pretext samples of `align.yaml`, and as many more of composition, which is harder to see.
 
     The tower sees them now where it has not yet. The recipe's `feature_cache` is the first's folder, and the second's is named
     after it.
@@ -281,9 +286,9 @@ def open_caches(config_path: Path, overrides: Sequence[str], work: Path) -> list
     caches = []
     for number, part in enumerate((recipe, more)):
         own = copy(config)
-        own.seed = config.seed + number  # of photos that both draw for, other lessons
-        lessons = see_lessons(part, own, open_lessons(part, own), model, processor)
-        caches.append(MeasuredLessons(lessons.dataset, measured_bins(lessons.dataset, work / MEASURED)))
+        own.seed = config.seed + number  # of photos that both draw for, other pretext samples
+        pretext_samples = see_pretext_samples(part, own, open_pretext_samples(part, own), model, processor)
+        caches.append(MeasuredPretextSamples(pretext_samples.dataset, measured_bins(pretext_samples.dataset, work / MEASURED)))
     return caches
 
 

@@ -34,7 +34,7 @@ from aesthetic_mllm.editing.measurements.pool_statistics import PoolStatistics
 from aesthetic_mllm.evaluation.byte_perplexity import byte_perplexity
 from aesthetic_mllm.evaluation.claim_precision import claim_precision, precision_by
 from aesthetic_mllm.evaluation.text_overlap import SharedRuns, distinct_n, share_identical
-from aesthetic_mllm.pretext.lesson_dataset import load_photo
+from aesthetic_mllm.pretext.pretext_dataset import load_photo
 from aesthetic_mllm.tasks.commenting import ASPECTS, STYLES
 from aesthetic_mllm.tasks.ngram_overlap import words_of
 from exam import Clock, photo_key, split_photos

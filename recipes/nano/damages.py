@@ -3,7 +3,7 @@
     python recipes/nano/damages.py --data DATA --work build/nano      # after features.py
 
 From these nano learns flaws and what they take from the attributes of a photo; nobody rated them. Edits that are kept out of
-lessons are kept out here too.
+pretext samples are kept out here too.
 """
 
 import argparse
@@ -14,8 +14,8 @@ from pathlib import Path
 import torch
 
 from aesthetic_mllm.editing import EDITS
-from aesthetic_mllm.pretext.lesson_dataset import load_photo
-from aesthetic_mllm.pretext.lessons import draw_amount
+from aesthetic_mllm.pretext.pretext_dataset import load_photo
+from aesthetic_mllm.pretext.pretext_samples import draw_amount
 from aesthetic_mllm.processing.rating_scale import RatingScale
 from data import RatedPhoto, read_beauty, read_quality
 from features import CANVAS, DAMAGED_VIEWS, LOWER_STAGES, STRONGLY_DAMAGED, PhotoViews, cache_view

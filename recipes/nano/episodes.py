@@ -48,7 +48,7 @@ NUM_EXAMPLE_TOKENS = {"low": 2, "middle": 2, "high": 2, "thematic": 2}
 EXAMPLE_WEIGHT = 0.25  # on people of training 0.15 to 0.3 are alike with 5 to 50 ratings; 0.5 gains next to nothing
 # Of the episodes: without examples, of tastes in directions; of the others, of people with tastes in measured traits.
 EMPTY_SHARE, DIRECTION_SHARE, SYNTHETIC_SHARE = 0.2, 0.05, 0.12
-REHEARSED_SHARES = (0.56, 0.1)  # of the rows beside them: ratings and lessons
+REHEARSED_SHARES = (0.56, 0.1)  # of the rows beside them: ratings and pretext samples
 PERSON_SPREAD = 1.2  # of one person's rating around what they gave, in points
 PERSONAL = "personal"
 

@@ -1,17 +1,17 @@
-"""Examines a checkpoint before and after alignment on lessons of held-out photos, in held-out words.
+"""Examines a checkpoint before and after alignment on pretext samples of held-out photos, in held-out words.
 
     python recipes/nano/exam.py --data DATA --work build/nano --before build/nano/before --after build/nano/aligned \\
         --output build/nano/exam.json
 
-Every lesson is multiple choice; candidate answers are compared by the likelihood of their words. Beside the two checkpoints stand
-ridge regressions on pooled features of the frozen tower, fitted on lessons of training photos, and the same prompts without
-photos. Last, each level's lessons are answered from each group's tokens alone. WORK holds statistics.json, the pool's cut
-points, and may hold contents.json, the teacher's label of each photo by its key, such as "biq2021/name.webp". Beside the JSON
-file goes a Markdown file with the tables.
+Every pretext sample is multiple choice; candidate answers are compared by the likelihood of their words. Beside the two
+checkpoints stand ridge regressions on pooled features of the frozen tower, fitted on pretext samples of training photos, and the
+same prompts without photos. Last, each level's pretext samples are answered from each group's tokens alone. WORK holds
+statistics.json, the pool's cut points, and may hold contents.json, the teacher's label of each photo by its key, such as
+"biq2021/name.webp". Beside the JSON file goes a Markdown file with the tables.
 
-The default exam has 620 lessons besides those of contents: 10 of each of 21 attributes, 10 of each of 21 edits at each of its
-two amounts (mirroring has one). On two cores it should take about seven minutes, half of them for the language model. Accuracies
-of a row are of 10 lessons: raise `--per-subject` for narrow intervals.
+The default exam has 620 pretext samples besides those of contents: 10 of each of 21 attributes, 10 of each of 21 edits at each of
+its two amounts (mirroring has one). On two cores it should take about seven minutes, half of them for the language model.
+Accuracies of a row are of 10 pretext samples: raise `--per-subject` for narrow intervals.
 """
 
 import argparse
@@ -25,10 +25,10 @@ import torch
 
 from aesthetic_mllm import AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
 from aesthetic_mllm.editing.measurements.pool_statistics import PoolStatistics
-from aesthetic_mllm.evaluation.lesson_exam import ExamItem, build_exam
-from aesthetic_mllm.evaluation.lesson_examiner import SCORINGS, Answer, LessonExaminer, SeenPhotos, answer_items, see_photos
-from aesthetic_mllm.evaluation.lesson_probe import LessonProbe, probe_lessons
-from aesthetic_mllm.evaluation.lesson_report import (
+from aesthetic_mllm.evaluation.pretext_eval import ExamItem, build_exam
+from aesthetic_mllm.evaluation.pretext_evaluator import SCORINGS, Answer, PretextEvaluator, SeenPhotos, answer_items, see_photos
+from aesthetic_mllm.evaluation.pretext_probe import PretextProbe, probe_pretext_samples
+from aesthetic_mllm.evaluation.pretext_report import (
     by_level,
     by_question,
     compare,
@@ -37,9 +37,9 @@ from aesthetic_mllm.evaluation.lesson_report import (
     markdown_cross,
     markdown_table,
 )
-from aesthetic_mllm.pretext.lesson_dataset import load_photo
-from aesthetic_mllm.pretext.lessons import LEVELS, LessonMaker
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
+from aesthetic_mllm.pretext.pretext_dataset import load_photo
+from aesthetic_mllm.pretext.pretext_samples import LEVELS, PretextSampleMaker
 from aesthetic_mllm.processing.rating_scale import RatingScale
 from data import RatedPhoto, quality_validation, read_quality
 
@@ -81,12 +81,12 @@ def load_model(folder: Path, device: str) -> Any:
 
 
 def examine_groups(
-    examiner: LessonExaminer, items: list[ExamItem], seen: SeenPhotos, own: list[dict], blind: list[dict], scoring: Any
+    examiner: PretextEvaluator, items: list[ExamItem], seen: SeenPhotos, own: list[dict], blind: list[dict], scoring: Any
 ) -> dict[str, list[Answer]]:
     """Answers from each group's tokens alone; those of the own level are there already."""
     answers = {}
     for group in LEVELS:
-        others = [index for index, item in enumerate(items) if item.lesson.level != group]
+        others = [index for index, item in enumerate(items) if item.pretext_sample.level != group]
         scores = list(own)
         for index, score in zip(
             others, examiner.scores([items[i] for i in others], part_of(seen, items, others), group), strict=True
@@ -102,8 +102,8 @@ def part_of(seen: SeenPhotos, items: list[ExamItem], wanted: list[int]) -> SeenP
     starts, total = [], 0
     for item in items:
         starts.append(total)
-        total += len(item.lesson.images)
-    photos = [starts[index] + place for index in wanted for place in range(len(items[index].lesson.images))]
+        total += len(item.pretext_sample.images)
+    photos = [starts[index] + place for index in wanted for place in range(len(items[index].pretext_sample.images))]
     return SeenPhotos(
         {group: values[photos] for group, values in seen.tokens.items()},
         {level: values[photos] for level, values in seen.pooled.items()},
@@ -117,8 +117,10 @@ def main() -> None:
     parser.add_argument("--before", type=Path, required=True, help="folder of the unaligned checkpoint")
     parser.add_argument("--after", type=Path, required=True, help="folder of the aligned checkpoint")
     parser.add_argument("--photos", type=int, default=300, help="held-out photos to ask about")
-    parser.add_argument("--per-subject", type=int, default=10, help="lessons of each attribute, and of each edit and amount")
-    parser.add_argument("--probe-lessons", type=int, default=480, help="of each level, to fit the probes on")
+    parser.add_argument(
+        "--per-subject", type=int, default=10, help="pretext samples of each attribute, and of each edit and amount"
+    )
+    parser.add_argument("--probe-pretext_samples", type=int, default=480, help="of each level, to fit the probes on")
     parser.add_argument("--scoring", choices=SCORINGS, default="pmi", help="what the tables show; the JSON file has all")
     parser.add_argument("--trained-wordings", action="store_true", help="ask and answer in words that training shows")
     parser.add_argument("--seed", type=int, default=0)
@@ -129,7 +131,7 @@ def main() -> None:
 
     clock = Clock()
     contents = arguments.work / "contents.json"
-    maker = LessonMaker(
+    maker = PretextSampleMaker(
         PhraseBank(),
         PoolStatistics.load(arguments.work / "statistics.json"),
         json.loads(contents.read_text(encoding="utf-8")) if contents.exists() else None,
@@ -140,23 +142,25 @@ def main() -> None:
     models = {name: load_model(getattr(arguments, name), arguments.device) for name in ("before", "after")}
     known, held_out = split_photos(arguments.data)
     items = build_exam(load_some(held_out, arguments.photos, arguments.seed), maker, arguments.per_subject, arguments.seed)
-    clock.done(f"{len(items)} lessons made")
-    lessons = probe_lessons(load_some(known, arguments.probe_lessons, arguments.seed), maker, arguments.probe_lessons)
-    clock.done("lessons for the probes made")
+    clock.done(f"{len(items)} pretext samples made")
+    pretext_samples = probe_pretext_samples(
+        load_some(known, arguments.probe_pretext_samples, arguments.seed), maker, arguments.probe_pretext_samples
+    )
+    clock.done("pretext samples for the probes made")
 
-    images = [image for item in items for image in item.lesson.images]
+    images = [image for item in items for image in item.pretext_sample.images]
     seen = dict(zip(models, see_photos(list(models.values()), processor, images), strict=True))
     clock.done(f"{len(images)} photos seen")
-    (studied,) = see_photos([models["after"]], processor, lessons.images)
-    clock.done(f"{len(lessons.images)} photos for the probes seen")
+    (studied,) = see_photos([models["after"]], processor, pretext_samples.images)
+    clock.done(f"{len(pretext_samples.images)} photos for the probes seen")
     probes = {
-        name: LessonProbe(lessons, studied, all_maps).answers(items, seen["after"])
+        name: PretextProbe(pretext_samples, studied, all_maps).answers(items, seen["after"])
         for name, all_maps in (("probe, own map", False), ("probe, all maps", True))
     }
     clock.done("probes fitted and asked")
 
     scores, blind = {}, {}
-    examiners = {name: LessonExaminer(model, processor, arguments.batch_size) for name, model in models.items()}
+    examiners = {name: PretextEvaluator(model, processor, arguments.batch_size) for name, model in models.items()}
     for name, examiner in examiners.items():
         scores[name], blind[name] = examiner.scores(items, seen[name]), examiner.blind_scores(items)
         clock.done(f"asked {name}")
@@ -180,7 +184,7 @@ def main() -> None:
 
     questions, levels = compare(columns, by_question), compare(columns, by_level)
     report = {
-        "lessons": len(items),
+        "pretext_samples": len(items),
         "photos": arguments.photos,
         "per_subject": arguments.per_subject,
         "scoring": arguments.scoring,
@@ -200,7 +204,7 @@ def main() -> None:
     arguments.output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     tables = "\n\n".join(
         [
-            f"Accuracy in percent (95% interval) of {len(items)} lessons; scoring: {arguments.scoring}; "
+            f"Accuracy in percent (95% interval) of {len(items)} pretext samples; scoring: {arguments.scoring}; "
             f"wordings: {report['wordings']}.",
             markdown_table(levels, ("level", "question", "amount"), ("before", "after", "probe, all maps")),
             markdown_table(questions, ("level", "subject", "question", "amount")),

@@ -1,4 +1,4 @@
-"""Teaches nano's language model to say what its own visual tokens hold: ratings, lessons and comments.
+"""Teaches nano's language model to say what its own visual tokens hold: ratings, pretext samples and comments.
 
     python recipes/nano/instruct.py --data DATA --work build/nano --critiques comments.parquet      # after judge.py
 
@@ -28,16 +28,16 @@ from features import DAMAGED_VIEWS, UpperTower
 from judge import ALIGNED, open_judge, read_photos
 from language import healing_texts, pack, split_texts
 from question_rows import CausalView, coded_loss
-from told_photos import SEED, PairLessons, ToldPhotos, read_views
+from told_photos import SEED, PairPretextSamples, ToldPhotos, read_views
 
 logger = logging.getLogger("nano.instruct")
 
 STEPS, LAST_STEPS = 800, 150  # of everything; then mostly of ratings
 BATCH_SIZE = 16
 LEARNING_RATE, LAST_LEARNING_RATE = 4e-4, 2e-4
-# Of the rows, ratings and lessons; the others are comments.
+# Of the rows, ratings and pretext samples; the others are comments.
 SHARES, LAST_SHARES = (0.5, 0.2), (0.7, 0.15)
-# Of the steps, lessons in their first wordings alone, and with more and more of the others.
+# Of the steps, pretext samples in their first wordings alone, and with more and more of the others.
 FEW_WORDS_SHARE, GROWTH_SHARE = 0.3, 0.4
 DECIMAL_WEIGHT = 0.2  # of the loss of ratings in numbers
 CRITIQUE_EVERY = 5  # so often a batch of plain text
@@ -50,15 +50,15 @@ class Schooling:
 
     Args:
         model: with the judge's tower and alignment module.
-        told: ratings, lessons and comments.
-        pairs: lessons of two photos, if any.
+        told: ratings, pretext samples and comments.
+        pairs: pretext samples of two photos, if any.
         texts: [N, L] packed plain text.
     """
 
     model: AestheticMLLMForConditionalGeneration
     processor: AestheticMLLMProcessor
     told: ToldPhotos
-    pairs: PairLessons | None
+    pairs: PairPretextSamples | None
     texts: torch.Tensor
 
     def save(self, folder: Path) -> None:
@@ -78,8 +78,8 @@ def tell(
     """Trains the language model, in place.
 
     Args:
-        shares: of ratings and of lessons among the rows.
-        first_words: whether lessons begin with their first wordings alone.
+        shares: of ratings and of pretext samples among the rows.
+        first_words: whether pretext samples begin with their first wordings alone.
         beside: one more loss, of every step.
     """
     if not steps:
@@ -101,13 +101,13 @@ def tell(
             with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
                 loss = model(input_ids=rows, labels=rows).loss
         else:
-            rated, lessons = (round(share * BATCH_SIZE) for share in shares)
+            rated, pretext_samples = (round(share * BATCH_SIZE) for share in shares)
             # apart, for rows of ratings are short
             decimal_loss, rating_loss = coded_loss(language, processor, told.rated_rows(rated))
             (rating_loss + DECIMAL_WEIGHT * decimal_loss).backward()
-            words = pairs.rows(lessons // 2) if pairs is not None else []
-            words += [told.measured() for _ in range(lessons - len(words))]
-            words += [told.comments() for _ in range(BATCH_SIZE - rated - lessons)]
+            words = pairs.rows(pretext_samples // 2) if pairs is not None else []
+            words += [told.measured() for _ in range(pretext_samples - len(words))]
+            words += [told.comments() for _ in range(BATCH_SIZE - rated - pretext_samples)]
             loss = word_loss = coded_loss(language, processor, words)[0]
         loss.backward()
         if beside is not None:
@@ -133,7 +133,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--work", type=Path, default=Path("build/nano"))
     parser.add_argument("--critiques", type=Path, required=True, help="as of language.py")
     parser.add_argument("--config", type=Path, default=Path(__file__).with_name("align.yaml"))
-    parser.add_argument("--without-pairs", action="store_true", help="no lessons of two photos, whose cache takes long")
+    parser.add_argument("--without-pairs", action="store_true", help="no pretext samples of two photos, whose cache takes long")
     parser.add_argument("overrides", nargs="*", help="key=value, as of `coded_alignment.py`")
 
 
@@ -157,7 +157,7 @@ def open_school(arguments: argparse.Namespace) -> Schooling:
     pairs = None
     if not arguments.without_pairs:
         caches = open_caches(arguments.config, [f"model={work / ALIGNED}", *arguments.overrides], work)
-        pairs = PairLessons(caches, alignment, bank)
+        pairs = PairPretextSamples(caches, alignment, bank)
     contents = {key.split("/")[-1]: label for key, label in load_contents(work / "contents.json").items()}
     told = ToldPhotos(processor, tokens, shares, views, alignment.loss, bank, contents, rated)
     texts = pack(processor.tokenizer, split_texts(healing_texts(work, arguments.critiques))[1])

@@ -3,10 +3,10 @@
     python recipes/nano/judge.py --data DATA --work build/nano       # after coded_alignment.py and damages.py
 
 Each group of tokens alone must tell all ratings of a photo, and all together say them in the language model's code
-(`warm_start.py`); beside that the tokens go on telling the codes of lessons, so that nothing of the alignment is forgotten.
-First come photos as they are, and the upper tower learns with everything; then photos beside themselves damaged, of which the
-low- and middle-level queries alone learn. The OASIS photos of one fold are left out, here and later: what nano says of beauty is
-validated on them.
+(`warm_start.py`); beside that the tokens go on telling the codes of pretext samples, so that nothing of the alignment is
+forgotten. First come photos as they are, and the upper tower learns with everything; then photos beside themselves damaged, of
+which the low- and middle-level queries alone learn. The OASIS photos of one fold are left out, here and later: what nano says of
+beauty is validated on them.
 """
 
 import argparse
@@ -22,11 +22,11 @@ import torch
 from transformers.trainer_utils import set_seed
 
 from aesthetic_mllm import AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
-from aesthetic_mllm.pretext.lessons import LEVELS
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
-from aesthetic_mllm.trainers.lesson_cache import SeenSample
+from aesthetic_mllm.pretext.pretext_samples import LEVELS
+from aesthetic_mllm.trainers.pretext_cache import SeenSample
 from codebook import Codebook, question_name
-from coded_alignment import MIRRORED_SHARE, CodedAlignment, CodeLoss, MeasuredLessons, mirrored, open_caches
+from coded_alignment import MIRRORED_SHARE, CodedAlignment, CodeLoss, MeasuredPretextSamples, mirrored, open_caches
 from damages import damage_strength
 from data import RatedPhoto, beauty_fold, quality_validation, read_beauty, read_quality
 from features import DAMAGED_VIEWS, STRONGLY_DAMAGED, FeatureCache, UpperTower, views_of
@@ -39,15 +39,15 @@ logger = logging.getLogger("nano.judge")
 
 SEED = 0
 LEFT_OUT = 0  # fold of OASIS
-RATING_STEPS, STEPS = 500, 450  # on photos as they are; then beside damaged ones, and with lessons
+RATING_STEPS, STEPS = 500, 450  # on photos as they are; then beside damaged ones, and with pretext samples
 LEARNING_RATE, TOWER_LEARNING_RATE = 4e-4, 1.5e-4
 DAMAGED_GROUPS = ("low", "middle")  # that learn damages; what the others tell of beauty would suffer, as the heads' readings do
 BEAUTY_SHARE = 0.25  # of the photos; the others are of BIQ2021
 PAIRS_A_BATCH = 13  # of photos, whole and damaged
 STRONGLY_SHARE = 0.6  # of the damaged views
 QUALITY_PART = 0.25  # of the movement that quality gives to the aesthetic score of BIQ2021 photos, beside beauty's spread
-LESSONS_A_STEP = 8
-CODES_WEIGHT = 1.0  # of lessons beside ratings
+PRETEXT_SAMPLES_A_STEP = 8
+CODES_WEIGHT = 1.0  # of pretext samples beside ratings
 ALIGNED = "coded"
 RATINGS_FILE, JUDGE_FILE = "judge_ratings.safetensors", "judge.safetensors"  # before and after the damages
 
@@ -171,19 +171,19 @@ def bins_told(
     return told
 
 
-def lessons_beside(
-    alignment: CodedAlignment, caches: Sequence[MeasuredLessons], rng: random.Random
+def pretext_samples_beside(
+    alignment: CodedAlignment, caches: Sequence[MeasuredPretextSamples], rng: random.Random
 ) -> Callable[[], torch.Tensor]:
-    """A loss of lessons drawn at random, but for those of high level, which were cached behind what learns."""
+    """A loss of pretext samples drawn at random, but for those of high level, which were cached behind what learns."""
 
     def draw() -> tuple[SeenSample, Mapping[str, int] | None]:
         while True:
             cache = rng.choice(caches)
             sample, bins = cache[rng.randrange(len(cache))]
-            if sample.lesson.level != "high":
+            if sample.pretext_sample.level != "high":
                 return mirrored(sample, bins) if rng.random() < MIRRORED_SHARE else (sample, bins)
 
-    return lambda: CODES_WEIGHT * alignment.losses([draw() for _ in range(LESSONS_A_STEP)])[0]
+    return lambda: CODES_WEIGHT * alignment.losses([draw() for _ in range(PRETEXT_SAMPLES_A_STEP)])[0]
 
 
 def open_judge(
@@ -239,7 +239,7 @@ def main() -> None:
     judge.save(arguments.work / RATINGS_FILE)
     told_right(judge, held_out, asked)
     rows = photos.draw(arguments.steps, rng)
-    judge.train(rows, LEARNING_RATE, beside=lessons_beside(alignment, caches, rng), groups=DAMAGED_GROUPS)
+    judge.train(rows, LEARNING_RATE, beside=pretext_samples_beside(alignment, caches, rng), groups=DAMAGED_GROUPS)
     judge.save(arguments.work / JUDGE_FILE)
     report = told_right(judge, held_out, asked) | {"damages": damages_seen(judge, held_out)}
     (arguments.work / "judge.json").write_text(json.dumps(report, indent=2) + "\n")

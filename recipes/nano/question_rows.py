@@ -1,7 +1,7 @@
 """Rows that nano's language model learns from: the visual tokens of photos, and several questions about them with their answers.
 
 A photo's tokens are read once for all of its questions, none of which sees the others. Whether they are codes
-(`coded_lessons.py`) or what the alignment module gives (`instruct.py`) makes no difference here.
+(`coded_pretext_samples.py`) or what the alignment module gives (`instruct.py`) makes no difference here.
 """
 
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
 
 from aesthetic_mllm import AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
-from aesthetic_mllm.pretext.phrase_bank import Cue
+from aesthetic_mllm.pretext.phrase_bank import TargetText
 from aesthetic_mllm.trainers.precision import has_bfloat16
 
-PHRASE_WEIGHT = 5.0  # of the words that tell a lesson's answer; which of their many frames they stand in is chance
+PHRASE_WEIGHT = 5.0  # of the words that tell a pretext sample's answer; which of their many frames they stand in is chance
 
 
 @dataclass(frozen=True)
@@ -62,16 +62,16 @@ class CausalView:
         return self.model.get_input_embeddings()
 
 
-def cue_question(cue: Cue, phrases: Sequence[str]) -> Question:
-    """A lesson's cue as a question; of the phrases that may tell its answer the longest that is in it does."""
-    said = max((phrase for phrase in phrases if phrase.lower() in cue.text.lower()), key=len)
-    return Question(f"{cue.question}\n", cue.text, [said])
+def target_text_question(target_text: TargetText, phrases: Sequence[str]) -> Question:
+    """A pretext sample's target text as a question; of the phrases that may tell its answer the longest that is in it does."""
+    said = max((phrase for phrase in phrases if phrase.lower() in target_text.text.lower()), key=len)
+    return Question(f"{target_text.question}\n", target_text.text, [said])
 
 
 def coded_loss(
     model: LlamaForCausalLM | CausalView, processor: AestheticMLLMProcessor, rows: Sequence[CodedRow]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weighted next-token loss of the lessons' answers, and soft cross-entropy of the ratings' levels; 0 without any."""
+    """Weighted next-token loss of the pretext samples' answers, and soft cross-entropy of the ratings' levels; 0 without any."""
     tokenizer: PreTrainedTokenizerBase = processor.tokenizer
     start = processor.apply_chat_template([{"role": "user", "content": ""}], tokenize=False).rstrip("\n")
     packed = [_packed(tokenizer, start, row) for row in rows]
@@ -103,15 +103,15 @@ def coded_loss(
         said = labels[:, 1:] != -100
         logits = model.lm_head(states[:, :-1][said]).float()
         level_logits = model.lm_head(states[tuple(torch.tensor(rated).T)]).float() if rated else None
-    lesson_loss = rating_loss = states.sum() * 0
+    pretext_loss = rating_loss = states.sum() * 0
     if said.any():
         losses, weight = F.cross_entropy(logits, labels[:, 1:][said], reduction="none"), weights[:, 1:][said]
-        lesson_loss = (losses * weight).sum() / weight.sum()
+        pretext_loss = (losses * weight).sum() / weight.sum()
     if level_logits is not None:
         targets, shares = (torch.tensor([getattr(one, name) for one in wanted]) for name in ("levels", "weight"))
         losses = -(targets * level_logits.log_softmax(-1)[:, processor.level_ids]).sum(1)
         rating_loss = (losses * shares).sum() / shares.sum()
-    return lesson_loss, rating_loss
+    return pretext_loss, rating_loss
 
 
 def question_mask(owners: torch.Tensor) -> torch.Tensor:

@@ -50,7 +50,7 @@ from ridge import BEAUTY_ALPHA, QUALITY_ALPHA, ridge_predict
 from weights import VISION, convert_vision, fetch
 
 # What photos are damaged by: edits that have an inverse, and the directions that make a good photo worse. The edits kept out of
-# all lessons are counted apart.
+# all pretext samples are counted apart.
 DAMAGES: dict[str, tuple[int, ...]] = {
     "exposure": (-1, 1),
     "contrast": (-1, 1),
@@ -96,8 +96,8 @@ class Answer:
     ssim: float
 
     @property
-    def in_lessons(self) -> bool:
-        return get_edit(self.edit).in_lessons
+    def in_pretext_samples(self) -> bool:
+        return get_edit(self.edit).in_pretext_samples
 
 
 class RidgeJudge:
@@ -303,8 +303,8 @@ def main() -> None:
         return summary([answer for answer, is_in in zip(answers, chosen, strict=True) if is_in], judged[chosen])
 
     groups = {edit: [answer.edit == edit for answer in answers] for edit in DAMAGES}
-    groups["all in lessons"] = [answer.in_lessons for answer in answers]
-    groups["all kept out of lessons"] = [not answer.in_lessons for answer in answers]
+    groups["all in pretext samples"] = [answer.in_pretext_samples for answer in answers]
+    groups["all kept out of pretext samples"] = [not answer.in_pretext_samples for answer in answers]
     rows = {name: part(chosen) for name, chosen in groups.items() if any(chosen)}
     report = {
         "model": arguments.model or "embedded",

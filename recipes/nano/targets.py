@@ -13,7 +13,7 @@ import numpy as np
 
 from aesthetic_mllm.editing.measurements import measure
 from aesthetic_mllm.editing.measurements.pool_statistics import PoolStatistics
-from aesthetic_mllm.pretext.lesson_dataset import load_photo
+from aesthetic_mllm.pretext.pretext_dataset import load_photo
 from aesthetic_mllm.processing.rating_scale import ATTRIBUTE_QUESTIONS
 from coded_alignment import MEASURED
 from damages import Damage

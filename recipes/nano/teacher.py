@@ -2,7 +2,8 @@
 
     python recipes/nano/teacher.py --data DATA --work build/nano
 
-Writes WORK/contents.json, photo key to label, for the lessons of the alignment. Kinds that only an expert tells apart are one
+Writes WORK/contents.json, photo key to label, for the pretext samples of the alignment. Kinds that only an expert tells apart are
+one
 label: a breed says nothing about a photo's beauty. Photos that the classifier is not sure of get no label.
 """
 
@@ -168,7 +169,7 @@ def class_names(path: Path) -> list[str]:
 
 
 def plain_labels(names: Sequence[str]) -> list[str]:
-    """What each class is called in a lesson: "a dog" for all breeds, an article before the others."""
+    """What each class is called in a pretext sample: "a dog" for all breeds, an article before the others."""
     labels = [_plain(name) for name in names]
     for (first, last), label in RANGES.items():
         for number in range(names.index(first), names.index(last) + 1):

@@ -11,30 +11,30 @@ import torch
 from aesthetic_mllm import AestheticMLLMProcessor
 from aesthetic_mllm.modeling.configuration_aesthetic_mllm import TOKEN_GROUPS
 from aesthetic_mllm.pretext.comment_composer import STYLES, CommentComposer, PhotoFacts
-from aesthetic_mllm.pretext.lessons import LEVELS
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
+from aesthetic_mllm.pretext.pretext_samples import LEVELS
 from aesthetic_mllm.processing.rating_scale import ATTRIBUTE_QUESTIONS
 from aesthetic_mllm.tasks.commenting import comment_prompt
 from aesthetic_mllm.tasks.suggesting import flaw_question
-from aesthetic_mllm.trainers.lesson_cache import SeenSample
-from coded_alignment import CodedAlignment, CodeLoss, MeasuredLessons
-from coded_lessons import SHORT_CHANGE, FirstWords
+from aesthetic_mllm.trainers.pretext_cache import SeenSample
+from coded_alignment import CodedAlignment, CodeLoss, MeasuredPretextSamples
+from coded_pretext_samples import SHORT_CHANGE, FirstWords
 from damages import damage_strength
 from features import DAMAGED_VIEWS, FeatureCache
 from judge import BEAUTY_SHARE, JUDGE_FILE, RATINGS_FILE
-from question_rows import CodedRow, Question, cue_question
+from question_rows import CodedRow, Question, target_text_question
 from targets import falls
 from token_cache import TokenCache
 from warm_start import ALL, WarmStart
 
 SEED = 0
-QUESTIONS_A_ROW = 6  # lessons of one photo
+QUESTIONS_A_ROW = 6  # pretext samples of one photo
 ALWAYS, OTHER_QUESTIONS = ("aesthetic", "quality"), 12  # ratings of one photo
 ALWAYS_WEIGHT = 3.0  # of what people rated
 FLAW_WEIGHT = 4.0  # of the flaw that a damage made, which is always asked about
 SURE = 0.7  # a bin is told in a comment if its code is that likely
 DAMAGED_SHARE = 0.5  # of the photos
-SHORT_SHARE = 0.5  # of the lessons: "light: very dark", of all attributes of a level at once
+SHORT_SHARE = 0.5  # of the pretext samples: "light: very dark", of all attributes of a level at once
 DECIMAL_SHARE = 0.03  # of the ratings
 SAID_FILE = "said.json"  # by the checkpoint that this one goes on from, of what people rated
 
@@ -185,7 +185,7 @@ class ToldPhotos:
         return found
 
     def measured(self) -> CodedRow:
-        """Lessons of one level, about a photo as it is."""
+        """Pretext samples of one level, about a photo as it is."""
         number = self.draw(damaged=False)
         level = self.rng.choice(LEVELS)
         bins = {
@@ -199,42 +199,45 @@ class ToldPhotos:
                 asked.append(Question(f" {self.words.choice(words['names'][:-1])}:", f" {phrase}", [phrase]))
             return CodedRow(self.processor.image_placeholders((level,)), self.codes(number, (level,)), asked)
         for name in self.rng.sample(list(bins), min(QUESTIONS_A_ROW, len(bins))):
-            cue = self.bank.measured(name, bins[name], self.words)
-            asked.append(cue_question(cue, self.bank.attributes[name]["bins"][bins[name]]))
+            target_text = self.bank.measured(name, bins[name], self.words)
+            asked.append(target_text_question(target_text, self.bank.attributes[name]["bins"][bins[name]]))
         return CodedRow(self.processor.image_placeholders((level,)), self.codes(number, (level,)), asked)
 
 
-class PairLessons:
-    """Lessons of pairs, from the caches, with the alignment module's tokens."""
+class PairPretextSamples:
+    """Pretext samples of pairs, from the caches, with the alignment module's tokens."""
 
-    def __init__(self, caches: Sequence[MeasuredLessons], alignment: CodedAlignment, bank: PhraseBank, seed: int = SEED):
+    def __init__(self, caches: Sequence[MeasuredPretextSamples], alignment: CodedAlignment, bank: PhraseBank, seed: int = SEED):
         self.caches, self.alignment, self.bank = caches, alignment, bank
         self.rng, self.words = random.Random(seed), FirstWords(seed)
 
     @torch.inference_mode()
     def rows(self, count: int) -> list[CodedRow]:
-        """As many lessons of edits, in trained words."""
+        """As many pretext samples of edits, in trained words."""
         drawn: list[SeenSample] = []
         while len(drawn) < count:
             cache = self.rng.choice(self.caches)
             sample = cache[self.rng.randrange(len(cache))][0]
-            if sample.lesson.kind == "altered":
+            if sample.pretext_sample.kind == "altered":
                 drawn.append(sample)
         processor = self.alignment.loss.book.processor
         rows = []
         for sample in drawn:
-            lesson = sample.lesson
-            tokens = self.alignment.projector({lesson.level: sample.feature_maps}, sample.image_sizes, self.alignment.canvas)[
-                lesson.level
+            pretext_sample = sample.pretext_sample
+            tokens = self.alignment.projector(
+                {pretext_sample.level: sample.feature_maps}, sample.image_sizes, self.alignment.canvas
+            )[pretext_sample.level]
+            _, direction, strength = pretext_sample.label.split(":")
+            target_texts = [
+                self.bank.altered(pretext_sample.subject, direction, strength, str(pretext_sample.verdict), self.words)
+                for _ in range(2)
             ]
-            _, direction, strength = lesson.label.split(":")
-            cues = [self.bank.altered(lesson.subject, direction, strength, str(lesson.verdict), self.words) for _ in range(2)]
-            said = self.bank.edits[lesson.subject][direction]
-            asked = [cue_question(cue, said) for cue in cues]
+            said = self.bank.edits[pretext_sample.subject][direction]
+            asked = [target_text_question(target_text, said) for target_text in target_texts]
             if self.rng.random() < SHORT_SHARE:
                 phrase = self.words.choice(said[:-1])
                 asked[0] = Question(SHORT_CHANGE, f" {phrase}", [phrase])
-            rows.append(CodedRow(processor.image_placeholders((lesson.level,)) * 2, tokens.flatten(0, 1).clone(), asked))
+            rows.append(CodedRow(processor.image_placeholders((pretext_sample.level,)) * 2, tokens.flatten(0, 1).clone(), asked))
         return rows
 
 

@@ -1,6 +1,6 @@
 """Nano before alignment: tower and taught language model joined by an untrained module, and the pool that it learns from.
 
-    python recipes/nano/unaligned.py --data DATA --work build/nano      # after coded_lessons.py
+    python recipes/nano/unaligned.py --data DATA --work build/nano      # after coded_pretext_samples.py
 
 Beside the checkpoint it writes what `align.yaml` needs: the names of photos that may teach nothing, and the pool's cut points.
 """
@@ -19,7 +19,7 @@ from aesthetic_mllm.pretext.photo_pool import open_pool
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
 from aesthetic_mllm.processing.rating_scale import RatingScale
 from aesthetic_mllm.trainers.recipes import measure_pool
-from coded_lessons import TAUGHT
+from coded_pretext_samples import TAUGHT
 from data import RatedPhoto, quality_validation, read_beauty, read_quality
 from features import CANVAS, views_of
 from prompts import nano_alignment_config, nano_processor

@@ -31,7 +31,7 @@ logger = logging.getLogger("nano.warm_start")
 
 BATCH_SIZE = 32
 ALL = "all"  # beside the groups: their sum
-FIXED = "stages.0."  # of the upper stages: the middle-level tokens read it, and what lessons show was cached behind it
+FIXED = "stages.0."  # of the upper stages: the middle-level tokens read it, and what pretext samples show was cached behind it
 FALLS, LEAST_FALL = 0.7, 0.3  # share of what a damage should take, and points that count as anything
 DAMAGE_WEIGHT = 2.5
 COMPONENTS = 512  # beauty is read from many: ridge on the first 150 reaches SRCC 0.78, on all 0.80

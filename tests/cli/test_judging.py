@@ -207,7 +207,7 @@ def test_a_checkpoint_that_is_none_is_named(photos: Path, tmp_path: Path, capsys
     assert caught.value.code == 2
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "compare", "train", "lessons"])
+@pytest.mark.parametrize("command", [*COMMANDS, "compare", "train", "pretext"])
 def test_help_needs_no_torch(command: str) -> None:
     """Every command's `--help` answers without the heavy imports."""
     code = (

@@ -73,7 +73,7 @@ def test_a_tiny_run_leaves_a_checkpoint_and_an_account(
 
 
 def test_a_run_with_a_cache_names_what_it_could_not_read(run: Run, recipe: Path, tmp_path: Path) -> None:
-    """The tower sees the lessons once; a second run finds them there, another recipe's lessons are refused."""
+    """The tower sees the pretext samples once; a second run finds them there, another recipe's pretext samples are refused."""
     cache = tmp_path / "cache"
     code, _, err = run(recipe, f"feature_cache={cache}", "--smoke-test")
     assert code == 0, err

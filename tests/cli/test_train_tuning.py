@@ -67,7 +67,7 @@ def test_every_sft_recipe_runs(run: Run, path: Path, table: Path, tmp_path: Path
     assert (out / "adapter" / "adapter_model.safetensors").is_file() == ("llava" in path.parts)
 
 
-def test_the_dpo_recipe_runs_on_lessons_and_on_a_table(run: Run, table: Path, tmp_path: Path) -> None:
+def test_the_dpo_recipe_runs_on_pretext_samples_and_on_a_table(run: Run, table: Path, tmp_path: Path) -> None:
     preferences = tmp_path / "preferences.csv"
     rows = [f"{number}.png,Comment on this photo.,Fine soft light.,A bad photo of nothing." for number in range(4)]
     preferences.write_text("\n".join(["image,prompt,chosen,rejected", *rows]) + "\n")

@@ -9,7 +9,7 @@ from aesthetic_mllm.cli.main import main
 from aesthetic_mllm.cli.usage import WRONG_USAGE
 
 
-@pytest.mark.parametrize("kind", ["lessons", "align", "sft", "dpo", "grpo"])
+@pytest.mark.parametrize("kind", ["pretext", "align", "sft", "dpo", "grpo"])
 def test_without_the_extra_nothing_begins(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -18,7 +18,7 @@ def test_without_the_extra_nothing_begins(
         monkeypatch.setitem(sys.modules, name, None)
     absent = str(tmp_path / "absent")
     command = (
-        ["lessons", absent, "--output", str(tmp_path / "l.png")] if kind == "lessons" else ["train", kind, "--config", absent]
+        ["pretext", absent, "--output", str(tmp_path / "l.png")] if kind == "pretext" else ["train", kind, "--config", absent]
     )
     assert main(command) == WRONG_USAGE
     assert "not installed: peft, skimage; install them with pip install 'aesthetic-mllm[train]'" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Preferences are read from tables, and made from lessons whose other answer is false."""
+"""Preferences are read from tables, and made from pretext samples whose other answer is false."""
 
 import json
 import random
@@ -6,11 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from aesthetic_mllm.data.preferences import LEAST_APART, PREFERENCE_FEATURES, false_cue, lesson_preferences, read_preferences
+from aesthetic_mllm.data.preferences import (
+    LEAST_APART,
+    PREFERENCE_FEATURES,
+    false_target_text,
+    pretext_preferences,
+    read_preferences,
+)
 from aesthetic_mllm.data.record import DataError
 from aesthetic_mllm.editing.measurements.pool_statistics import PoolStatistics
-from aesthetic_mllm.pretext.lessons import LessonMaker
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
+from aesthetic_mllm.pretext.pretext_samples import PretextSampleMaker
 from source_checks import write_photo
 from synthetic_photos import scene_photo
 
@@ -18,9 +24,9 @@ BANK = PhraseBank()
 
 
 @pytest.fixture(scope="module")
-def maker() -> LessonMaker:
+def maker() -> PretextSampleMaker:
     photos = [scene_photo(64 + 8 * number, 64) for number in range(3)]
-    return LessonMaker(BANK, PoolStatistics.of(photos, BANK.attributes))
+    return PretextSampleMaker(BANK, PoolStatistics.of(photos, BANK.attributes))
 
 
 def test_a_table_is_read_whatever_its_kind(tmp_path: Path) -> None:
@@ -52,22 +58,22 @@ def test_a_wrong_table_is_named(tmp_path: Path, text: str, message: str) -> None
         read_preferences(tmp_path / "table.csv")
 
 
-def test_the_rejected_answer_is_clearly_false(maker: LessonMaker) -> None:
+def test_the_rejected_answer_is_clearly_false(maker: PretextSampleMaker) -> None:
     """It is of the same attribute, and at least two bins off."""
     photo, rng = scene_photo(80, 64), random.Random(0)
     for attribute in ("brightness", "tilt", "pleasure"):
-        lesson = maker.measured(photo, attribute, rng)
+        pretext_sample = maker.measured(photo, attribute, rng)
         for _ in range(20):
-            told = false_cue(lesson, maker, rng)
+            told = false_target_text(pretext_sample, maker, rng)
             # "rather dark" holds "dark", so the longest wording counts
             words = {word: bin for bin, words in enumerate(BANK.attributes[attribute]["bins"]) for word in words if word in told}
-            assert abs(words[max(words, key=len)] - lesson.bin) >= LEAST_APART
+            assert abs(words[max(words, key=len)] - pretext_sample.bin) >= LEAST_APART
 
 
-def test_lessons_give_one_pair_a_photo_and_the_same_ones_again(maker: LessonMaker) -> None:
+def test_pretext_samples_give_one_pair_a_photo_and_the_same_ones_again(maker: PretextSampleMaker) -> None:
     photos = [(str(number), scene_photo(64 + 4 * number, 64)) for number in range(4)]
-    first, again = (lesson_preferences(iter(photos), maker, seed=1).remove_columns("images").to_list() for _ in range(2))
+    first, again = (pretext_preferences(iter(photos), maker, seed=1).remove_columns("images").to_list() for _ in range(2))
     assert first == again and len(first) == 4
     assert all(row["chosen"] != row["rejected"] for row in first)
     with pytest.raises(DataError, match="No photo"):
-        lesson_preferences(iter([]), maker)
+        pretext_preferences(iter([]), maker)

@@ -88,9 +88,9 @@ def test_barely_visible_changes_are_neither_better_nor_worse() -> None:
     assert get_edit("haze").verdict(-0.5) == "better"
 
 
-def test_at_least_three_edits_with_an_inverse_stay_out_of_all_lessons() -> None:
+def test_at_least_three_edits_with_an_inverse_stay_out_of_all_pretext_samples() -> None:
     """So that suggestions can be tested on what was never taught."""
-    kept_out = [edit for edit in EDITS.values() if not edit.in_lessons]
+    kept_out = [edit for edit in EDITS.values() if not edit.in_pretext_samples]
     assert sum(edit.undone_by_opposite for edit in kept_out) >= 3
 
 

@@ -62,13 +62,13 @@ def test_every_aspect_has_facts_to_tell_and_every_fact_can_be_told() -> None:
         assert all(words.clauses and bool(words.phrases) == (fact.weight > 0) for words in fact.words.values()), fact.name
 
 
-def test_damage_is_what_makes_photos_worse_in_lessons() -> None:
-    """All edits of the lessons whose verdict is "worse", and none that is kept out of them."""
+def test_damage_is_what_makes_photos_worse_in_pretext_samples() -> None:
+    """All edits of the pretext samples whose verdict is "worse", and none that is kept out of them."""
     worse = {
         (name, direction)
         for name, edit in EDITS.items()
         for direction, verdict in zip(("more", "less"), edit.verdicts, strict=True)
-        if edit.in_lessons and verdict == "worse" and (direction == "more" or edit.less)
+        if edit.in_pretext_samples and verdict == "worse" and (direction == "more" or edit.less)
     }
     assert set(PHRASES.damages) == worse
     with pytest.raises(CommentPhrasesError, match=r"'gamma' \('more'\), only of exposure \(more\)"):

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 import torch
 
-from aesthetic_mllm.pretext.lessons import Lesson
 from aesthetic_mllm.pretext.phrase_bank import BINS, PhraseBank
-from aesthetic_mllm.trainers.lesson_cache import SeenSample
+from aesthetic_mllm.pretext.pretext_samples import PretextSample
+from aesthetic_mllm.trainers.pretext_cache import SeenSample
 from tiny_models import tiny_tokenizer
 
 
@@ -31,18 +31,18 @@ def photo(loss: Any, level: str, bins: dict[str, int], edits: dict[str, float], 
 
 
 def sample(kind: str, level: str, subject: str, **told: Any) -> SeenSample:
-    return SeenSample(Lesson(level, kind, subject, (), "?", ".", told.pop("label", ""), **told))
+    return SeenSample(PretextSample(level, kind, subject, (), "?", ".", told.pop("label", ""), **told))
 
 
 def test_all_attributes_of_a_photo_are_read_at_once(loss: Any) -> None:
     """True codes are read right, whatever edits lie on them; with one bin wrong the loss rises and the log says so."""
     bins = {name: number % BINS for number, name in enumerate(loss.book.vocabulary.attributes["low"])}
-    lesson = sample("measured", "low", "brightness", bin=0)
-    right, found = loss(lesson, bins, photo(loss, "low", bins, {"exposure": 1.0})[None])
+    pretext_sample = sample("measured", "low", "brightness", bin=0)
+    right, found = loss(pretext_sample, bins, photo(loss, "low", bins, {"exposure": 1.0})[None])
     assert len(found) == 8 and all(read for _, read in found)
-    wrong, found = loss(lesson, bins | {"contrast": (bins["contrast"] + 2) % BINS}, photo(loss, "low", bins, {})[None])
+    wrong, found = loss(pretext_sample, bins | {"contrast": (bins["contrast"] + 2) % BINS}, photo(loss, "low", bins, {})[None])
     assert wrong > right and sum(read for _, read in found) == 7
-    one, found = loss(lesson, None, photo(loss, "low", bins, {})[None])  # where only the lesson's own is known
+    one, found = loss(pretext_sample, None, photo(loss, "low", bins, {})[None])  # where only the pretext sample's own is known
     assert found == [("low measured", True)] and one < wrong
 
 
@@ -50,7 +50,7 @@ def test_an_edit_is_a_change_along_its_direction(loss: Any) -> None:
     """The change that was made costs least; none, the opposite, or another one's costs more and is read wrong."""
     from codebook import EDIT_UNITS
 
-    lesson = sample("altered", "low", "exposure", signed_strength=0.8)
+    pretext_sample = sample("altered", "low", "exposure", signed_strength=0.8)
     before = photo(loss, "low", {}, {})
     costs = {}
     for name, edits in {
@@ -59,7 +59,7 @@ def test_an_edit_is_a_change_along_its_direction(loss: Any) -> None:
         "opposite": {"exposure": -0.8 * EDIT_UNITS},
         "other": {"noise": 0.8 * EDIT_UNITS},
     }.items():
-        cost, found = loss(lesson, None, torch.stack([before, photo(loss, "low", {}, edits)]))
+        cost, found = loss(pretext_sample, None, torch.stack([before, photo(loss, "low", {}, edits)]))
         costs[name] = float(cost)
         assert found == [("low altered", name == "made")], name
     assert costs["made"] == min(costs.values()) and costs["opposite"] > costs["none"]
@@ -74,23 +74,25 @@ def test_a_mirrored_photo_teaches_no_direction(loss: Any) -> None:
 
 
 def test_contents_stand_in_the_tokens_that_attributes_leave(loss: Any) -> None:
-    lesson = sample("content", "high", "content", label="content:a cat")
+    pretext_sample = sample("content", "high", "content", label="content:a cat")
     bins = {name: 2 for name in loss.book.vocabulary.attributes["high"]}
-    cat, dog = (loss(lesson, bins, photo(loss, "high", bins, {}, words)[None])[0] for words in ("a cat", "my dog"))
+    cat, dog = (loss(pretext_sample, bins, photo(loss, "high", bins, {}, words)[None])[0] for words in ("a cat", "my dog"))
     assert cat < dog
 
 
-def test_a_mirrored_lesson_is_mirrored_back() -> None:
-    """Twice mirrored is the same lesson; once, what lies on the left lies on the right, and padding stays where it is."""
+def test_a_mirrored_pretext_sample_is_mirrored_back() -> None:
+    """Twice mirrored is the same pretext sample; once, what lies on the left lies on the right, and padding stays where it is."""
     from coded_alignment import CANVAS, mirrored
 
     maps = torch.zeros(1, 18, 18, 4)
     maps[:, :, :9] = torch.rand(1, 18, 9, 4)  # the photo fills the canvas's left half
-    lesson = sample("altered", "middle", "tilt", signed_strength=0.5)
-    lesson = SeenSample(lesson.lesson, feature_maps=maps, image_sizes=torch.tensor([[CANVAS, CANVAS // 2]]))
-    once, bins = mirrored(lesson, {"subject_x": 0, "subject_y": 0})
-    assert bins == {"subject_x": BINS - 1, "subject_y": 0} and once.lesson.signed_strength == -0.5
+    pretext_sample = sample("altered", "middle", "tilt", signed_strength=0.5)
+    pretext_sample = SeenSample(
+        pretext_sample.pretext_sample, feature_maps=maps, image_sizes=torch.tensor([[CANVAS, CANVAS // 2]])
+    )
+    once, bins = mirrored(pretext_sample, {"subject_x": 0, "subject_y": 0})
+    assert bins == {"subject_x": BINS - 1, "subject_y": 0} and once.pretext_sample.signed_strength == -0.5
     assert torch.equal(once.feature_maps[0, :, 0], maps[0, :, 8]) and not once.feature_maps[:, :, 9:].any()
     twice, bins = mirrored(once, bins)
     assert torch.equal(twice.feature_maps, maps) and bins == {"subject_x": 0, "subject_y": 0}
-    assert twice.lesson.signed_strength == 0.5
+    assert twice.pretext_sample.signed_strength == 0.5

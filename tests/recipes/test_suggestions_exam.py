@@ -33,8 +33,8 @@ def test_every_edit_damages_as_many_photos_in_each_of_its_directions(exam: Any) 
         assert amount in (-get_edit(edit).strong, get_edit(edit).strong, *get_edit(edit).range)
         assert get_edit(edit).verdict(amount) != "better"
     edits = {edit for _, edit, _ in plan}
-    assert sum(get_edit(edit).in_lessons for edit in edits) >= 8
-    assert {edit for edit in edits if not get_edit(edit).in_lessons} == {"gamma", "tint", "vignette"}
+    assert sum(get_edit(edit).in_pretext_samples for edit in edits) >= 8
+    assert {edit for edit in edits if not get_edit(edit).in_pretext_samples} == {"gamma", "tint", "vignette"}
 
 
 def test_the_inverse_is_the_same_edit_the_other_way(exam: Any) -> None:

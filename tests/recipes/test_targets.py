@@ -28,12 +28,12 @@ def test_a_damage_takes_from_its_attributes_and_shows_its_flaw_the_more_the_stro
         assert falls(damage, 1.0)["quality"] > falls(damage, 0.3)["quality"] > 0
 
 
-def test_damages_are_edits_that_lessons_may_show_and_flaws_are_those_that_can_be_asked() -> None:
-    """Edits that are kept out of lessons stay unseen."""
+def test_damages_are_edits_that_pretext_samples_may_show_and_flaws_are_those_that_can_be_asked() -> None:
+    """Edits that are kept out of pretext samples stay unseen."""
     from damages import DAMAGES
     from prompts import FLAWS, nano_scale
 
-    assert all(EDITS[damage.edit].in_lessons for damage in DAMAGES)
+    assert all(EDITS[damage.edit].in_pretext_samples for damage in DAMAGES)
     assert {damage.flaw for damage in DAMAGES if damage.flaw} == set(FLAWS)
     assert {f"flaw_{key}" for key in FLAWS} <= set(FLAW_QUESTIONS)
     assert set(nano_scale().attributes) == set(ATTRIBUTE_QUESTIONS)

@@ -51,15 +51,15 @@ def test_every_row_has_as_many_codes_as_placeholders(told: Any) -> None:
         assert all(bool(question.answer) != bool(question.levels) for question in row.questions)
 
 
-def test_a_lesson_says_the_bin_that_the_token_is_nearest_to(told: Any) -> None:
+def test_a_pretext_sample_says_the_bin_that_the_token_is_nearest_to(told: Any) -> None:
     for _ in range(20):
         for question in told.measured().questions:
             words = {phrase for name, bin in told.expected.items() for phrase in BANK.attributes[name]["bins"][bin]}
             assert question.phrases[0] in words and question.phrases[0].lower() in question.answer.lower()
 
 
-def test_lessons_are_of_photos_as_they_are(told: Any) -> None:
-    """Whatever sources there are, a lesson's measurements are never those of a damaged view."""
+def test_pretext_samples_are_of_photos_as_they_are(told: Any) -> None:
+    """Whatever sources there are, a pretext sample's measurements are never those of a damaged view."""
     from features import DAMAGED_VIEWS
 
     assert all(told.views[told.draw(damaged=False)][1] == 0 for _ in range(30))

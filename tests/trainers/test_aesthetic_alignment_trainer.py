@@ -1,4 +1,4 @@
-"""Lessons teach the alignment module and nothing else, the same way in one process or two, broken off or not."""
+"""Pretext samples teach the alignment module and nothing else, the same way in one process or two, broken off or not."""
 
 import json
 import os
@@ -12,14 +12,14 @@ import torch
 
 from aesthetic_mllm import AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
 from aesthetic_mllm.editing.measurements.pool_statistics import PoolStatistics
-from aesthetic_mllm.pretext.lesson_dataset import LessonDataset, Sample
-from aesthetic_mllm.pretext.lessons import Lesson, LessonMaker
 from aesthetic_mllm.pretext.photo_pool import open_pool
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
+from aesthetic_mllm.pretext.pretext_dataset import PretextDataset, Sample
+from aesthetic_mllm.pretext.pretext_samples import PretextSample, PretextSampleMaker
 from aesthetic_mllm.trainers.aesthetic_alignment_config import AestheticAlignmentConfig
 from aesthetic_mllm.trainers.aesthetic_alignment_trainer import AestheticAlignmentTrainer
 from aesthetic_mllm.trainers.alignment_model import AlignmentModel
-from aesthetic_mllm.trainers.lesson_collator import LESSON_GROUPS, LessonCollator, LessonVocabulary, lesson_prompt
+from aesthetic_mllm.trainers.pretext_collator import PRETEXT_GROUPS, PretextCollator, PretextVocabulary, pretext_prompt
 from process_groups import leave_process_group
 from synthetic_photos import scene_photo
 from tiny_models import tiny_model, tiny_processor
@@ -40,10 +40,10 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def lessons_of(folder: Path) -> LessonDataset:
+def pretext_samples_of(folder: Path) -> PretextDataset:
     statistics = PoolStatistics({name: (0.2, 0.4, 0.6, 0.8) for name in BANK.attributes})
     contents = {f"{folder.name}/{number:02}.png": CONTENTS[number % 2] for number in range(PHOTOS)}
-    return LessonDataset(open_pool([folder]), LessonMaker(BANK, statistics, contents))
+    return PretextDataset(open_pool([folder]), PretextSampleMaker(BANK, statistics, contents))
 
 
 def trainer_of(folder: Path, output: Path, **options: Any) -> AestheticAlignmentTrainer:
@@ -59,7 +59,9 @@ def trainer_of(folder: Path, output: Path, **options: Any) -> AestheticAlignment
     args = AestheticAlignmentConfig(
         output_dir=str(output), learning_rate=1e-2, use_cpu=True, bf16=False, disable_tqdm=True, **settings
     )
-    return AestheticAlignmentTrainer(model, args, processor, bank=BANK, contents=CONTENTS, train_dataset=lessons_of(folder))
+    return AestheticAlignmentTrainer(
+        model, args, processor, bank=BANK, contents=CONTENTS, train_dataset=pretext_samples_of(folder)
+    )
 
 
 def losses_of(history: list[dict[str, float]]) -> list[dict[str, float]]:
@@ -110,14 +112,14 @@ def test_a_checkpoint_of_other_heads_is_refused(photos: Path, tmp_path: Path, pr
     model = tiny_model("efficientnet_lite", "llama", processor)
     args = AestheticAlignmentConfig(output_dir=str(tmp_path), use_cpu=True)
     taught, untaught = (
-        AlignmentModel(model, processor, BANK, LessonVocabulary(BANK, contents), args) for contents in (CONTENTS, [])
+        AlignmentModel(model, processor, BANK, PretextVocabulary(BANK, contents), args) for contents in (CONTENTS, [])
     )
     with pytest.raises(RuntimeError, match="weights do not fit.*contents"):
         untaught.load_state_dict(taught.state_dict())
 
 
 def test_two_processes_learn_what_one_does(photos: Path, tmp_path: Path) -> None:
-    """Same global batch, same losses to 1e-4: sums over lessons, and the contrast over the rows of both processes."""
+    """Same global batch, same losses to 1e-4: sums over pretext samples, and the contrast over the rows of both processes."""
     alone = trainer_of(photos, tmp_path / "one")
     alone.train()
     environment = dict(os.environ, OMP_NUM_THREADS="1", PYTHONPATH=os.pathsep.join(sys.path))
@@ -152,42 +154,42 @@ def test_text_finds_text_before_any_photo_is_asked(photos: Path, tmp_path: Path)
     assert set(shares) == {"low", "middle", "high"} and min(shares.values()) > 0.1
 
 
-def test_a_lesson_is_answered_from_its_own_levels_tokens(processor: AestheticMLLMProcessor) -> None:
-    """A row holds its level's placeholders, once a photo, and no others; its labels are the cue and the end of the turn."""
+def test_a_pretext_sample_is_answered_from_its_own_levels_tokens(processor: AestheticMLLMProcessor) -> None:
+    """A row holds its level's placeholders, once a photo, and no others; its labels are the target text and the turn's end."""
     photo = scene_photo(80, 64)
     samples = [
-        Sample(Lesson("low", "measured", "brightness", (photo,), "How bright?", "It is dark.", "brightness:0", bin=0)),
-        Sample(Lesson("middle", "altered", "tilt", (photo, photo), "What was done?", "It is tilted.", "tilt:more:barely",
+        Sample(PretextSample("low", "measured", "brightness", (photo,), "How bright?", "It is dark.", "brightness:0", bin=0)),
+        Sample(PretextSample("middle", "altered", "tilt", (photo, photo), "What was done?", "It is tilted.", "tilt:more:barely",
                       signed_strength=0.5)),
-        Sample(Lesson("thematic", "content", "pair", (photo,), "What is it?", "A house.", "pair:0"), ("lost.png",)),
+        Sample(PretextSample("thematic", "content", "pair", (photo,), "What is it?", "A house.", "pair:0"), ("lost.png",)),
     ]  # fmt: skip
-    batch = LessonCollator(processor, LessonVocabulary(BANK))(samples)
+    batch = PretextCollator(processor, PretextVocabulary(BANK))(samples)
     for row, (sample, group) in enumerate(zip(samples, ("low", "middle", "thematic"), strict=True)):
         ids = batch["input_ids"][row].tolist()
         for other, token in processor.group_token_ids.items():
-            shown = len(sample.lesson.images) if other == group else 0
+            shown = len(sample.pretext_sample.images) if other == group else 0
             assert ids.count(token) == shown * processor.num_group_tokens[other]
         told = batch["labels"][row][batch["labels"][row] != -100]
-        assert processor.tokenizer.decode(told) == sample.lesson.cue + processor.tokenizer.eos_token
-        prompt = lesson_prompt(processor, sample.lesson.question, (group,), len(sample.lesson.images))
+        assert processor.tokenizer.decode(told) == sample.pretext_sample.target_text + processor.tokenizer.eos_token
+        prompt = pretext_prompt(processor, sample.pretext_sample.question, (group,), len(sample.pretext_sample.images))
         whole = processor.tokenizer.encode(prompt, add_special_tokens=False)
         end = len(ids) - len(told)
         assert ids[end - len(whole) : end] == whole
-        assert batch["groups"][row] == LESSON_GROUPS.index(group)
+        assert batch["groups"][row] == PRETEXT_GROUPS.index(group)
     assert batch["image_rows"].tolist() == [0, 1, 1, 2] and len(batch["pixel_values"]) == 4
     assert batch["subjects"].tolist() == [BANK_LOW.index("brightness"), BANK_MIDDLE_EDITS.index("tilt"), -1]
     assert batch["unreadable"] == ["lost.png"]
 
 
-BANK_LOW = LessonVocabulary(BANK).attributes["low"]
-BANK_MIDDLE_EDITS = LessonVocabulary(BANK).edits["middle"]
+BANK_LOW = PretextVocabulary(BANK).attributes["low"]
+BANK_MIDDLE_EDITS = PretextVocabulary(BANK).edits["middle"]
 
 
 def test_losses_of_a_level_reach_its_own_qformer_alone(photos: Path, tmp_path: Path) -> None:
-    """A batch of low-level lessons has no gradient for the middle and high Q-Formers and the thematic path."""
+    """A batch of low-level pretext samples has no gradient for the middle and high Q-Formers and the thematic path."""
     trainer = trainer_of(photos, tmp_path)
     data = trainer.train_dataset
-    samples = [sample for sample in (data[index] for index in range(12)) if sample.lesson.level == "low"]
+    samples = [sample for sample in (data[index] for index in range(12)) if sample.pretext_sample.level == "low"]
     batch = trainer.data_collator(samples)
     batch.pop("unreadable")
     trainer.model(**batch).loss.backward()

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from aesthetic_mllm.trainers.losses.cue_contrastive import CueContrastiveLoss, CueWhitening
 from aesthetic_mllm.trainers.losses.pseudo_label import AlterationLoss, OrdinalLoss, PseudoLabelHeads
+from aesthetic_mllm.trainers.losses.target_text_contrastive import TargetTextContrastiveLoss, TargetTextWhitening
 
 
 @pytest.fixture(autouse=True)
@@ -15,7 +15,7 @@ def seed() -> None:
 def test_whitened_embeddings_are_centred_uncorrelated_and_of_one_spread() -> None:
     """Over the bank, before scaling to length 1, directions have mean 0, variance 1 and no correlation."""
     bank = 10 + 0.01 * torch.randn(200, 16) @ torch.randn(16, 16)  # cosines near 1
-    whitening = CueWhitening(bank, 8)
+    whitening = TargetTextWhitening(bank, 8)
     directions = (bank - whitening.mean) @ whitening.weight
     assert torch.allclose(directions.mean(0), torch.zeros(8), atol=1e-2)
     assert torch.allclose(directions.T.cov(), torch.eye(8), atol=0.05)
@@ -26,40 +26,40 @@ def test_whitened_embeddings_are_centred_uncorrelated_and_of_one_spread() -> Non
 
 def test_whitening_refuses_directions_that_the_bank_cannot_have() -> None:
     with pytest.raises(ValueError, match="between 1 and 3"):
-        CueWhitening(torch.randn(4, 16), 5)
+        TargetTextWhitening(torch.randn(4, 16), 5)
 
 
-def test_contrast_is_small_when_photos_match_their_cues_and_large_when_others() -> None:
-    """Photos equal to their own cues lose almost nothing; photos equal to another label's cues lose much."""
-    cues = torch.eye(6)
+def test_contrast_is_small_when_photos_match_their_target_texts_and_large_when_others() -> None:
+    """Photos equal to their own target texts lose almost nothing; photos equal to another label's target texts lose much."""
+    target_texts = torch.eye(6)
     labels, one_group = torch.arange(6), torch.zeros(6)
-    loss = CueContrastiveLoss(temperature=0.05)
-    assert loss(cues, cues, labels, one_group) < 1e-3
-    assert loss(cues.roll(1, 0), cues, labels, one_group) > 5
+    loss = TargetTextContrastiveLoss(temperature=0.05)
+    assert loss(target_texts, target_texts, labels, one_group) < 1e-3
+    assert loss(target_texts.roll(1, 0), target_texts, labels, one_group) > 5
 
 
-def test_cues_of_the_same_label_are_positives() -> None:
+def test_target_texts_of_the_same_label_are_positives() -> None:
     """Two wordings of one label do not compete: exchanging them leaves the loss as it is."""
-    photos, cues = torch.randn(8, 5), torch.randn(8, 5)
+    photos, target_texts = torch.randn(8, 5), torch.randn(8, 5)
     labels = torch.tensor([0, 0, 1, 1, 2, 2, 3, 3])
-    loss, one_group = CueContrastiveLoss(temperature=0.1), torch.zeros(8)
-    exchanged = cues[[1, 0, 3, 2, 5, 4, 7, 6]]
-    assert torch.allclose(loss(photos, cues, labels, one_group), loss(photos, exchanged, labels, one_group), atol=1e-5)
+    loss, one_group = TargetTextContrastiveLoss(temperature=0.1), torch.zeros(8)
+    exchanged = target_texts[[1, 0, 3, 2, 5, 4, 7, 6]]
+    assert torch.allclose(loss(photos, target_texts, labels, one_group), loss(photos, exchanged, labels, one_group), atol=1e-5)
 
 
 def test_rows_of_other_groups_are_not_compared() -> None:
     """The loss of two groups in one batch is the mean, over rows, of the losses of each by itself."""
-    photos, cues = torch.randn(6, 5), torch.randn(6, 5)
+    photos, target_texts = torch.randn(6, 5), torch.randn(6, 5)
     labels, groups = torch.arange(6), torch.tensor([0, 1, 0, 1, 1, 1])
-    loss = CueContrastiveLoss(temperature=0.1)
-    apart = [loss(photos[rows], cues[rows], labels[rows], groups[rows]) for rows in (groups == 0, groups == 1)]
-    assert torch.allclose(loss(photos, cues, labels, groups), (2 * apart[0] + 4 * apart[1]) / 6, atol=1e-5)
+    loss = TargetTextContrastiveLoss(temperature=0.1)
+    apart = [loss(photos[rows], target_texts[rows], labels[rows], groups[rows]) for rows in (groups == 0, groups == 1)]
+    assert torch.allclose(loss(photos, target_texts, labels, groups), (2 * apart[0] + 4 * apart[1]) / 6, atol=1e-5)
 
 
 def test_one_label_only_teaches_nothing() -> None:
     """With nothing to tell apart the loss is 0 and its gradient exists."""
     photos = torch.randn(3, 4, requires_grad=True)
-    loss = CueContrastiveLoss(0.1)(photos, torch.randn(3, 4), torch.zeros(3, dtype=torch.long), torch.zeros(3))
+    loss = TargetTextContrastiveLoss(0.1)(photos, torch.randn(3, 4), torch.zeros(3, dtype=torch.long), torch.zeros(3))
     loss.backward()
     assert loss.abs() < 1e-6 and photos.grad is not None
 

@@ -16,7 +16,7 @@ from aesthetic_mllm.trainers.recipes import (
     RecipeError,
     checkpoint_to_resume,
     load_model,
-    open_lessons,
+    open_pretext_samples,
     read_recipe,
     recipe_values,
 )
@@ -128,17 +128,17 @@ def test_the_projects_recipes_are_right(path: Path) -> None:
     assert recipe.model or (recipe.vision and recipe.text)
 
 
-def test_lessons_of_a_recipe(write: Any, photos: Path) -> None:
+def test_pretext_samples_of_a_recipe(write: Any, photos: Path) -> None:
     """Excluded photos are out, broken ones named, contents sorted, statistics measured or read, the seed the training's."""
     (photos.parent / "names.txt").write_text("3.png\n\n")
     (photos.parent / "contents.json").write_text(json.dumps({"photos/0.png": "a dog", "photos/1.png": "a cat"}))
     path = write(exclude="names.txt", contents="contents.json", per_device_train_batch_size=2, seed=5)
-    lessons = open_lessons(*read_recipe(path))
-    assert len(lessons.dataset) == 4 and lessons.unreadable == {"photos/0broken.png"}
-    assert lessons.contents == ("a cat", "a dog") and lessons.dataset.maker.seed == 5
-    assert set(lessons.statistics.cuts) >= set(lessons.bank.attributes)
-    lessons.statistics.save(photos.parent / "statistics.json")
-    assert open_lessons(*read_recipe(path, ["statistics=statistics.json"])).statistics == lessons.statistics
+    pretext_samples = open_pretext_samples(*read_recipe(path))
+    assert len(pretext_samples.dataset) == 4 and pretext_samples.unreadable == {"photos/0broken.png"}
+    assert pretext_samples.contents == ("a cat", "a dog") and pretext_samples.dataset.maker.seed == 5
+    assert set(pretext_samples.statistics.cuts) >= set(pretext_samples.bank.attributes)
+    pretext_samples.statistics.save(photos.parent / "statistics.json")
+    assert open_pretext_samples(*read_recipe(path, ["statistics=statistics.json"])).statistics == pretext_samples.statistics
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_wrong_data_are_named(write: Any, photos: Path, values: dict[str, Any], 
     PoolStatistics(cuts).save(photos.parent / "some.json")
     recipe, config = read_recipe(write(**{"per_device_train_batch_size": 1} | values))
     with pytest.raises(error, match=message):
-        open_lessons(recipe, config)
+        open_pretext_samples(recipe, config)
 
 
 def test_resuming_needs_a_checkpoint(write: Any, tmp_path: Path) -> None:

@@ -28,30 +28,30 @@ def run(options: argparse.Namespace) -> int:
     values = recipes.recipe_values(options.config, options.overrides, smoke_test=options.smoke_test)
     recipe, config = recipes.build_recipe(values)
     checkpoint = checkpoint_of(recipe, config, options)
-    lessons = recipes.open_lessons(recipe, config)
+    pretext_samples = recipes.open_pretext_samples(recipe, config)
     set_seed(config.seed)  # a new alignment module is random
     model, processor = tiny_model(config.seed) if options.smoke_test else recipes.load_model(recipe)
-    lessons = recipes.see_lessons(recipe, config, lessons, model, processor)
+    pretext_samples = recipes.see_pretext_samples(recipe, config, pretext_samples, model, processor)
 
     set_seed(config.seed)  # so are the heads, which are lost with the trainer
     trainer = AestheticAlignmentTrainer(
         model,
         config,
         processing_class=processor,
-        train_dataset=lessons.dataset,
-        bank=lessons.bank,
-        contents=lessons.contents,
+        train_dataset=pretext_samples.dataset,
+        bank=pretext_samples.bank,
+        contents=pretext_samples.contents,
     )
     output = Path(str(config.output_dir))
     if trainer.is_world_process_zero():
         output.mkdir(parents=True, exist_ok=True)
         save_recipe(output / RECIPE, values)
-        lessons.statistics.save(output / STATISTICS)
+        pretext_samples.statistics.save(output / STATISTICS)
     trainer.train(resume_from_checkpoint=checkpoint)
     trainer.save_state()
     trainer.save_aligned(output / ALIGNED)
     if trainer.is_world_process_zero():
-        _report(sorted(trainer.unreadable | lessons.unreadable), output)
+        _report(sorted(trainer.unreadable | pretext_samples.unreadable), output)
     return 0
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 
 WRONG_USAGE, INTERRUPTED = 2, 130
-# What training and lessons import of the extra `train`; the recipe of the embedded checkpoint needs gguf too.
+# What training and pretext samples import of the extra `train`; the recipe of the embedded checkpoint needs gguf too.
 TRAIN_PACKAGES = ("accelerate", "datasets", "pandas", "peft", "skimage", "trl")
 Run = Callable[[argparse.Namespace], int]
 

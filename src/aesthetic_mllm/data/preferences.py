@@ -1,4 +1,5 @@
-"""Pairs of a better and a worse answer about a photo: of one's own, or made from lessons, in which one answer is false."""
+"""Pairs of a better and a worse answer about a photo: of one's own, or made from pretext samples, in which one answer is
+false."""
 
 import random
 from collections.abc import Iterator
@@ -7,8 +8,8 @@ from typing import Any
 
 from datasets import Dataset, Features, Image, List, Value
 
-from ..pretext.lessons import Lesson, LessonMaker
 from ..pretext.phrase_bank import BINS
+from ..pretext.pretext_samples import PretextSample, PretextSampleMaker
 from .record import DataError
 from .tables import cell_text, check_columns, read_table
 
@@ -63,26 +64,30 @@ def read_preferences(path: str | Path, skip_missing: bool = False) -> Dataset:
     return Dataset.from_list(rows, features=PREFERENCE_FEATURES)
 
 
-def lesson_preferences(photos: Iterator[tuple[str, Any]], maker: LessonMaker, seed: int = 0) -> Dataset:
+def pretext_preferences(photos: Iterator[tuple[str, Any]], maker: PretextSampleMaker, seed: int = 0) -> Dataset:
     """Pairs from unlabelled photos: what was measured in a photo against what is far from it, in the phrase bank's words.
 
     Args:
         photos: key and Pillow image of each.
-        maker: of the lessons; one attribute of each photo is asked about.
+        maker: of the pretext samples; one attribute of each photo is asked about.
         seed: of attributes and wordings.
     """
     attributes = [name for names in maker.attributes.values() for name in names]
     rows = []
     for key, photo in photos:
         rng = random.Random(f"{seed}:{key}")
-        lesson = maker.measured(photo, rng.choice(attributes), rng)
-        rows.append(preference_row([photo], lesson.question, lesson.cue, false_cue(lesson, maker, rng)))
+        pretext_sample = maker.measured(photo, rng.choice(attributes), rng)
+        rows.append(
+            preference_row(
+                [photo], pretext_sample.question, pretext_sample.target_text, false_target_text(pretext_sample, maker, rng)
+            )
+        )
     if not rows:
         raise DataError("No photo was given to make preferences from.")
     return Dataset.from_list(rows, features=PREFERENCE_FEATURES)
 
 
-def false_cue(lesson: Lesson, maker: LessonMaker, rng: random.Random) -> str:
-    """An answer to a measured lesson that is clearly wrong."""
-    far = [bin for bin in range(BINS) if abs(bin - int(lesson.bin or 0)) >= LEAST_APART]
-    return maker.bank.measured(lesson.subject, rng.choice(far), rng, maker.held_out).text
+def false_target_text(pretext_sample: PretextSample, maker: PretextSampleMaker, rng: random.Random) -> str:
+    """An answer to a measured pretext sample that is clearly wrong."""
+    far = [bin for bin in range(BINS) if abs(bin - int(pretext_sample.bin or 0)) >= LEAST_APART]
+    return maker.bank.measured(pretext_sample.subject, rng.choice(far), rng, maker.held_out).text

@@ -18,7 +18,7 @@ _ALL = (
     ),
     Edit(
         "gamma", "low", "gamma", "stops", (-1.5, 1.5), 0.6, 0.12, "encoded", "lighter in the midtones",
-        "darker in the midtones", ("worse", "worse"), tone.change_gamma, undone_by_opposite=True, in_lessons=False,
+        "darker in the midtones", ("worse", "worse"), tone.change_gamma, undone_by_opposite=True, in_pretext_samples=False,
     ),
     Edit(
         "saturation", "low", "saturation", "stops", (-3, 1.5), 1.0, 0.2, "encoded", "more colourful", "paler in colour",
@@ -30,7 +30,7 @@ _ALL = (
     ),
     Edit(
         "tint", "low", "tint", "stops", (-2, 2), 0.7, 0.12, "linear", "more magenta", "greener", ("worse", "worse"), tone.tint,
-        undone_by_opposite=True, in_lessons=False,
+        undone_by_opposite=True, in_pretext_samples=False,
     ),
     Edit(
         "hue", "low", "hue", "degrees", (-180, 180), 45.0, 8.0, "encoded", "turned in hue", None, ("worse", "worse"),
@@ -54,7 +54,7 @@ _ALL = (
     ),
     Edit(
         "motion_blur", "low", "motion", "percent of the side", (0, 12), 4.0, 1.0, "linear", "blurred by motion", None,
-        ("worse", "worse"), detail.shake, in_lessons=False,
+        ("worse", "worse"), detail.shake, in_pretext_samples=False,
     ),
     Edit("noise", "low", "noise", "share", (0, 0.6), 0.15, 0.03, "linear", "noisier", None, ("worse", "worse"), detail.add_noise),
     Edit(
@@ -67,7 +67,7 @@ _ALL = (
     ),
     Edit(
         "vignette", "low", "vignette", "stops", (-3, 4), 2.0, 0.4, "linear", "darker in the corners",
-        "brighter in the corners", ("worse", "worse"), tone.add_vignette, undone_by_opposite=True, in_lessons=False,
+        "brighter in the corners", ("worse", "worse"), tone.add_vignette, undone_by_opposite=True, in_pretext_samples=False,
     ),
     Edit(
         "tilt", "middle", "tilt", "degrees", (-20, 20), 8.0, 2.0, "none", "tilted clockwise", "tilted counterclockwise",

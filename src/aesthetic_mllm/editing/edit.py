@@ -37,7 +37,7 @@ class Edit:
         verdicts: what each direction (more, less) makes of a good photo.
         apply_to: (photo, amount, seed) -> photo.
         undone_by_opposite: the same edit with the opposite amount undoes it, but for what was clipped or cut away.
-        in_lessons: `False` keeps the edit out of all self-supervised lessons, to test generalisation.
+        in_pretext_samples: `False` keeps the edit out of all self-supervised pretext samples, to test generalisation.
         pair_of: (photo, amount, seed) -> before and after; default the photo itself and what `apply_to` makes of it. Edits of
             the frame show less than the whole photo before, so that they can show more after.
     """
@@ -55,7 +55,7 @@ class Edit:
     verdicts: tuple[Verdict, Verdict]
     apply_to: Apply
     undone_by_opposite: bool = False
-    in_lessons: bool = True
+    in_pretext_samples: bool = True
     pair_of: Pair | None = None
 
     def apply(self, image: Image.Image, amount: float, seed: int = 0) -> Image.Image:

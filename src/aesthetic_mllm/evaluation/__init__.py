@@ -1,1 +1,1 @@
-"""Evaluation: how well lessons and questions are answered, beside simple baselines."""
+"""Evaluation: how well pretext samples and questions are answered, beside simple baselines."""

@@ -1,1 +1,1 @@
-"""Self-supervision: from unlabelled photos to lessons."""
+"""Self-supervision: from unlabelled photos to pretext samples."""

@@ -99,7 +99,7 @@ class CommentComposer:
     """Composes comments.
 
     Args:
-        bank: the phrase bank of the lessons.
+        bank: the phrase bank of the pretext samples.
         phrases: wordings of comments; default those that come with the package.
     """
 

@@ -99,7 +99,8 @@ class CommentPhrases:
     """All wordings of comments.
 
     Args:
-        bank: the phrase bank of the lessons; comments speak of its attributes and edits only, and in its words of strength.
+        bank: the phrase bank of the pretext samples; comments speak of its attributes and edits only, and in its words of
+            strength.
         path: default the wordings that come with the package.
 
     Raises:
@@ -165,7 +166,7 @@ class CommentPhrases:
         """What is said of this damage.
 
         Raises:
-            CommentPhrasesError: no edit that damages a photo, or one that is kept out of all lessons.
+            CommentPhrasesError: no edit that damages a photo, or one that is kept out of all pretext samples.
         """
         if (edit, direction) not in self.damages:
             known = ", ".join(f"{edit} ({direction})" for edit, direction in self.damages)
@@ -196,8 +197,8 @@ class CommentPhrases:
     def _damage(self, edit: str, entry: Mapping[str, Any]) -> Damage:
         self._known("aspect", entry["aspects"], ASPECTS)
         self._known("fact", [entry["says"]] if "says" in entry else [], self.facts)
-        if not EDITS[edit].in_lessons:
-            raise CommentPhrasesError(f"{self.path}: {edit} must stay out of lessons, and so out of comments.")
+        if not EDITS[edit].in_pretext_samples:
+            raise CommentPhrasesError(f"{self.path}: {edit} must stay out of pretext samples, and so out of comments.")
         return Damage(
             self.facts[entry["says"]] if "says" in entry else None,
             tuple(entry["aspects"]),

@@ -1,12 +1,12 @@
-"""A picture of lessons: what a few photos teach at each level, as training would ask it."""
+"""A picture of pretext samples: what a few photos teach at each level, as training would ask it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from PIL import Image
 
-from .lessons import LEVELS, Lesson, LessonMaker
 from .phrase_bank import BINS, STRENGTHS
+from .pretext_samples import LEVELS, PretextSample, PretextSampleMaker
 from .sheet import Sheet, cut, fitted, fitted_size, line_height, numbered, text_width, wrapped
 
 TITLES = {
@@ -29,37 +29,38 @@ INSIDE = COLUMN - 2 * PAD
 BETWEEN = 8  # the pictures of a pair
 THUMB = ((INSIDE - BETWEEN) // 2, 76)  # one of a pair fits in
 HEADER, LABEL = 48, 21
-QUESTION_SIZE, CUE_SIZE, SMALL = 13, 15, 12
+QUESTION_SIZE, TARGET_TEXT_SIZE, SMALL = 13, 15, 12
 DOT, DOT_STEP = 9, 12
 
 
 @dataclass(frozen=True)
 class GalleryRow:
-    """A photo and its lessons by level, in the order in which they are drawn."""
+    """A photo and its pretext samples by level, in the order in which they are drawn."""
 
     name: str
     photo: Image.Image
-    lessons: dict[str, list[Lesson]]
+    pretext_samples: dict[str, list[PretextSample]]
 
 
-def gallery_row(maker: LessonMaker, key: str, photo: Image.Image, epoch: int = 0) -> GalleryRow:
-    """One measured lesson a level, beside it an altered one where the level has edits, and the content where a teacher named it.
+def gallery_row(maker: PretextSampleMaker, key: str, photo: Image.Image, epoch: int = 0) -> GalleryRow:
+    """One measured pretext sample a level, beside it an altered one where the level has edits, and the content where a teacher
+    named it.
 
     Args:
-        key: of the photo; with epoch and the maker's seed it decides the lessons.
+        key: of the photo; with epoch and the maker's seed it decides the pretext samples.
     """
-    lessons: dict[str, list[Lesson]] = {}
+    pretext_samples: dict[str, list[PretextSample]] = {}
     for level in LEVELS:
         rng = maker.rng(key, f"gallery:{level}", epoch)
-        lessons[level] = [maker.measured(photo, rng.choice(maker.attributes[level]), rng)]
+        pretext_samples[level] = [maker.measured(photo, rng.choice(maker.attributes[level]), rng)]
         if maker.edits[level]:
-            lessons[level].append(maker.any_altered(photo, level, rng))
+            pretext_samples[level].append(maker.any_altered(photo, level, rng))
         elif key in maker.contents:
-            lessons[level].append(maker.content(photo, maker.contents[key], rng))
+            pretext_samples[level].append(maker.content(photo, maker.contents[key], rng))
         else:
-            other = [name for name in maker.attributes[level] if name != lessons[level][0].subject]
-            lessons[level].append(maker.measured(photo, rng.choice(other), rng))
-    return GalleryRow(key, photo, lessons)
+            other = [name for name in maker.attributes[level] if name != pretext_samples[level][0].subject]
+            pretext_samples[level].append(maker.measured(photo, rng.choice(other), rng))
+    return GalleryRow(key, photo, pretext_samples)
 
 
 def draw_gallery(rows: Iterable[GalleryRow]) -> Image.Image:
@@ -78,8 +79,8 @@ def lay_out(rows: list[GalleryRow]) -> Sheet:
     # The cards of a row stand side by side: each as high as the highest of its place.
     places = [
         [
-            max(_card_height(lesson, place) for lesson in lessons)
-            for place, lessons in enumerate(zip(*row.lessons.values(), strict=True))
+            max(_card_height(pretext_sample, place) for pretext_sample in pretext_samples)
+            for place, pretext_samples in enumerate(zip(*row.pretext_samples.values(), strict=True))
         ]
         for row in rows
     ]
@@ -96,8 +97,8 @@ def lay_out(rows: list[GalleryRow]) -> Sheet:
         _draw_photo(sheet, row, top, height)
         for number, level in enumerate(LEVELS):
             card_top = top
-            for index, (lesson, card_height) in enumerate(zip(row.lessons[level], place, strict=True)):
-                _draw_card(sheet, lesson, (left + number * (COLUMN + GAP), card_top), card_height, index)
+            for index, (pretext_sample, card_height) in enumerate(zip(row.pretext_samples[level], place, strict=True)):
+                _draw_card(sheet, pretext_sample, (left + number * (COLUMN + GAP), card_top), card_height, index)
                 card_top += card_height + GAP
         top += height + GAP
     for line in LEGEND:
@@ -119,64 +120,64 @@ def _heading(sheet: Sheet, left: int, title: tuple[str, str], colour: str) -> No
     sheet.text((left + 2, MARGIN + 20), title[1], GREY, 14)
 
 
-def _draw_card(sheet: Sheet, lesson: Lesson, corner: tuple[int, int], height: int, place: int) -> None:
+def _draw_card(sheet: Sheet, pretext_sample: PretextSample, corner: tuple[int, int], height: int, place: int) -> None:
     left, top = corner
     sheet.card((left, top, COLUMN, height), RADIUS, CARD)
-    x, y, colour = left + PAD, top + PAD, COLOURS[lesson.level]
-    label = cut(_label(lesson), SMALL, INSIDE - BINS * DOT_STEP - 24)
+    x, y, colour = left + PAD, top + PAD, COLOURS[pretext_sample.level]
+    label = cut(_label(pretext_sample), SMALL, INSIDE - BINS * DOT_STEP - 24)
     sheet.card((x, y, round(text_width(label, SMALL)) + 16, LABEL), LABEL // 2, _tint(colour))
     sheet.text((x + 8, y + LABEL // 2), label, colour, SMALL, "lm")
-    _draw_scale(sheet, lesson, left + COLUMN - PAD, y + LABEL // 2)
+    _draw_scale(sheet, pretext_sample, left + COLUMN - PAD, y + LABEL // 2)
     y += LABEL + 8
-    if _shows_images(lesson, place):
+    if _shows_images(pretext_sample, place):
         at = x
-        for number, image in enumerate(lesson.images, 1):
+        for number, image in enumerate(pretext_sample.images, 1):
             thumb = fitted(image, THUMB)
-            shown = numbered(thumb, number, INK, CARD) if len(lesson.images) > 1 else thumb
-            sheet.picture((at, y), shown, f"{lesson.label} {number}")
+            shown = numbered(thumb, number, INK, CARD) if len(pretext_sample.images) > 1 else thumb
+            sheet.picture((at, y), shown, f"{pretext_sample.label} {number}")
             at += thumb.width + BETWEEN
-        y += _images_height(lesson) + 8
-    y = sheet.paragraph((x, y), lesson.question, GREY, QUESTION_SIZE, INSIDE) + 2
-    sheet.paragraph((x, y), lesson.cue, INK, CUE_SIZE, INSIDE)
+        y += _images_height(pretext_sample) + 8
+    y = sheet.paragraph((x, y), pretext_sample.question, GREY, QUESTION_SIZE, INSIDE) + 2
+    sheet.paragraph((x, y), pretext_sample.target_text, INK, TARGET_TEXT_SIZE, INSIDE)
 
 
-def _label(lesson: Lesson) -> str:
+def _label(pretext_sample: PretextSample) -> str:
     """What is measured, or the edit and its direction; the dots say how much. Of a content what a teacher saw."""
-    if lesson.kind == "content":
-        return lesson.label
-    name, *direction = lesson.label.split(":")[: 2 if lesson.kind == "altered" else 1]
+    if pretext_sample.kind == "content":
+        return pretext_sample.label
+    name, *direction = pretext_sample.label.split(":")[: 2 if pretext_sample.kind == "altered" else 1]
     return ", ".join([name, *direction]).replace("_", " ")
 
 
-def _shows_images(lesson: Lesson, place: int) -> bool:
+def _shows_images(pretext_sample: PretextSample, place: int) -> bool:
     """Pairs always; one photo, which stands at the row's beginning anyway, only beside the other levels' pairs."""
-    return len(lesson.images) > 1 or place > 0
+    return len(pretext_sample.images) > 1 or place > 0
 
 
-def _draw_scale(sheet: Sheet, lesson: Lesson, right: int, middle: int) -> None:
+def _draw_scale(sheet: Sheet, pretext_sample: PretextSample, right: int, middle: int) -> None:
     """Where on its scale the label stands: bins from low to high, or strengths from barely to strongly."""
-    if lesson.bin is not None:
-        number, count = lesson.bin, BINS
-    elif lesson.kind == "altered":
-        number, count = STRENGTHS.index(lesson.label.rsplit(":", 1)[1]), len(STRENGTHS)
+    if pretext_sample.bin is not None:
+        number, count = pretext_sample.bin, BINS
+    elif pretext_sample.kind == "altered":
+        number, count = STRENGTHS.index(pretext_sample.label.rsplit(":", 1)[1]), len(STRENGTHS)
     else:
         return
     for dot in range(count):
         at = right - DOT_STEP * (count - dot) + DOT_STEP - DOT, middle - DOT // 2
         # A bin is a place on a scale, a strength an amount that fills it.
-        full = dot == number if lesson.kind == "measured" else dot <= number
-        sheet.dot(at, DOT, COLOURS[lesson.level] if full else FAINT)
+        full = dot == number if pretext_sample.kind == "measured" else dot <= number
+        sheet.dot(at, DOT, COLOURS[pretext_sample.level] if full else FAINT)
 
 
-def _card_height(lesson: Lesson, place: int) -> int:
-    images = _images_height(lesson) + 8 if _shows_images(lesson, place) else 0
-    question = len(wrapped(lesson.question, QUESTION_SIZE, INSIDE)) * line_height(QUESTION_SIZE) + 2
-    cue = len(wrapped(lesson.cue, CUE_SIZE, INSIDE)) * line_height(CUE_SIZE)
-    return PAD + LABEL + 8 + images + question + cue + PAD - 4
+def _card_height(pretext_sample: PretextSample, place: int) -> int:
+    images = _images_height(pretext_sample) + 8 if _shows_images(pretext_sample, place) else 0
+    question = len(wrapped(pretext_sample.question, QUESTION_SIZE, INSIDE)) * line_height(QUESTION_SIZE) + 2
+    target_text = len(wrapped(pretext_sample.target_text, TARGET_TEXT_SIZE, INSIDE)) * line_height(TARGET_TEXT_SIZE)
+    return PAD + LABEL + 8 + images + question + target_text + PAD - 4
 
 
-def _images_height(lesson: Lesson) -> int:
-    return max(fitted_size(image, THUMB)[1] for image in lesson.images)
+def _images_height(pretext_sample: PretextSample) -> int:
+    return max(fitted_size(image, THUMB)[1] for image in pretext_sample.images)
 
 
 def _tint(colour: str) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""The phrase bank: many wordings for everything a lesson can ask and answer, composed by a small grammar."""
+"""The phrase bank: many wordings for everything a pretext sample can ask and answer, composed by a small grammar."""
 
 import itertools
 import random
@@ -23,12 +23,12 @@ class PhraseBankError(ValueError):
 
 
 @dataclass(frozen=True)
-class Cue:
+class TargetText:
     """A question about a photo or a pair, and the sentence that answers it.
 
     Args:
         question, text: worded at random.
-        label: what the text says, whatever its wording; cues of one label mean the same.
+        label: what the text says, whatever its wording; target texts of one label mean the same.
     """
 
     question: str
@@ -62,15 +62,17 @@ class PhraseBank:
         self.grammar: dict[str, list[str]] = bank["grammar"]
         self._check()
 
-    def measured(self, attribute: str, bin: int, rng: random.Random, held_out: bool = False) -> Cue:
+    def measured(self, attribute: str, bin: int, rng: random.Random, held_out: bool = False) -> TargetText:
         """What a measured attribute's value is called; `bin` 0 (lowest fifth) to 4."""
         words = self.attributes[attribute]
         text = self._word(self.grammar["measured"], rng, held_out).format(
             name=self._word(words["names"], rng, held_out), bin=self._word(words["bins"][bin], rng, held_out)
         )
-        return Cue(self._word(words["questions"], rng, held_out), _sentence(text), f"{attribute}:{bin}")
+        return TargetText(self._word(words["questions"], rng, held_out), _sentence(text), f"{attribute}:{bin}")
 
-    def altered(self, edit: str, direction: str, strength: str, verdict: str, rng: random.Random, held_out: bool = False) -> Cue:
+    def altered(
+        self, edit: str, direction: str, strength: str, verdict: str, rng: random.Random, held_out: bool = False
+    ) -> TargetText:
         """What an edit did: `direction` "more" or "less", `strength` of [`STRENGTHS`], `verdict` of [`VERDICTS`]."""
         text = self._word(self.grammar["altered"], rng, held_out).format(
             strength=self._word(self.strengths[strength], rng, held_out),
@@ -78,15 +80,15 @@ class PhraseBank:
             verdict=self._word(self.verdicts[verdict], rng, held_out),
         )
         question = self._word(self.grammar["altered_questions"], rng, held_out)
-        return Cue(question, _sentence(text), f"{edit}:{direction}:{strength}")
+        return TargetText(question, _sentence(text), f"{edit}:{direction}:{strength}")
 
-    def content(self, label: str, rng: random.Random, held_out: bool = False) -> Cue:
+    def content(self, label: str, rng: random.Random, held_out: bool = False) -> TargetText:
         """What a photo shows, in a teacher's words."""
         text = self._word(self.grammar["content"], rng, held_out).format(label=label)
-        return Cue(self._word(self.grammar["content_questions"], rng, held_out), _sentence(text), f"content:{label}")
+        return TargetText(self._word(self.grammar["content_questions"], rng, held_out), _sentence(text), f"content:{label}")
 
-    def every_cue(self, level: str, seed: int = 0, held_out: bool = False) -> Iterator[Cue]:
-        """One cue of each label of a level, "low", "middle" or "high", but for content, whose labels are the teacher's."""
+    def every_target_text(self, level: str, seed: int = 0, held_out: bool = False) -> Iterator[TargetText]:
+        """One target text of each label of a level, "low", "middle" or "high". Content has none: a teacher names it."""
         rng = random.Random(seed)
         for attribute in self.attributes:
             if MEASUREMENTS[attribute].level == level:
@@ -105,9 +107,9 @@ class PhraseBank:
         unknown = [name for name in self.attributes if name not in MEASUREMENTS] + [n for n in self.edits if n not in EDITS]
         if unknown:
             raise PhraseBankError(f"{self.path}: {', '.join(unknown)} can neither be measured nor done to a photo.")
-        kept_out = [name for name in self.edits if not EDITS[name].in_lessons]
+        kept_out = [name for name in self.edits if not EDITS[name].in_pretext_samples]
         if kept_out:
-            raise PhraseBankError(f"{self.path}: {', '.join(kept_out)} must stay out of lessons, and so out of the bank.")
+            raise PhraseBankError(f"{self.path}: {', '.join(kept_out)} must stay out of pretext samples, and so out of the bank.")
         for name, words in self.attributes.items():
             if len(words.get("bins", ())) != BINS:
                 raise PhraseBankError(f"{self.path}: {name} has {len(words.get('bins', ()))} bins of words, not {BINS}.")

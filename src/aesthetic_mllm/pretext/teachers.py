@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 
 from ..processing.image_loading import ImageError
-from .lesson_dataset import load_photo
 from .photo_pool import photo_source
+from .pretext_dataset import load_photo
 
 logger = logging.getLogger(__name__)
 

@@ -17,29 +17,30 @@ from ..pretext.photo_pool import PhotoPoolError
 from ..pretext.phrase_bank import PhraseBank
 from .aesthetic_alignment_config import AestheticAlignmentConfig
 from .alignment_model import AlignmentModel
-from .lesson_collator import LessonCollator, LessonVocabulary
+from .pretext_collator import PretextCollator, PretextVocabulary
 
 logger = logging.getLogger(__name__)
 
 
 class AestheticAlignmentTrainer(Trainer):
-    """Trainer of the alignment module on lessons; tower and language model stay frozen.
+    """Trainer of the alignment module on pretext samples; tower and language model stay frozen.
 
-    Three losses, each weighted in the configuration and logged: the frozen language model's next-token loss on the cue, from
-    the tokens of the lesson's level alone; the contrast of these tokens with the cue's embedding; and what light heads must
-    read from them. Checkpoints hold what learns, and [`save_aligned`] writes the model without the heads.
+    Three losses, each weighted in the configuration and logged: the frozen language model's next-token loss on the target text,
+        from
+    the tokens of the pretext sample's level alone; the contrast of these tokens with the target text's embedding; and what light
+    heads must read from them. Checkpoints hold what learns, and [`save_aligned`] writes the model without the heads.
 
     References:
-        CALM (arXiv:2412.11952) for unlabelled photos, attribute-based pseudo-labels, textual cues and the frozen language model;
-        the three losses after BLIP-2 (arXiv:2301.12597). Which losses the paper uses is not known.
+        CALM (arXiv:2412.11952) for unlabelled photos, attribute-based pseudo-labels, textual target texts and the frozen language
+        model; the three losses after BLIP-2 (arXiv:2301.12597). Which losses the paper uses is not known.
 
     Args:
         model: an [`AestheticMLLMForConditionalGeneration`], its alignment module untrained or not.
         args: an [`AestheticAlignmentConfig`].
         processing_class: the checkpoint's [`AestheticMLLMProcessor`].
-        bank: wordings of the lessons; default the package's own.
-        contents: what the lessons' teacher may name; the content head has one output each.
-        kwargs: as of `Trainer`; `train_dataset` is a [`LessonDataset`] or [`LessonStream`].
+        bank: wordings of the pretext samples; default the package's own.
+        contents: what the pretext samples' teacher may name; the content head has one output each.
+        kwargs: as of `Trainer`; `train_dataset` is a [`PretextDataset`] or [`PretextStream`].
 
     Raises:
         PhotoPoolError: the pool is smaller than one batch of all processes.
@@ -57,7 +58,7 @@ class AestheticAlignmentTrainer(Trainer):
         **kwargs: Any,
     ):
         self.bank = bank = bank or PhraseBank()
-        vocabulary = LessonVocabulary(bank, contents)
+        vocabulary = PretextVocabulary(bank, contents)
         self.unreadable: set[str] = set()
         self._losses: dict[str, list[torch.Tensor]] = defaultdict(list)
         self._waited, self._since = 0.0, time.monotonic()
@@ -65,7 +66,7 @@ class AestheticAlignmentTrainer(Trainer):
             model=AlignmentModel(model, processing_class, bank, vocabulary, args),
             args=args,
             processing_class=processing_class,
-            data_collator=LessonCollator(processing_class, vocabulary),
+            data_collator=PretextCollator(processing_class, vocabulary),
             **kwargs,
         )
         batch = args.train_batch_size * args.world_size
@@ -74,13 +75,14 @@ class AestheticAlignmentTrainer(Trainer):
                 f"The pool has {len(self.train_dataset)} photos, fewer than one batch of {batch}; lower "
                 "per_device_train_batch_size or add photos."
             )
-        # the losses are means over lessons, not over tokens: accumulation divides them by its number of steps
+        # the losses are means over pretext samples, not over tokens: accumulation divides them by its number of steps
         self.model_accepts_loss_kwargs = False
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
         """As the parent's; afterwards `unreadable` holds the keys of the photos that no process could read.
 
-        Logs first how well the cues' embeddings find their labels, text to text, without and with wordings never trained on.
+        Logs first how well the target texts' embeddings find their labels, text to text, without and with wordings never trained
+        on.
         """
         for held_out in (False, True):
             shares = self.model.retrieval(self.processing_class, self.bank, held_out)
@@ -91,7 +93,7 @@ class AestheticAlignmentTrainer(Trainer):
         return result
 
     def get_train_dataloader(self) -> DataLoader:
-        """As the parent's, with the epoch told to the lessons: accelerate does not pass it on with several processes."""
+        """As the parent's, with the epoch told to the pretext samples: accelerate does not pass it on with several processes."""
         loader = super().get_train_dataloader()
         set_epoch = loader.set_epoch
 

@@ -1,4 +1,4 @@
-"""The model as it is while its alignment module learns: with heads, whitened cue embeddings and the three losses."""
+"""The model as it is while its alignment module learns: with heads, whitened target text embeddings and the three losses."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -12,14 +12,14 @@ from transformers.utils import ModelOutput
 
 from ..modeling.model_outputs import AestheticImageFeatures
 from ..modeling.vision_tower import tower_feature_maps
-from ..pretext.lessons import LEVELS
 from ..pretext.phrase_bank import BINS, PhraseBank
+from ..pretext.pretext_samples import LEVELS
 from .aesthetic_alignment_config import AestheticAlignmentConfig
-from .lesson_collator import KINDS, LESSON_GROUPS, LessonVocabulary, pad_left
-from .losses.cue_contrastive import CueContrastiveLoss, CueWhitening
 from .losses.pseudo_label import AlterationLoss, OrdinalLoss, PseudoLabelHeads
+from .losses.target_text_contrastive import TargetTextContrastiveLoss, TargetTextWhitening
+from .pretext_collator import KINDS, PRETEXT_GROUPS, PretextVocabulary, pad_left
 
-WORDINGS = 6  # of each cue, whose mean embedding stands for its label in the whitening
+WORDINGS = 6  # of each target text, whose mean embedding stands for its label in the whitening
 EMBEDDING_BATCH = 64
 
 
@@ -34,21 +34,21 @@ class AlignmentOutput(ModelOutput):
 
 
 class AlignmentModel(nn.Module):
-    """Wraps a model whose alignment module learns from lessons; tower and language model are frozen.
+    """Wraps a model whose alignment module learns from pretext samples; tower and language model are frozen.
 
-    Per-sample losses are sums over the batch divided by its number of lessons, whatever kinds it holds, so that the mean over
-    processes is what one process with all their lessons computes. `state_dict` holds what learns, and nothing else.
+    Per-sample losses are sums over the batch divided by its number of pretext samples, whatever kinds it holds, so that the mean
+    over processes is what one process with all their pretext samples computes. `state_dict` holds what learns, and nothing else.
 
     Args:
         model: an [`AestheticMLLMForConditionalGeneration`]; its alignment module is trained in place.
         processor: the checkpoint's [`AestheticMLLMProcessor`].
-        bank: wordings of the cues.
+        bank: wordings of the target texts.
         vocabulary: what the heads can name.
         args: weights of the losses.
     """
 
     def __init__(
-        self, model: Any, processor: Any, bank: PhraseBank, vocabulary: LessonVocabulary, args: AestheticAlignmentConfig
+        self, model: Any, processor: Any, bank: PhraseBank, vocabulary: PretextVocabulary, args: AestheticAlignmentConfig
     ):
         super().__init__()
         model.requires_grad_(False)
@@ -69,7 +69,7 @@ class AlignmentModel(nn.Module):
             }
         )  # fmt: skip
         self.ordinal, self.alteration = OrdinalLoss(), AlterationLoss()
-        self.contrastive = CueContrastiveLoss(args.temperature)
+        self.contrastive = TargetTextContrastiveLoss(args.temperature)
         self.whitening = self._whitening(processor, bank, vocabulary, args.whitened_size)
         directions = self.whitening.weight.shape[1]
         # a photo and a change between two photos are told by different parts of the same tokens
@@ -106,8 +106,8 @@ class AlignmentModel(nn.Module):
         input_ids: torch.Tensor,
         attention_mask: torch.Tensor,
         labels: torch.Tensor,
-        cue_ids: torch.Tensor,
-        cue_mask: torch.Tensor,
+        target_text_ids: torch.Tensor,
+        target_text_mask: torch.Tensor,
         image_sizes: torch.Tensor,
         image_rows: torch.Tensor,
         groups: torch.Tensor,
@@ -115,11 +115,11 @@ class AlignmentModel(nn.Module):
         subjects: torch.Tensor,
         bins: torch.Tensor,
         strengths: torch.Tensor,
-        cue_labels: torch.Tensor,
+        target_text_labels: torch.Tensor,
         pixel_values: torch.Tensor | None = None,
         feature_maps: Mapping[str, torch.Tensor] | None = None,
     ) -> AlignmentOutput:
-        """The losses of a batch of [`LessonCollator`], whose shapes are given there; with either pixels or feature maps."""
+        """The losses of a batch of [`PretextCollator`], whose shapes are given there; with either pixels or feature maps."""
         shown = groups[image_rows]  # [N], the group that each photo shows
         tokens = self._tokens(pixel_values, feature_maps, image_sizes, shown)
         rows = torch.arange(len(groups), device=image_rows.device)
@@ -127,14 +127,16 @@ class AlignmentModel(nn.Module):
         last = torch.searchsorted(image_rows, rows, right=True) - 1
         losses = {
             "generation_loss": self._generation(input_ids, attention_mask, labels, tokens).mean(),
-            "contrastive_loss": self._contrast(tokens, groups, first, last, cue_ids, cue_mask, cue_labels),
+            "contrastive_loss": self._contrast(
+                tokens, groups, first, last, target_text_ids, target_text_mask, target_text_labels
+            ),
             "pseudo_label_loss": self._pseudo_labels(tokens, groups, first, last, kinds, subjects, bins, strengths).mean(),
         }
         return AlignmentOutput(loss=sum(self.weights[name] * loss for name, loss in losses.items()), **losses)
 
     @torch.no_grad()
-    def embed_cues(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Mean of the frozen language model's last states over each cue [B, C] -> [B, D]."""
+    def embed_target_texts(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Mean of the frozen language model's last states over each target text [B, C] -> [B, D]."""
         states = self.model.model.language_model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
         return (states * mask[..., None]).sum(1).float() / mask.sum(1, keepdim=True)
 
@@ -148,7 +150,7 @@ class AlignmentModel(nn.Module):
         """For each group that is shown its [N, T, D] tokens, zeros for the photos that show another."""
         inner = self.model.model
         tokens = {}
-        for number, group in enumerate(LESSON_GROUPS):
+        for number, group in enumerate(PRETEXT_GROUPS):
             photos = (shown == number).nonzero().squeeze(1)
             if not len(photos):
                 continue
@@ -169,8 +171,8 @@ class AlignmentModel(nn.Module):
     def _generation(
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor, tokens: dict[str, torch.Tensor]
     ) -> torch.Tensor:
-        """Mean next-token loss of each cue: [B]."""
-        # from the position that predicts the first word of the longest cue; cues end every row
+        """Mean next-token loss of each target text: [B]."""
+        # from the position that predicts the first word of the longest target text; target texts end every row
         first = int((labels != -100).any(0).nonzero()[0]) - 1
         features = AestheticImageFeatures(pooler_output=list(torch.cat(list(tokens.values()), dim=1)), tokens=tokens)
         logits = self.model(
@@ -190,12 +192,12 @@ class AlignmentModel(nn.Module):
         groups: torch.Tensor,
         first: torch.Tensor,
         last: torch.Tensor,
-        cue_ids: torch.Tensor,
-        cue_mask: torch.Tensor,
-        cue_labels: torch.Tensor,
+        target_text_ids: torch.Tensor,
+        target_text_mask: torch.Tensor,
+        target_text_labels: torch.Tensor,
     ) -> torch.Tensor:
-        cues = self.whitening(self.embed_cues(cue_ids, cue_mask))  # [B, K]
-        photos = torch.zeros_like(cues)
+        target_texts = self.whitening(self.embed_target_texts(target_text_ids, target_text_mask))  # [B, K]
+        photos = torch.zeros_like(target_texts)
         for number, level in enumerate(LEVELS):
             rows = (groups == number).nonzero().squeeze(1)
             if len(rows):
@@ -205,8 +207,8 @@ class AlignmentModel(nn.Module):
                 projected = torch.where(one_photo, self.photo_projections[level](after), self.change_projections[level](change))
                 photos = photos.index_copy(0, rows, projected.to(photos.dtype))
         # pairs of the thematic path are learned from their words alone; one label for all makes them lose nothing here
-        cue_labels = torch.where(groups < len(LEVELS), cue_labels, 0)
-        return self.contrastive(photos, cues, cue_labels, groups)
+        target_text_labels = torch.where(groups < len(LEVELS), target_text_labels, 0)
+        return self.contrastive(photos, target_texts, target_text_labels, groups)
 
     def _pseudo_labels(
         self,
@@ -219,7 +221,7 @@ class AlignmentModel(nn.Module):
         bins: torch.Tensor,
         strengths: torch.Tensor,
     ) -> torch.Tensor:
-        """What the heads lose on each lesson, 0 where there is nothing to predict: [B]."""
+        """What the heads lose on each pretext sample, 0 where there is nothing to predict: [B]."""
         losses = torch.zeros(len(groups), device=groups.device)
         for number, level in enumerate(LEVELS):
             for kind_number, kind in enumerate(KINDS):
@@ -238,7 +240,7 @@ class AlignmentModel(nn.Module):
         return losses
 
     def retrieval(self, processor: Any, bank: PhraseBank, held_out: bool = True) -> dict[str, float]:
-        """How often a cue finds its own label among those of its level, by the whitened embeddings alone.
+        """How often a target text finds its own label among those of its level, by the whitened embeddings alone.
 
         No photo can be told apart by embeddings that do not tell the texts apart. Contents, a teacher's words, are not asked.
 
@@ -246,29 +248,30 @@ class AlignmentModel(nn.Module):
             held_out: with the wordings that training never shows, which share few words with the others.
 
         Returns:
-            By level, the share of labels (0 to 1) whose cue lies nearest to the mean of the label's own training wordings.
+            By level, the share of labels (0 to 1) whose target text lies nearest to the mean of the label's own training
+            wordings.
         """
         shares = {}
         for level in LEVELS:
-            asked = list(bank.every_cue(level, seed=WORDINGS, held_out=held_out))
+            asked = list(bank.every_target_text(level, seed=WORDINGS, held_out=held_out))
             known = _wordings(bank, [level])
             means = self.whitening(self._label_means(processor, known))
-            found = (self.whitening(self.embed_texts(processor, [cue.text for cue in asked])) @ means.T).argmax(1)
+            found = (self.whitening(self.embed_texts(processor, [target_text.text for target_text in asked])) @ means.T).argmax(1)
             labels = list(known)
-            shares[level] = sum(labels[number] == cue.label for number, cue in zip(found.tolist(), asked, strict=True)) / len(
-                asked
-            )
+            shares[level] = sum(
+                labels[number] == target_text.label for number, target_text in zip(found.tolist(), asked, strict=True)
+            ) / len(asked)
         return shares
 
-    def _whitening(self, processor: Any, bank: PhraseBank, vocabulary: LessonVocabulary, size: int) -> CueWhitening:
+    def _whitening(self, processor: Any, bank: PhraseBank, vocabulary: PretextVocabulary, size: int) -> TargetTextWhitening:
         """Over the mean embeddings of all labels, each in several wordings: so it keeps what labels differ in."""
         rng = random.Random(0)
         wordings = _wordings(bank, LEVELS)
         for content in vocabulary.contents:
-            cue = bank.content(content, rng)
-            wordings.setdefault(cue.label, []).append(cue.text)
+            target_text = bank.content(content, rng)
+            wordings.setdefault(target_text.label, []).append(target_text.text)
         means = self._label_means(processor, wordings)
-        return CueWhitening(means, min(size, len(means) - 1, means.shape[1]))
+        return TargetTextWhitening(means, min(size, len(means) - 1, means.shape[1]))
 
     def _label_means(self, processor: Any, wordings: Mapping[str, Sequence[str]]) -> torch.Tensor:
         """Mean embedding of each label's texts: [labels, D]."""
@@ -276,13 +279,13 @@ class AlignmentModel(nn.Module):
         return torch.stack([part.mean(0) for part in embeddings.split([len(texts) for texts in wordings.values()])])
 
     def embed_texts(self, processor: Any, texts: Sequence[str]) -> torch.Tensor:
-        """As `embed_cues`, of plain texts: [N, D]."""
+        """As `embed_target_texts`, of plain texts: [N, D]."""
         tokenizer = processor.tokenizer
         device = next(self.model.parameters()).device
         parts = []
         for start in range(0, len(texts), EMBEDDING_BATCH):
             ids = [tokenizer.encode(text, add_special_tokens=False) for text in texts[start : start + EMBEDDING_BATCH]]
-            parts.append(self.embed_cues(*(part.to(device) for part in pad_left(ids, tokenizer.pad_token_id))))
+            parts.append(self.embed_target_texts(*(part.to(device) for part in pad_left(ids, tokenizer.pad_token_id))))
         return torch.cat(parts)
 
 
@@ -291,6 +294,6 @@ def _wordings(bank: PhraseBank, levels: Sequence[str]) -> dict[str, list[str]]:
     by_label: dict[str, list[str]] = {}
     for seed in range(WORDINGS):
         for level in levels:
-            for cue in bank.every_cue(level, seed=seed):
-                by_label.setdefault(cue.label, []).append(cue.text)
+            for target_text in bank.every_target_text(level, seed=seed):
+                by_label.setdefault(target_text.label, []).append(target_text.text)
     return by_label

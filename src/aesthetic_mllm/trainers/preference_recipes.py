@@ -12,13 +12,13 @@ from trl import DPOConfig, GRPOConfig
 
 from ..data.catalogue import find_source
 from ..data.conversations import ConversationBuilder
-from ..data.preferences import lesson_preferences, read_preferences
+from ..data.preferences import pretext_preferences, read_preferences
 from ..data.record import DataError
 from ..data.source import as_dataset, read_source
-from ..pretext.lesson_dataset import load_photo
-from ..pretext.lessons import LessonMaker
 from ..pretext.photo_pool import open_pool, photo_source
 from ..pretext.phrase_bank import PhraseBank
+from ..pretext.pretext_dataset import load_photo
+from ..pretext.pretext_samples import PretextSampleMaker
 from ..processing.image_loading import ImageError
 from ..processing.rating_scale import RatingScale
 from .aesthetic_sft_trainer import ADAPTED, LEARNED_WHOLE
@@ -111,7 +111,7 @@ class DPORecipe(_Tuned):
 
     Args:
         data: tables of preferences (.csv, .jsonl, .parquet) as of `read_preferences`, or folders of unlabelled photos, whose
-            lessons give a true and a false answer.
+            pretext samples give a true and a false answer.
         photos: how many of the unlabelled photos to use at most.
         statistics_photos: how many of them say what is dark and what bright.
     """
@@ -191,9 +191,9 @@ def open_preferences(recipe: DPORecipe, seed: int) -> Dataset:
     if pools:
         pool = open_pool(pools)
         bank = PhraseBank()
-        maker = LessonMaker(bank, measure_pool(pool, bank, recipe.statistics_photos), seed=seed)
+        maker = PretextSampleMaker(bank, measure_pool(pool, bank, recipe.statistics_photos), seed=seed)
         rows = pool.shuffle(seed=seed).select(range(min(recipe.photos, len(pool))))
-        parts.append(lesson_preferences(_readable(rows), maker, seed))
+        parts.append(pretext_preferences(_readable(rows), maker, seed))
     return concatenate_datasets(parts).shuffle(seed=seed)
 
 

@@ -22,16 +22,16 @@ from transformers.utils import is_bitsandbytes_available
 
 from ..editing.measurements.pool_statistics import PoolStatistics
 from ..modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGeneration
-from ..pretext.cue_rewriting import CueRewriter, CueRewritingError
-from ..pretext.lesson_dataset import LessonDataset, LessonStream, load_photo, read_image_text_pairs
-from ..pretext.lessons import LEVELS, LessonMaker
 from ..pretext.photo_pool import PhotoPoolError, open_pool, photo_source
 from ..pretext.phrase_bank import DEFAULT_BANK, PhraseBank
+from ..pretext.pretext_dataset import PretextDataset, PretextStream, load_photo, read_image_text_pairs
+from ..pretext.pretext_samples import LEVELS, PretextSampleMaker
+from ..pretext.target_text_rewriting import TargetTextRewriter, TargetTextRewritingError
 from ..pretext.teachers import load_contents
 from ..processing.image_loading import ImageError
 from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
 from .aesthetic_alignment_config import AestheticAlignmentConfig
-from .lesson_cache import LessonCache, LessonCacheError
+from .pretext_cache import PretextCache, PretextCacheError
 from .recipe_checks import RecipeError, build_values, read_values
 
 logger = logging.getLogger(__name__)
@@ -52,7 +52,8 @@ SMOKE_TEST_VALUES: Mapping[str, Any] = {
 
 @dataclass
 class AlignmentRecipe:
-    """What the alignment module is taught from; how, is in [`AestheticAlignmentConfig`], whose `seed` draws the lessons too.
+    """What the alignment module is taught from; how, is in [`AestheticAlignmentConfig`], whose `seed` draws the pretext samples
+    too.
 
     Args:
         data: folders of photos, parquet files or webdataset shards, as of `open_pool`.
@@ -61,14 +62,17 @@ class AlignmentRecipe:
         exclude: text file with a photo's name a line, with or without folders, of photos that must never be used.
         statistics: JSON file as of `PoolStatistics.save`; default measured on photos of the pool.
         statistics_photos: how many then, at least 1.
-        contents: JSON file as of `save_contents`, what a teacher saw in each photo; default no such lessons.
+        contents: JSON file as of `save_contents`, what a teacher saw in each photo; default no such pretext samples.
         pairs, pairs_images: image-text pairs in the layout of LLaVA-558K, and the folder of their images.
-        levels: of the lessons, in turn; one that is named twice comes twice as often.
+        levels: of the pretext samples, in turn; one that is named twice comes twice as often.
         bank: YAML file of a phrase bank; default the package's own.
-        reworded: cache of a [`CueRewriter`], such as `examples/reword_cues.py` fills; default the bank's own wordings.
-        feature_cache: folder for what the frozen tower sees in the lessons' photos, filled before training; then every epoch
-            goes through the same lessons, worded anew, and costs neither photos nor tower. Default: other lessons in every epoch.
-        cached_epochs: how many epochs of different lessons it holds, at least 1; one training epoch goes through them all.
+        reworded: cache of a [`TargetTextRewriter`], such as `examples/reword_target_texts.py` fills; default the bank's own
+            wordings.
+        feature_cache: folder for what the frozen tower sees in the pretext samples' photos, filled before training; then every
+            epoch goes through the same pretext samples, worded anew, and costs neither photos nor tower. Default: other pretext
+            samples in every epoch.
+        cached_epochs: how many epochs of different pretext samples it holds, at least 1; one training epoch goes through them
+            all.
         resume: go on from the last checkpoint in `output_dir`.
 
     Raises:
@@ -114,18 +118,18 @@ class AlignmentRecipe:
 
 
 @dataclass(frozen=True)
-class Lessons:
+class PretextSamples:
     """What a recipe's data come to.
 
     Args:
         dataset: for the trainer.
-        bank: the lessons' wordings.
+        bank: the pretext samples' wordings.
         contents: what the teacher may name, sorted.
         statistics: read, or measured on the pool.
         unreadable: keys of photos that could not be read so far.
     """
 
-    dataset: LessonDataset | LessonStream | LessonCache
+    dataset: PretextDataset | PretextStream | PretextCache
     bank: PhraseBank
     contents: tuple[str, ...]
     statistics: PoolStatistics
@@ -150,14 +154,16 @@ def build_recipe(values: Mapping[str, Any]) -> tuple[AlignmentRecipe, AestheticA
     """Checked values as dataclasses; `RecipeError` where they do not go together."""
     recipe, config = build_values(values, (AlignmentRecipe, AestheticAlignmentConfig))
     if config.dataloader_persistent_workers:
-        raise RecipeError("dataloader_persistent_workers: true; such workers repeat the first epoch's lessons, take it out.")
+        raise RecipeError(
+            "dataloader_persistent_workers: true; such workers repeat the first epoch's pretext samples, take it out."
+        )
     if config.eval_strategy != "no":
         raise RecipeError(f"eval_strategy: {config.eval_strategy.value}; alignment has no photos to evaluate on, take it out.")
     return recipe, config
 
 
-def open_lessons(recipe: AlignmentRecipe, config: AestheticAlignmentConfig) -> Lessons:
-    """The recipe's photos as lessons; no model is needed.
+def open_pretext_samples(recipe: AlignmentRecipe, config: AestheticAlignmentConfig) -> PretextSamples:
+    """The recipe's photos as pretext samples; no model is needed.
 
     Raises:
         RecipeError: a file of the recipe cannot be read, or data and training settings do not fit.
@@ -189,9 +195,9 @@ def open_lessons(recipe: AlignmentRecipe, config: AestheticAlignmentConfig) -> L
     if statistics is None:
         statistics = measure_pool(pool, bank, recipe.statistics_photos, unreadable)
     rewording = {"reword": reword} if reword else {}
-    maker = LessonMaker(bank, statistics, contents, seed=config.seed, **rewording)
-    dataset = LessonStream(pool, maker, recipe.levels) if streamed else LessonDataset(pool, maker, pairs, recipe.levels)
-    return Lessons(dataset, bank, tuple(sorted(set(contents.values()))), statistics, frozenset(unreadable))
+    maker = PretextSampleMaker(bank, statistics, contents, seed=config.seed, **rewording)
+    dataset = PretextStream(pool, maker, recipe.levels) if streamed else PretextDataset(pool, maker, pairs, recipe.levels)
+    return PretextSamples(dataset, bank, tuple(sorted(set(contents.values()))), statistics, frozenset(unreadable))
 
 
 def measure_pool(pool: Any, bank: PhraseBank, photos: int, unreadable: set[str] | None = None) -> PoolStatistics:
@@ -303,24 +309,30 @@ def _four_bits() -> BitsAndBytesConfig:
     )
 
 
-def see_lessons(
-    recipe: AlignmentRecipe, config: AestheticAlignmentConfig, lessons: Lessons, model: Any, processor: AestheticMLLMProcessor
-) -> Lessons:
-    """The lessons with what the model's tower sees in them, where the recipe names a `feature_cache`; else as they are.
+def see_pretext_samples(
+    recipe: AlignmentRecipe,
+    config: AestheticAlignmentConfig,
+    pretext_samples: PretextSamples,
+    model: Any,
+    processor: AestheticMLLMProcessor,
+) -> PretextSamples:
+    """The pretext samples with what the model's tower sees in them, where the recipe names a `feature_cache`; else as they are.
 
     Raises:
-        RecipeError: the folder holds other lessons, or the lessons are streamed.
+        RecipeError: the folder holds other pretext samples, or the pretext samples are streamed.
     """
     if recipe.feature_cache is None:
-        return lessons
-    if not isinstance(lessons.dataset, LessonDataset):
+        return pretext_samples
+    if not isinstance(pretext_samples.dataset, PretextDataset):
         raise RecipeError("feature_cache: streamed shards cannot be gone through twice; unpack them or take the key out.")
     try:
-        cache = LessonCache(recipe.feature_cache, lessons.dataset, model, processor.image_processor, recipe.cached_epochs)
-    except (LessonCacheError, OSError, json.JSONDecodeError) as error:
+        cache = PretextCache(
+            recipe.feature_cache, pretext_samples.dataset, model, processor.image_processor, recipe.cached_epochs
+        )
+    except (PretextCacheError, OSError, json.JSONDecodeError) as error:
         raise RecipeError(f"feature_cache: {error}") from error
     unreadable = cache.fill(config.dataloader_num_workers)
-    return replace(lessons, dataset=cache, unreadable=lessons.unreadable | unreadable)
+    return replace(pretext_samples, dataset=cache, unreadable=pretext_samples.unreadable | unreadable)
 
 
 def checkpoint_to_resume(recipe: Any, config: TrainingArguments) -> str | None:
@@ -349,12 +361,12 @@ def _bank(recipe: AlignmentRecipe) -> PhraseBank:
         raise RecipeError(f"bank: {recipe.bank} is not a readable phrase bank ({error}).") from error
 
 
-def _reworded(path: str, bank: PhraseBank) -> CueRewriter:
+def _reworded(path: str, bank: PhraseBank) -> TargetTextRewriter:
     if not Path(path).is_file():
-        raise RecipeError(f"reworded: no file {path}; fill one with examples/reword_cues.py, or take the key out.")
+        raise RecipeError(f"reworded: no file {path}; fill one with examples/reword_target_texts.py, or take the key out.")
     try:
-        return CueRewriter(None, path, bank)
-    except CueRewritingError as error:
+        return TargetTextRewriter(None, path, bank)
+    except TargetTextRewritingError as error:
         raise RecipeError(f"reworded: {error}") from error
 
 

@@ -9,8 +9,8 @@ from transformers import LlamaConfig, PreTrainedTokenizerFast
 from ..modeling.configuration_aesthetic_mllm import AestheticMLLMConfig, MultiScaleFeatureAlignmentConfig
 from ..modeling.configuration_efficientnet_lite import EfficientNetLiteConfig
 from ..modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGeneration
-from ..pretext.lessons import LEVELS
 from ..pretext.phrase_bank import PhraseBank
+from ..pretext.pretext_samples import LEVELS
 from ..processing.image_processing_aesthetic_mllm import AestheticMLLMImageProcessor
 from ..processing.processing_aesthetic_mllm import DEFAULT_GROUP_TOKENS, TURN_TOKENS, AestheticMLLMProcessor
 from ..processing.rating_scale import RatingScale
@@ -49,7 +49,7 @@ def tiny_model(seed: int = 0) -> tuple[AestheticMLLMForConditionalGeneration, Ae
 
 
 def _tokenizer() -> PreTrainedTokenizerFast:
-    """Byte-level BPE to which the words of ratings and lessons are tokens; each level word must be one."""
+    """Byte-level BPE to which the words of ratings and pretext samples are tokens; each level word must be one."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -67,9 +67,9 @@ def _texts() -> Iterator[str]:
     scale = RatingScale()
     for question in scale.questions.values():
         for word in scale.level_words:
-            # often enough that the level words are merged before any words of the lessons
+            # often enough that the level words are merged before any words of the pretext samples
             yield from [f"{question.prompt} {question.stem}{word}"] * 200
     bank = PhraseBank()
     for level in LEVELS:
-        for cue in bank.every_cue(level):
-            yield f"{cue.question} {cue.text}"
+        for target_text in bank.every_target_text(level):
+            yield f"{target_text.question} {target_text.text}"

@@ -139,7 +139,7 @@ def test_rules_are_of_what_is_measured_and_of_sides() -> None:
     assert all({LOW, HIGH} <= sides[attribute] for attribute in MAIN_ATTRIBUTES)
 
 
-def test_the_lessons_words_at_both_ends_are_claims_of_their_side_or_none() -> None:
+def test_the_pretext_samples_words_at_both_ends_are_claims_of_their_side_or_none() -> None:
     """Of the phrase bank's wordings of brightness, warmth and sharpness none is taken for the other side."""
     bank = PhraseBank().attributes
     nouns = {"brightness": "light", "warmth": "tone", "sharpness": "detail"}

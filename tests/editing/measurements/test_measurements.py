@@ -144,8 +144,8 @@ def test_structure_tensor_is_that_of_scikit_image() -> None:
         np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-12)
 
 
-def test_only_lessons_need_scikit_image() -> None:
-    """Where it is not installed, every measurement works but the two that only lessons take."""
+def test_only_pretext_samples_need_scikit_image() -> None:
+    """Where it is not installed, every measurement works but the two that only pretext samples take."""
     script = """
 import sys
 sys.modules["skimage"] = None

@@ -2,10 +2,10 @@
 # requires-python = ">=3.11"
 # dependencies = ["aesthetic-mllm[train]"]
 # ///
-"""Has a language model reword the cues of the phrase bank, once, into a cache that training reads.
+"""Has a language model reword the target texts of the phrase bank, once, into a cache that training reads.
 
-    python examples/reword_cues.py --cache cues.jsonl --url http://localhost:8000/v1 --model my-model --api-key-variable ""
-    aesthetic-mllm train align --config recipe.yaml reworded=cues.jsonl
+    python examples/reword_target_texts.py --cache target_texts.jsonl --url http://localhost:8000/v1 --model my-model
+    --api-key-variable "" aesthetic-mllm train align --config recipe.yaml reworded=target_texts.jsonl
 
 Any OpenAI-compatible server will do; with `--pipeline NAME` a transformers text-generation pipeline runs here instead. The paper
 used GPT-3.5. A rewording that might say something else is not used; how many, is said at the end. A run that was cut off goes on.
@@ -14,15 +14,15 @@ used GPT-3.5. A rewording that might say something else is not used; how many, i
 import argparse
 import logging
 
-from aesthetic_mllm.pretext.cue_rewriting import CueRewriter, generate_with_endpoint, generate_with_pipeline
-from aesthetic_mllm.pretext.lessons import LEVELS
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
+from aesthetic_mllm.pretext.pretext_samples import LEVELS
+from aesthetic_mllm.pretext.target_text_rewriting import TargetTextRewriter, generate_with_endpoint, generate_with_pipeline
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cache", required=True, help="file of JSON lines to fill")
-    parser.add_argument("--wordings", type=int, default=3, help="cues of each label to reword")
+    parser.add_argument("--wordings", type=int, default=3, help="target texts of each label to reword")
     parser.add_argument("--pipeline", help="folder or Hub id of a language model")
     parser.add_argument("--url", help="of a server, up to its version")
     parser.add_argument("--model", help="as the server calls it")
@@ -39,11 +39,11 @@ def main() -> None:
         parser.error("name --pipeline, or --url and --model")
 
     bank = PhraseBank()
-    rewriter = CueRewriter(generate, options.cache, bank)
+    rewriter = TargetTextRewriter(generate, options.cache, bank)
     for seed in range(options.wordings):
         for level in LEVELS:
-            for cue in bank.every_cue(level, seed=seed):
-                rewriter(cue)
+            for target_text in bank.every_target_text(level, seed=seed):
+                rewriter(target_text)
     logging.warning("%s", ", ".join(f"{count} {what}" for what, count in rewriter.counts.most_common()))
 
 

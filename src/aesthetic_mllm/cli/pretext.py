@@ -1,4 +1,4 @@
-"""`aesthetic-mllm lessons`: a picture of what photos teach."""
+"""`aesthetic-mllm pretext`: a picture of what photos teach."""
 
 import argparse
 import logging
@@ -19,15 +19,15 @@ FEWEST_FOR_STATISTICS = 5
 def add_parser(commands: Any) -> None:
     """Adds the command to the parser's commands."""
     parser = commands.add_parser(
-        "lessons",
-        help="draw the lessons of photos",
+        "pretext",
+        help="draw the pretext samples of photos",
         description="Draws what photos teach in the self-supervised alignment: a row a photo, with questions, answers and labels "
         "at three levels. A folder means the photos in it and below. A photo that cannot be read is named and left out, and the "
         "exit code is then 1.",
     )
     parser.add_argument("paths", nargs="+", metavar="PHOTOS", help=f"photos and folders, at most {MOST_PHOTOS} photos in all")
     parser.add_argument("--output", type=Path, required=True, metavar="FILE.png", help="the picture to write")
-    parser.add_argument("--epoch", type=_not_negative, default=0, help="other lessons of the same photos (default: 0)")
+    parser.add_argument("--epoch", type=_not_negative, default=0, help="other pretext samples of the same photos (default: 0)")
     parser.add_argument("--seed", type=_not_negative, default=0, help="of everything drawn by chance (default: 0)")
     parser.add_argument(
         "--statistics", type=Path, metavar="FILE", help="statistics of a pool, as JSON (default: of the given photos)"
@@ -50,8 +50,8 @@ def _draw(options: argparse.Namespace) -> int:
         raise UsageError(f"the folder of the output {options.output} does not exist; make it first.")
     check_train_extra()
     from ..pretext.gallery import draw_gallery, gallery_row
-    from ..pretext.lessons import LessonMaker
     from ..pretext.phrase_bank import PhraseBank
+    from ..pretext.pretext_samples import PretextSampleMaker
     from ..pretext.teachers import TeacherError, load_contents
 
     bank = PhraseBank()
@@ -64,7 +64,7 @@ def _draw(options: argparse.Namespace) -> int:
     photos, failed = _load_photos(options.paths)
     if statistics is None:
         statistics = _statistics_of(photos, bank)
-    maker = LessonMaker(bank, statistics, contents, options.seed)
+    maker = PretextSampleMaker(bank, statistics, contents, options.seed)
     sheet = draw_gallery(gallery_row(maker, key, photo, options.epoch) for key, photo in photos.items())
     try:
         sheet.save(options.output, "PNG", optimize=True)
@@ -76,14 +76,14 @@ def _draw(options: argparse.Namespace) -> int:
 def _load_photos(paths: list[str]) -> tuple[dict[str, Any], int]:
     """Photos by folder and name, as a pool's keys are, and how many could not be read."""
     from ..inference.photo_files import find_photos
-    from ..pretext.lesson_dataset import load_photo
+    from ..pretext.pretext_dataset import load_photo
     from ..processing.image_loading import ImageError
 
     # A photo that is named twice is drawn once.
     found: dict[Path, None] = {}
     photos_found = find_photos(paths)
     if remark := photos_found.remark():
-        print(f"aesthetic-mllm lessons: {remark}", file=sys.stderr)
+        print(f"aesthetic-mllm pretext: {remark}", file=sys.stderr)
     for photo in photos_found.photos:
         if isinstance(photo, ImageError):
             raise UsageError(photo)
@@ -97,7 +97,7 @@ def _load_photos(paths: list[str]) -> tuple[dict[str, Any], int]:
             # Folders of one name must not hide each other's photos.
             photos[key if key not in photos else str(path)] = load_photo(path)
         except ImageError as error:
-            print(f"aesthetic-mllm lessons: {error}", file=sys.stderr)
+            print(f"aesthetic-mllm pretext: {error}", file=sys.stderr)
     if not photos:
         raise UsageError("none of the photos can be read.")
     return photos, len(found) - len(photos)

@@ -1,4 +1,4 @@
-"""Lessons answered by a checkpoint: candidate answers are compared by the language model's likelihood of their words."""
+"""Pretext samples answered by a checkpoint: candidate answers are compared by the language model's likelihood of their words."""
 
 import os
 from collections import defaultdict
@@ -13,9 +13,9 @@ from PIL import Image
 from ..modeling.model_outputs import CACHE, AestheticImageFeatures
 from ..modeling.modeling_efficientnet_lite import photo_mask
 from ..modeling.vision_tower import tower_feature_maps
-from ..pretext.lessons import LEVELS
-from ..trainers.lesson_collator import lesson_prompt, pad_left
-from .lesson_exam import Choice, ExamItem
+from ..pretext.pretext_samples import LEVELS
+from ..trainers.pretext_collator import pad_left, pretext_prompt
+from .pretext_eval import Choice, ExamItem
 
 # How a text is scored: its likelihood; that per token; its likelihood over that without the photo (pointwise mutual information,
 # Holtzman et al. 2021, arXiv:2104.08315); its likelihood over the geometric mean of that with other exam photos (which uses
@@ -26,7 +26,7 @@ FEWEST_PHOTOS = 5  # that a mean over photos is taken of
 
 
 @dataclass(frozen=True)
-class CueScore:
+class TargetTextScore:
     """Log-likelihood of a text after a prompt, and how many tokens it has."""
 
     total: float
@@ -120,81 +120,90 @@ def pool_map(features: torch.Tensor, image_sizes: torch.Tensor, canvas: tuple[in
     return torch.cat([mean, variance.sqrt()], dim=1)
 
 
-class LessonExaminer:
+class PretextEvaluator:
     """Has a checkpoint answer exam items.
 
     Args:
         model: [`AestheticMLLMForConditionalGeneration`] in evaluation mode.
         processor: the checkpoint's [`AestheticMLLMProcessor`].
-        batch_size: lessons at a time; each brings all its candidate texts.
+        batch_size: pretext samples at a time; each brings all its candidate texts.
     """
 
     def __init__(self, model: Any, processor: Any, batch_size: int = 8):
         self.model, self.processor, self.batch_size = model, processor, batch_size
 
-    def scores(self, items: Sequence[ExamItem], seen: SeenPhotos, group: str | None = None) -> list[dict[str, CueScore]]:
+    def scores(self, items: Sequence[ExamItem], seen: SeenPhotos, group: str | None = None) -> list[dict[str, TargetTextScore]]:
         """Scores of every text of every item.
 
         Args:
             items: all the items whose photos were seen.
             seen: of the same items.
-            group: whose tokens alone the prompts show; default the lesson's own level.
+            group: whose tokens alone the prompts show; default the pretext sample's own level.
         """
-        first_photo = np.cumsum([0, *(len(item.lesson.images) for item in items)])
-        results: list[dict[str, CueScore]] = [{} for _ in items]
-        groups = [group or item.lesson.level for item in items]
+        first_photo = np.cumsum([0, *(len(item.pretext_sample.images) for item in items)])
+        results: list[dict[str, TargetTextScore]] = [{} for _ in items]
+        groups = [group or item.pretext_sample.level for item in items]
         # equal lengths together: little padding
-        order = sorted(range(len(items)), key=lambda i: (groups[i], len(items[i].lesson.images), len(items[i].cues)))
+        order = sorted(
+            range(len(items)), key=lambda i: (groups[i], len(items[i].pretext_sample.images), len(items[i].target_texts))
+        )
         for batch in _batches(order, groups, self.batch_size):
             prompts = [
-                lesson_prompt(self.processor, items[i].lesson.question, (groups[i],), len(items[i].lesson.images)) for i in batch
+                pretext_prompt(
+                    self.processor, items[i].pretext_sample.question, (groups[i],), len(items[i].pretext_sample.images)
+                )
+                for i in batch
             ]
             photos = [photo for i in batch for photo in range(first_photo[i], first_photo[i + 1])]
             tokens = {groups[batch[0]]: seen.tokens[groups[batch[0]]][photos]}
-            for i, scores in zip(batch, self.score_cues(prompts, [items[i].cues for i in batch], tokens), strict=True):
+            for i, scores in zip(
+                batch, self.score_target_texts(prompts, [items[i].target_texts for i in batch], tokens), strict=True
+            ):
                 results[i] = scores
         return results
 
-    def blind_scores(self, items: Sequence[ExamItem]) -> list[dict[str, CueScore]]:
+    def blind_scores(self, items: Sequence[ExamItem]) -> list[dict[str, TargetTextScore]]:
         """As `scores`, but the prompts hold no photo; each question and text is computed once."""
-        cues: dict[str, dict[str, None]] = defaultdict(dict)
+        target_texts: dict[str, dict[str, None]] = defaultdict(dict)
         for item in items:
-            cues[item.lesson.question] |= dict.fromkeys(item.cues)
-        found: dict[str, dict[str, CueScore]] = defaultdict(dict)
-        for question, texts in cues.items():
-            prompt = lesson_prompt(self.processor, question, (), 0)
+            target_texts[item.pretext_sample.question] |= dict.fromkeys(item.target_texts)
+        found: dict[str, dict[str, TargetTextScore]] = defaultdict(dict)
+        for question, texts in target_texts.items():
+            prompt = pretext_prompt(self.processor, question, (), 0)
             wanted = list(texts)
             step = 16 * self.batch_size
             for start in range(0, len(wanted), step):
-                found[question] |= self.score_cues([prompt], [wanted[start : start + step]])[0]
-        return [{cue: found[item.lesson.question][cue] for cue in item.cues} for item in items]
+                found[question] |= self.score_target_texts([prompt], [wanted[start : start + step]])[0]
+        return [
+            {target_text: found[item.pretext_sample.question][target_text] for target_text in item.target_texts} for item in items
+        ]
 
     @torch.inference_mode()
-    def score_cues(
+    def score_target_texts(
         self,
         prompts: Sequence[str],
-        cues: Sequence[Sequence[str]],
+        target_texts: Sequence[Sequence[str]],
         tokens: Mapping[str, torch.Tensor] | None = None,
         fork: bool = True,
-    ) -> list[dict[str, CueScore]]:
+    ) -> list[dict[str, TargetTextScore]]:
         """Log-likelihoods of texts after prompts.
 
         Args:
             prompts: B whole prompts with their placeholders.
-            cues: the texts to score after each of them; each text once.
+            target_texts: the texts to score after each of them; each text once.
             tokens: [N, T, D] of each group, of the prompts' N photos; `None`: there are none.
             fork: encode each prompt once, and copy its cache for each of its texts; otherwise it is read anew for each, and all
                 prompts must show equally many photos.
         """
         tokenizer = self.processor.tokenizer
         prefixes = [tokenizer.encode(prompt, add_special_tokens=False) for prompt in prompts]
-        answers = [[tokenizer.encode(cue, add_special_tokens=False) for cue in texts] for texts in cues]
+        answers = [[tokenizer.encode(target_text, add_special_tokens=False) for target_text in texts] for texts in target_texts]
         lengths = [[len(ids) for ids in texts] for texts in answers]
         # what all texts of a prompt begin with is read with the prompt; each keeps a token of its own
         shared = [min(len(os.path.commonprefix(texts)), min(map(len, texts)) - 1) if fork else 0 for texts in answers]
         prefixes = [ids + texts[0][:count] for ids, texts, count in zip(prefixes, answers, shared, strict=True)]
         answers = [[ids[count:] for ids in texts] for texts, count in zip(answers, shared, strict=True)]
-        rows = torch.tensor([row for row, texts in enumerate(cues) for _ in texts])
+        rows = torch.tensor([row for row, texts in enumerate(target_texts) for _ in texts])
         flat = [ids for texts in answers for ids in texts]
         width = max(map(len, flat))
         suffix = torch.tensor([ids + [tokenizer.pad_token_id] * (width - len(ids)) for ids in flat])
@@ -206,8 +215,11 @@ class LessonExaminer:
             likelihoods, of_shared = self._unforked(ids, mask, suffix, suffix_mask, rows, tokens), [0.0] * len(prompts)
         totals = iter((likelihoods * suffix_mask).sum(1).tolist())
         return [
-            {cue: CueScore(start + next(totals), length) for cue, length in zip(texts, counts, strict=True)}
-            for texts, counts, start in zip(cues, lengths, of_shared, strict=True)
+            {
+                target_text: TargetTextScore(start + next(totals), length)
+                for target_text, length in zip(texts, counts, strict=True)
+            }
+            for texts, counts, start in zip(target_texts, lengths, of_shared, strict=True)
         ]
 
     def _forked(
@@ -292,8 +304,8 @@ class LessonExaminer:
 
 def answer_items(
     items: Sequence[ExamItem],
-    scores: Sequence[Mapping[str, CueScore]],
-    blind: Sequence[Mapping[str, CueScore]],
+    scores: Sequence[Mapping[str, TargetTextScore]],
+    blind: Sequence[Mapping[str, TargetTextScore]],
     scoring: Scoring = "pmi",
 ) -> list[Answer]:
     """What the scores choose in every question of every item.
@@ -309,23 +321,35 @@ def answer_items(
         raise ValueError(f"There is no scoring {scoring!r}; choose one of {', '.join(SCORINGS)}.")
     usual: dict[tuple[str, str, str], list[float]] = defaultdict(list)
     for item, found in zip(items, scores, strict=True):
-        for cue, score in found.items():
-            usual[item.lesson.level, item.lesson.question, cue].append(score.total)
+        for target_text, score in found.items():
+            usual[item.pretext_sample.level, item.pretext_sample.question, target_text].append(score.total)
     answers = []
     for item, found, without in zip(items, scores, blind, strict=True):
-        keys = {cue: (item.lesson.level, item.lesson.question, cue) for cue in item.cues}
+        keys = {
+            target_text: (item.pretext_sample.level, item.pretext_sample.question, target_text)
+            for target_text in item.target_texts
+        }
         if scoring == "total":
-            values = {cue: found[cue].total for cue in item.cues}
+            values = {target_text: found[target_text].total for target_text in item.target_texts}
         elif scoring == "per_token":
-            values = {cue: found[cue].total / found[cue].tokens for cue in item.cues}
+            values = {target_text: found[target_text].total / found[target_text].tokens for target_text in item.target_texts}
         elif scoring == "pmi":
-            values = {cue: found[cue].total - without[cue].total for cue in item.cues}
+            values = {target_text: found[target_text].total - without[target_text].total for target_text in item.target_texts}
         else:
-            values = {cue: found[cue].total - float(np.mean(usual[keys[cue]])) for cue in item.cues}
+            values = {
+                target_text: found[target_text].total - float(np.mean(usual[keys[target_text]]))
+                for target_text in item.target_texts
+            }
         for choice in item.choices:
-            counted = min(len(usual[keys[cue]]) for cues in choice.cues for cue in cues)
+            counted = min(len(usual[keys[target_text]]) for target_texts in choice.target_texts for target_text in target_texts)
             if scoring != "over_photos" or counted >= FEWEST_PHOTOS:
-                answers.append(choose(item, choice, [max(values[cue] for cue in cues) for cues in choice.cues]))
+                answers.append(
+                    choose(
+                        item,
+                        choice,
+                        [max(values[target_text] for target_text in target_texts) for target_texts in choice.target_texts],
+                    )
+                )
     return answers
 
 
@@ -336,11 +360,18 @@ def choose(item: ExamItem, choice: Choice, values: Sequence[float]) -> Answer:
     if choice.aspect == "bin":
         shares = np.exp(array - array.max())
         expected = float(shares @ np.arange(len(array)) / shares.sum())
-    lesson = item.lesson
+    pretext_sample = item.pretext_sample
     # how strong is asked of both amounts together: of one alone, always saying the same would be right
     amount = None if choice.aspect == "strength" else item.amount
     return Answer(
-        lesson.level, lesson.subject, choice.aspect, amount, int(array.argmax()), choice.answer, choice.chance, expected
+        pretext_sample.level,
+        pretext_sample.subject,
+        choice.aspect,
+        amount,
+        int(array.argmax()),
+        choice.answer,
+        choice.chance,
+        expected,
     )
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
-from ..pretext.lessons import LEVELS
-from .lesson_examiner import Answer
+from ..pretext.pretext_samples import LEVELS
+from .pretext_evaluator import Answer
 
 Z95 = 1.959964  # of the normal distribution, two-sided
 ASPECTS = ("bin", "edit", "direction", "strength", "content")
@@ -43,7 +43,7 @@ def summarise(answers: Sequence[Answer]) -> dict[str, Any]:
         raise ValueError("No answers to summarise.")
     right = sum(answer.chosen == answer.answer for answer in answers)
     found: dict[str, Any] = {
-        "lessons": len(answers),
+        "pretext_samples": len(answers),
         "accuracy": right / len(answers),
         "interval": list(wilson_interval(right, len(answers))),
         "chance": float(np.mean([answer.chance for answer in answers])),
@@ -95,7 +95,7 @@ def cross_table(answers: Mapping[str, Sequence[Answer]]) -> dict[str, dict[str, 
 
 
 def markdown_table(rows: Sequence[Mapping[str, Any]], head: Sequence[str], intervals: Sequence[str] = ("after",)) -> str:
-    """Rows of [`compare`] as Markdown: accuracies in percent, chance, and lessons.
+    """Rows of [`compare`] as Markdown: accuracies in percent, chance, and pretext samples.
 
     Args:
         rows: of one call.
@@ -103,20 +103,20 @@ def markdown_table(rows: Sequence[Mapping[str, Any]], head: Sequence[str], inter
         intervals: columns that show their 95% interval; for bins also the accuracy within one and the correlation.
     """
     columns = [name for name in rows[0] if name != "row"] if rows else []
-    titles = [*head, *columns, "chance", "lessons"]
+    titles = [*head, *columns, "chance", "pretext_samples"]
     lines = ["| " + " | ".join(titles) + " |", "|" + "---|" * len(titles)]
     for row in rows:
         cells = list(row["row"])
         for column in columns:
             cells.append(_cell(row[column], column in intervals))
         some = next(row[column] for column in columns if row[column])
-        lines.append("| " + " | ".join([*cells, f"{100 * some['chance']:.0f}", str(some["lessons"])]) + " |")
+        lines.append("| " + " | ".join([*cells, f"{100 * some['chance']:.0f}", str(some["pretext_samples"])]) + " |")
     return "\n".join(lines)
 
 
 def markdown_cross(table: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
     """A [`cross_table`] as Markdown; the best group of each row in bold."""
-    lines = ["| asked | " + " | ".join(f"{group} tokens" for group in LEVELS) + " | chance | lessons |", "|" + "---|" * 6]
+    lines = ["| asked | " + " | ".join(f"{group} tokens" for group in LEVELS) + " | chance | pretext samples |", "|" + "---|" * 6]
     for level, questions in table.items():
         for question, groups in questions.items():
             best = max(summary["accuracy"] for summary in groups.values())
@@ -125,7 +125,7 @@ def markdown_cross(table: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
                 text = _cell(groups.get(group), True)
                 cells.append(f"**{text}**" if group in groups and groups[group]["accuracy"] == best else text)
             some = next(iter(groups.values()))
-            lines.append("| " + " | ".join([*cells, f"{100 * some['chance']:.0f}", str(some["lessons"])]) + " |")
+            lines.append("| " + " | ".join([*cells, f"{100 * some['chance']:.0f}", str(some["pretext_samples"])]) + " |")
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""Pools of photos as data sets of lessons, made on the fly."""
+"""Pools of photos as data sets of pretext samples, made on the fly."""
 
 import json
 import logging
@@ -12,30 +12,30 @@ from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import IterableDataset as TorchIterableDataset
 
 from ..processing.image_loading import ImageError, load_image
-from .lessons import LEVELS, Lesson, LessonMaker
 from .photo_pool import PhotoPoolError, photo_source
+from .pretext_samples import LEVELS, PretextSample, PretextSampleMaker
 
 logger = logging.getLogger(__name__)
 
-LONGEST_SIDE = 512  # lessons are made of photos of at most this size; a tower sees less
+LONGEST_SIDE = 512  # pretext samples are made of photos of at most this size; a tower sees less
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A lesson, and the keys of photos that could not be read on the way to it."""
+    """A pretext sample, and the keys of photos that could not be read on the way to it."""
 
-    lesson: Lesson
+    pretext_sample: PretextSample
     unreadable: tuple[str, ...] = ()
 
 
-class LessonDataset(TorchDataset):
-    """One lesson a photo and epoch; the level goes round: each photo teaches all of them in as many epochs.
+class PretextDataset(TorchDataset):
+    """One pretext sample a photo and epoch; the level goes round: each photo teaches all of them in as many epochs.
 
     A photo that cannot be read is stood in for by the next one, and named in the sample.
 
     Args:
         pool: as of `open_pool`.
-        maker: makes the lessons.
+        maker: makes the pretext samples.
         pairs: image-text pairs for the thematic path, as of [`read_image_text_pairs`]; each is one more sample an epoch.
         levels: that go round; one that is named twice comes twice as often.
     """
@@ -43,7 +43,7 @@ class LessonDataset(TorchDataset):
     def __init__(
         self,
         pool: Any,
-        maker: LessonMaker,
+        maker: PretextSampleMaker,
         pairs: Sequence[tuple[Path, str, str]] = (),
         levels: Sequence[str] = LEVELS,
     ):
@@ -51,7 +51,7 @@ class LessonDataset(TorchDataset):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Called by the data loader; other lessons of the same photos in every epoch."""
+        """Called by the data loader; other pretext samples of the same photos in every epoch."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -64,7 +64,7 @@ class LessonDataset(TorchDataset):
             image, question, text = self.pairs[index - len(self.pool)]
             try:
                 photo = load_photo(image)
-                return Sample(Lesson("thematic", "content", "pair", (photo,), question, text, f"pair:{index}"))
+                return Sample(PretextSample("thematic", "content", "pair", (photo,), question, text, f"pair:{index}"))
             except ImageError:
                 unreadable.append(str(image))
                 index -= len(self.pool)
@@ -77,14 +77,14 @@ class LessonDataset(TorchDataset):
                 unreadable.append(row["key"])
                 continue
             level = self.levels[(number + self.epoch) % len(self.levels)]
-            return Sample(self.maker.lesson(row["key"], photo, level, self.epoch), tuple(unreadable))
+            return Sample(self.maker.pretext_sample(row["key"], photo, level, self.epoch), tuple(unreadable))
         raise PhotoPoolError(f"None of the {len(self.pool)} photos can be read, the first {unreadable[0]}.")
 
 
-class LessonStream(TorchIterableDataset):
-    """As [`LessonDataset`], from a streamed pool; photos that cannot be read are left out."""
+class PretextStream(TorchIterableDataset):
+    """As [`PretextDataset`], from a streamed pool; photos that cannot be read are left out."""
 
-    def __init__(self, pool: Any, maker: LessonMaker, levels: Sequence[str] = LEVELS):
+    def __init__(self, pool: Any, maker: PretextSampleMaker, levels: Sequence[str] = LEVELS):
         self.pool, self.maker, self.levels = pool, maker, levels
         self.epoch = 0
 
@@ -102,7 +102,7 @@ class LessonStream(TorchIterableDataset):
                 unreadable.append(row["key"])
                 continue
             level = self.levels[(number + self.epoch) % len(self.levels)]
-            yield Sample(self.maker.lesson(row["key"], photo, level, self.epoch), tuple(unreadable))
+            yield Sample(self.maker.pretext_sample(row["key"], photo, level, self.epoch), tuple(unreadable))
             unreadable = []
 
 

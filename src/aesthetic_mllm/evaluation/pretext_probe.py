@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from ..pretext.lessons import LEVELS, Lesson, LessonMaker, draw_amount
 from ..pretext.phrase_bank import BINS
-from .lesson_exam import Choice, ExamItem, get_exam_edit, measure_bins
-from .lesson_examiner import Answer, SeenPhotos, choose
+from ..pretext.pretext_samples import LEVELS, PretextSample, PretextSampleMaker, draw_amount
+from .pretext_eval import Choice, ExamItem, get_exam_edit, measure_bins
+from .pretext_evaluator import Answer, SeenPhotos, choose
 
 ALPHAS = tuple(10.0**power for power in range(0, 6))  # on standardised features; the best by leave-one-out error is taken
 
@@ -48,17 +48,17 @@ class Ridge:
 
 
 @dataclass(frozen=True)
-class ProbeLessons:
+class ProbePretextSamples:
     """What probes are fitted on.
 
     Args:
-        pairs: lessons about edits, of each level that has some.
+        pairs: pretext samples about edits, of each level that has some.
         photos: of the measured attributes and contents.
         bins: of each photo and attribute.
         contents: of each photo, `None` where a teacher named nothing.
     """
 
-    pairs: dict[str, list[Lesson]]
+    pairs: dict[str, list[PretextSample]]
     photos: list[Image.Image]
     bins: list[dict[str, int]]
     contents: list[str | None]
@@ -66,37 +66,47 @@ class ProbeLessons:
     @property
     def images(self) -> list[Image.Image]:
         """All that a tower must see: the photos, then each level's pairs."""
-        return [*self.photos, *(image for lessons in self.pairs.values() for lesson in lessons for image in lesson.images)]
+        return [
+            *self.photos,
+            *(
+                image
+                for pretext_samples in self.pairs.values()
+                for pretext_sample in pretext_samples
+                for image in pretext_sample.images
+            ),
+        ]
 
 
-def probe_lessons(photos: Sequence[tuple[str, Image.Image]], maker: LessonMaker, lessons: int, seed: int = 0) -> ProbeLessons:
-    """Lessons of photos that the exam does not ask about.
+def probe_pretext_samples(
+    photos: Sequence[tuple[str, Image.Image]], maker: PretextSampleMaker, pretext_samples: int, seed: int = 0
+) -> ProbePretextSamples:
+    """Pretext samples of photos that the exam does not ask about.
 
     Args:
         photos: key and photo of each.
         maker: the exam's.
-        lessons: of each level's edits in turn, with amounts drawn as in training. Attributes are measured of at most so many
-            photos.
+        pretext_samples: of each level's edits in turn, with amounts drawn as in training. Attributes are measured of at most so
+            many photos.
         seed: of all draws.
     """
-    pairs: dict[str, list[Lesson]] = {}
+    pairs: dict[str, list[PretextSample]] = {}
     for level in LEVELS:
         edits = maker.edits[level]
         if not edits:
             continue
         pairs[level] = []
-        for number in range(lessons):
+        for number in range(pretext_samples):
             key, photo = photos[number % len(photos)]
             edit = edits[number % len(edits)]
             rng = random.Random(f"probe:{seed}:{level}:{number}:{key}")
             pairs[level].append(maker.altered(photo, edit, draw_amount(edit, rng), rng))
-    chosen = photos[:lessons]
-    return ProbeLessons(
+    chosen = photos[:pretext_samples]
+    return ProbePretextSamples(
         pairs, [photo for _, photo in chosen], measure_bins(chosen, maker), [maker.contents.get(key) for key, _ in chosen]
     )
 
 
-class LessonProbe:
+class PretextProbe:
     """Ridge regressions that answer exam items from pooled features of the frozen tower.
 
     Of a pair they see the second photo, the difference to the first, and its size. Which edit and direction is one
@@ -104,34 +114,34 @@ class LessonProbe:
     that is told the edit, and answers whichever fixed amount is nearer.
 
     Args:
-        lessons: to fit on.
-        seen: of `lessons.images`.
-        all_maps: use all three feature maps, not that of the lesson's own level alone.
+        pretext_samples: to fit on.
+        seen: of `pretext_samples.images`.
+        all_maps: use all three feature maps, not that of the pretext sample's own level alone.
     """
 
-    def __init__(self, lessons: ProbeLessons, seen: SeenPhotos, all_maps: bool = False):
+    def __init__(self, pretext_samples: ProbePretextSamples, seen: SeenPhotos, all_maps: bool = False):
         self.all_maps = all_maps
-        count = len(lessons.photos)
+        count = len(pretext_samples.photos)
         self.bins: dict[str, Ridge] = {}
         self.edits: dict[str, Ridge] = {}
         self.strengths: dict[str, Ridge] = {}
         self.ways: dict[str, list[tuple[str, str]]] = {}
         self.photos = {level: self._features(seen, level)[:count] for level in LEVELS}
-        self.bin_labels = lessons.bins
-        known = [index for index, label in enumerate(lessons.contents) if label is not None]
-        self.labels = sorted({label for label in lessons.contents if label is not None})
+        self.bin_labels = pretext_samples.bins
+        known = [index for index, label in enumerate(pretext_samples.contents) if label is not None]
+        self.labels = sorted({label for label in pretext_samples.contents if label is not None})
         self.content: Ridge | None = None
         if len(self.labels) > 1:
-            targets = np.array([[lessons.contents[index] == label for label in self.labels] for index in known])
+            targets = np.array([[pretext_samples.contents[index] == label for label in self.labels] for index in known])
             self.content = Ridge(self.photos["high"][known], targets)
-        for level, pairs in lessons.pairs.items():
+        for level, pairs in pretext_samples.pairs.items():
             features = self._pairs(self._features(seen, level)[count : count + 2 * len(pairs)])
             count += 2 * len(pairs)
-            made = [tuple(lesson.label.split(":")[:2]) for lesson in pairs]
+            made = [tuple(pretext_sample.label.split(":")[:2]) for pretext_sample in pairs]
             self.ways[level] = sorted(set(made))
             targets = np.array([[way == other for other in self.ways[level]] for way in made], dtype=np.float64)
             self.edits[level] = Ridge(features, targets)
-            shares = np.array([[abs(lesson.signed_strength)] for lesson in pairs])
+            shares = np.array([[abs(pretext_sample.signed_strength)] for pretext_sample in pairs])
             self.strengths[level] = Ridge(np.concatenate([features, targets], axis=1), shares)
 
     def answers(self, items: Sequence[ExamItem], seen: SeenPhotos) -> list[Answer]:
@@ -139,15 +149,15 @@ class LessonProbe:
         features = {level: self._features(seen, level) for level in LEVELS}
         answers, place = [], 0
         for item in items:
-            level = item.lesson.level
-            rows = features[level][place : place + len(item.lesson.images)]
+            level = item.pretext_sample.level
+            rows = features[level][place : place + len(item.pretext_sample.images)]
             place += len(rows)
             for choice in item.choices:
                 answers.append(choose(item, choice, self._values(item, choice, rows)))
         return answers
 
     def _values(self, item: ExamItem, choice: Choice, rows: np.ndarray) -> list[float]:
-        level, subject = item.lesson.level, item.lesson.subject
+        level, subject = item.pretext_sample.level, item.pretext_sample.subject
         if choice.aspect == "bin":
             return self._bin_values(level, subject, rows)
         if choice.aspect == "content":

@@ -1,4 +1,4 @@
-"""`aesthetic-mllm lessons`: a picture of lessons, the same one for the same seed, and errors that say what is wrong."""
+"""`aesthetic-mllm pretext`: a picture of pretext samples, the same one for the same seed, and errors that say what is wrong."""
 
 import json
 from pathlib import Path
@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from aesthetic_mllm.cli.lessons import MOST_PHOTOS
 from aesthetic_mllm.cli.main import main
+from aesthetic_mllm.cli.pretext import MOST_PHOTOS
 from aesthetic_mllm.editing.measurements import MEASUREMENTS
 from aesthetic_mllm.editing.measurements.pool_statistics import PoolStatistics
 from aesthetic_mllm.pretext.gallery import draw_gallery, gallery_row
-from aesthetic_mllm.pretext.lessons import LEVELS, LessonMaker
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
+from aesthetic_mllm.pretext.pretext_samples import LEVELS, PretextSampleMaker
 from synthetic_photos import midtone_photo, scene_photo
 
 BANK = PhraseBank()
@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str]:
-    code = main(["lessons", *map(str, arguments)])
+    code = main(["pretext", *map(str, arguments)])
     output = capsys.readouterr()
     assert output.out == ""
     return code, output.err
@@ -44,7 +44,7 @@ def draw(capsys: pytest.CaptureFixture[str], folder: Path, name: str, *arguments
 
 
 def test_the_picture_opens_and_the_seed_and_epoch_decide_it(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
-    """The same bytes again with the same seed; other lessons with another seed or epoch."""
+    """The same bytes again with the same seed; other pretext samples with another seed or epoch."""
     first = draw(capsys, folder, "first.png")
     with Image.open(first) as picture:
         assert picture.format == "PNG" and picture.mode == "RGB" and picture.width > 800
@@ -54,19 +54,19 @@ def test_the_picture_opens_and_the_seed_and_epoch_decide_it(capsys: pytest.Captu
     assert draw(capsys, folder, "epoch.png", "--epoch", 1).read_bytes() != first.read_bytes()
 
 
-def test_each_photo_has_two_lessons_a_level() -> None:
+def test_each_photo_has_two_pretext_samples_a_level() -> None:
     """One measured and one altered; at the high level the content where it is known, else another measured one."""
     photo = scene_photo(96, 72)
-    maker = LessonMaker(BANK, STATISTICS, {"a": "a red house"})
+    maker = PretextSampleMaker(BANK, STATISTICS, {"a": "a red house"})
     for key, last in (("a", "content"), ("b", "measured")):
         row = gallery_row(maker, key, photo)
-        assert [[lesson.kind for lesson in row.lessons[level]] for level in LEVELS] == [
+        assert [[pretext_sample.kind for pretext_sample in row.pretext_samples[level]] for level in LEVELS] == [
             ["measured", "altered"],
             ["measured", "altered"],
             ["measured", last],
         ]
-        assert all(lesson.level == level for level in LEVELS for lesson in row.lessons[level])
-        assert len({lesson.subject for lesson in row.lessons["high"]}) == 2
+        assert all(pretext_sample.level == level for level in LEVELS for pretext_sample in row.pretext_samples[level])
+        assert len({pretext_sample.subject for pretext_sample in row.pretext_samples["high"]}) == 2
     with pytest.raises(ValueError, match="at least one photo"):
         draw_gallery([])
 
@@ -126,5 +126,5 @@ def test_wrong_usage_is_code_two(capsys: pytest.CaptureFixture[str], folder: Pat
     assert not output.exists()
     for option in (("--seed", "-1"), ("--epoch", "first")):
         with pytest.raises(SystemExit) as caught:
-            main(["lessons", str(photo), "--output", str(output), *option])
+            main(["pretext", str(photo), "--output", str(output), *option])
         assert caught.value.code == 2

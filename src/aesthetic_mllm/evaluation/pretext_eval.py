@@ -1,4 +1,4 @@
-"""A fixed exam of lessons on held-out photos: what is asked, which answers there are, and which is right."""
+"""A fixed exam of pretext samples on held-out photos: what is asked, which answers there are, and which is right."""
 
 import os
 import random
@@ -12,8 +12,8 @@ from PIL import Image
 
 from ..editing import EDITS, Edit
 from ..editing.measurements import measure
-from ..pretext.lessons import LEVELS, Lesson, LessonMaker
 from ..pretext.phrase_bank import BINS, VERDICTS, PhraseBank
+from ..pretext.pretext_samples import LEVELS, PretextSample, PretextSampleMaker
 
 Amount = Literal["strong", "barely"]
 AMOUNTS: tuple[Amount, ...] = ("strong", "barely")
@@ -27,71 +27,79 @@ class ExamError(ValueError):
 
 @dataclass(frozen=True)
 class Choice:
-    """One multiple-choice question about a lesson.
+    """One multiple-choice question about a pretext sample.
 
     Args:
         aspect: what is asked: "bin", "edit", "direction", "strength" or "content".
         options: names of the answers.
-        cues: each option's texts; an option is as good as the best of them.
+        target_texts: each option's texts; an option is as good as the best of them.
         answer: index of the right option.
     """
 
     aspect: Literal["bin", "edit", "direction", "strength", "content"]
     options: tuple[str, ...]
-    cues: tuple[tuple[str, ...], ...]
+    target_texts: tuple[tuple[str, ...], ...]
     answer: int
 
     @property
     def chance(self) -> float:
         """How often random scores of the texts, 0 to 1, make the right option win."""
-        return len(self.cues[self.answer]) / sum(map(len, self.cues))
+        return len(self.target_texts[self.answer]) / sum(map(len, self.target_texts))
 
 
 @dataclass(frozen=True)
 class ExamItem:
-    """A lesson of a held-out photo with the questions that are asked of it.
+    """A pretext sample of a held-out photo with the questions that are asked of it.
 
     Args:
         photo: the photo's key.
-        lesson: as the maker words it.
+        pretext_sample: as the maker words it.
         amount: of an edit, exactly its strong or its barely visible one; else `None`.
         choices: one or several questions with one prompt.
     """
 
     photo: str
-    lesson: Lesson
+    pretext_sample: PretextSample
     amount: Amount | None
     choices: tuple[Choice, ...]
 
     @property
-    def cues(self) -> tuple[str, ...]:
+    def target_texts(self) -> tuple[str, ...]:
         """Every text that must be scored, each once."""
-        return tuple(dict.fromkeys(cue for choice in self.choices for cues in choice.cues for cue in cues))
+        return tuple(
+            dict.fromkeys(
+                target_text for choice in self.choices for target_texts in choice.target_texts for target_text in target_texts
+            )
+        )
 
     @property
     def direction(self) -> str:
         """Of an edit: "more" or "less"."""
-        return self.lesson.label.split(":")[1]
+        return self.pretext_sample.label.split(":")[1]
 
 
-def build_exam(photos: Sequence[tuple[str, Image.Image]], maker: LessonMaker, per_subject: int, seed: int = 0) -> list[ExamItem]:
+def build_exam(
+    photos: Sequence[tuple[str, Image.Image]], maker: PretextSampleMaker, per_subject: int, seed: int = 0
+) -> list[ExamItem]:
     """The same exam whenever photos, maker and seed are the same.
 
-    For each edit `per_subject` lessons at exactly its strong amount, half in each direction where it has two, and as many at
-    the barely visible one (where that is another); for each measured attribute `per_subject` lessons, as evenly over the bins as
-    the photos allow; and, where the maker knows contents, `per_subject` lessons of them.
+    For each edit `per_subject` pretext samples at exactly its strong amount, half in each direction where it has two, and as many
+    at the barely visible one (where that is another); for each measured attribute `per_subject` pretext samples, as evenly over
+    the bins as the photos allow; and, where the maker knows contents, `per_subject` pretext samples of them.
 
     Args:
         photos: key and photo of each; none that was trained on.
-        maker: of the lessons; made with `held_out=True` it words them as training never does.
-        per_subject: lessons of each attribute, and of each edit and amount.
+        maker: of the pretext samples; made with `held_out=True` it words them as training never does.
+        per_subject: pretext samples of each attribute, and of each edit and amount.
         seed: of which photos are asked about what.
 
     Raises:
-        ExamError: no photos, fewer than one lesson a subject, or the bank's answers cannot be told apart.
+        ExamError: no photos, fewer than one pretext sample a subject, or the bank's answers cannot be told apart.
     """
     if not photos or per_subject < 1:
-        raise ExamError(f"{len(photos)} photos and {per_subject} lessons a subject make no exam; give at least one of each.")
+        raise ExamError(
+            f"{len(photos)} photos and {per_subject} pretext samples a subject make no exam; give at least one of each."
+        )
     items: list[ExamItem] = []
     for level in LEVELS:
         for edit in maker.edits[level]:
@@ -104,13 +112,15 @@ def build_exam(photos: Sequence[tuple[str, Image.Image]], maker: LessonMaker, pe
     return items + _content_items(photos, maker, per_subject, seed)
 
 
-def altered_item(key: str, photo: Image.Image, edit: Edit, amount: Amount, maker: LessonMaker, more: bool, seed: str) -> ExamItem:
+def altered_item(
+    key: str, photo: Image.Image, edit: Edit, amount: Amount, maker: PretextSampleMaker, more: bool, seed: str
+) -> ExamItem:
     """A pair at exactly one of the edit's two fixed amounts; `more` is the direction where the edit has two."""
-    lesson = _pair_lesson(photo, edit, getattr(edit, amount), maker, more, f"{edit.name}:{amount}:{key}:{seed}")
-    return ExamItem(key, lesson, amount, altered_choices(lesson, edit, maker, f"{key}:{seed}"))
+    pretext_sample = _pair_pretext_sample(photo, edit, getattr(edit, amount), maker, more, f"{edit.name}:{amount}:{key}:{seed}")
+    return ExamItem(key, pretext_sample, amount, altered_choices(pretext_sample, edit, maker, f"{key}:{seed}"))
 
 
-def altered_choices(lesson: Lesson, edit: Edit, maker: LessonMaker, seed: str) -> tuple[Choice, ...]:
+def altered_choices(pretext_sample: PretextSample, edit: Edit, maker: PretextSampleMaker, seed: str) -> tuple[Choice, ...]:
     """Which edit of the level it was, in which direction, and how strong; the last two where the edit has words for it.
 
     Texts end before the verdict: a language model's likelihood of them is then that of the change whatever the verdict, which
@@ -119,31 +129,31 @@ def altered_choices(lesson: Lesson, edit: Edit, maker: LessonMaker, seed: str) -
     Raises:
         ExamError: the bank's texts for two changes are the same up to the verdict.
     """
-    _, direction, strength = lesson.label.split(":")
-    cues = {
-        (other.name, way): altered_cue(maker.bank, other.name, way, strength, seed, maker.held_out)
-        for other in maker.edits[lesson.level]
+    _, direction, strength = pretext_sample.label.split(":")
+    target_texts = {
+        (other.name, way): altered_target_text(maker.bank, other.name, way, strength, seed, maker.held_out)
+        for other in maker.edits[pretext_sample.level]
         for way in maker.bank.edits[other.name]
     }
-    if len(set(cues.values())) < len(cues):
+    if len(set(target_texts.values())) < len(target_texts):
         raise ExamError(
             f"{maker.bank.path}: two edits read the same before the verdict; let {{verdict}} come last in the grammar."
         )
-    names = tuple(other.name for other in maker.edits[lesson.level])
-    by_edit = tuple(tuple(cue for (name, _), cue in cues.items() if name == other) for other in names)
+    names = tuple(other.name for other in maker.edits[pretext_sample.level])
+    by_edit = tuple(tuple(target_text for (name, _), target_text in target_texts.items() if name == other) for other in names)
     choices = [Choice("edit", names, by_edit, names.index(edit.name))]
     ways = tuple(maker.bank.edits[edit.name])
     if len(ways) > 1:
-        choices.append(Choice("direction", ways, tuple((cues[edit.name, way],) for way in ways), ways.index(direction)))
+        choices.append(Choice("direction", ways, tuple((target_texts[edit.name, way],) for way in ways), ways.index(direction)))
     strengths = (edit.strength_word(edit.barely), edit.strength_word(edit.strong))
     if strengths[0] != strengths[1] and strength in strengths:
-        texts = tuple((altered_cue(maker.bank, edit.name, direction, word, seed, maker.held_out),) for word in strengths)
+        texts = tuple((altered_target_text(maker.bank, edit.name, direction, word, seed, maker.held_out),) for word in strengths)
         choices.append(Choice("strength", strengths, texts, strengths.index(strength)))
     return tuple(choices)
 
 
-def altered_cue(bank: PhraseBank, edit: str, direction: str, strength: str, seed: str, held_out: bool) -> str:
-    """The cue up to the word after the change, which shows that the change ends there, or to the verdict if that comes first."""
+def altered_target_text(bank: PhraseBank, edit: str, direction: str, strength: str, seed: str, held_out: bool) -> str:
+    """The target text up to the word after the change, which shows that the change ends there, or to an earlier verdict."""
     texts = [bank.altered(edit, direction, strength, verdict, random.Random(seed), held_out).text for verdict in VERDICTS]
     shared = len(os.path.commonprefix(texts))
     text = texts[0][: texts[0].rfind(" ", 0, shared + 1) + 1].rstrip()
@@ -153,19 +163,21 @@ def altered_cue(bank: PhraseBank, edit: str, direction: str, strength: str, seed
     return text[: closing.end()] if closing else text
 
 
-def measured_choice(lesson: Lesson, maker: LessonMaker, seed: str) -> Choice:
+def measured_choice(pretext_sample: PretextSample, maker: PretextSampleMaker, seed: str) -> Choice:
     """Which of the bins."""
-    texts = [maker.bank.measured(lesson.subject, bin, random.Random(seed), maker.held_out).text for bin in range(BINS)]
-    return Choice("bin", tuple(map(str, range(BINS))), tuple((text,) for text in texts), lesson.bin)
+    texts = [maker.bank.measured(pretext_sample.subject, bin, random.Random(seed), maker.held_out).text for bin in range(BINS)]
+    return Choice("bin", tuple(map(str, range(BINS))), tuple((text,) for text in texts), pretext_sample.bin)
 
 
-def measure_bins(photos: Sequence[tuple[str, Image.Image]], maker: LessonMaker) -> list[dict[str, int]]:
+def measure_bins(photos: Sequence[tuple[str, Image.Image]], maker: PretextSampleMaker) -> list[dict[str, int]]:
     """Each photo's bin, 0 to 4, of every attribute in the bank."""
     measured = (measure(photo, list(maker.bank.attributes)) for _, photo in photos)
     return [{name: maker.statistics.bin(name, value) for name, value in values.items()} for values in measured]
 
 
-def _measured_items(photos: Sequence[tuple[str, Image.Image]], maker: LessonMaker, per_subject: int, seed: int) -> list[ExamItem]:
+def _measured_items(
+    photos: Sequence[tuple[str, Image.Image]], maker: PretextSampleMaker, per_subject: int, seed: int
+) -> list[ExamItem]:
     bins = measure_bins(photos, maker)
     items = []
     for level in LEVELS:
@@ -176,12 +188,14 @@ def _measured_items(photos: Sequence[tuple[str, Image.Image]], maker: LessonMake
             for number, index in enumerate(_evenly(list(by_bin.values()), per_subject)):
                 key, photo = photos[index]
                 words = f"{attribute}:{key}:{seed}:{number}"
-                lesson = maker.measured(photo, attribute, random.Random(words))
-                items.append(ExamItem(key, lesson, None, (measured_choice(lesson, maker, words),)))
+                pretext_sample = maker.measured(photo, attribute, random.Random(words))
+                items.append(ExamItem(key, pretext_sample, None, (measured_choice(pretext_sample, maker, words),)))
     return items
 
 
-def _content_items(photos: Sequence[tuple[str, Image.Image]], maker: LessonMaker, per_subject: int, seed: int) -> list[ExamItem]:
+def _content_items(
+    photos: Sequence[tuple[str, Image.Image]], maker: PretextSampleMaker, per_subject: int, seed: int
+) -> list[ExamItem]:
     labels = sorted(set(maker.contents.values()))
     known = [photos[index] for index in _shuffled(len(photos), f"{seed}:content") if photos[index][0] in maker.contents]
     if len(labels) < 2:
@@ -195,21 +209,23 @@ def _content_items(photos: Sequence[tuple[str, Image.Image]], maker: LessonMaker
         options = rng.sample(others, min(CONTENT_OPTIONS - 1, len(others)))
         options.insert(rng.randrange(len(options) + 1), label)
         texts = tuple((maker.bank.content(option, random.Random(words), maker.held_out).text,) for option in options)
-        lesson = maker.content(photo, label, random.Random(words))
-        items.append(ExamItem(key, lesson, None, (Choice("content", tuple(options), texts, options.index(label)),)))
+        pretext_sample = maker.content(photo, label, random.Random(words))
+        items.append(ExamItem(key, pretext_sample, None, (Choice("content", tuple(options), texts, options.index(label)),)))
     return items
 
 
-def _pair_lesson(photo: Image.Image, edit: Edit, size: float, maker: LessonMaker, more: bool, seed: str) -> Lesson:
+def _pair_pretext_sample(
+    photo: Image.Image, edit: Edit, size: float, maker: PretextSampleMaker, more: bool, seed: str
+) -> PretextSample:
     """The maker shows pairs in reverse at random, which turns the direction; so the sign of the amount is chosen to fit."""
     two_ways = edit.range[0] <= -size
     if edit.less is None:
         return maker.altered(photo, edit, size if more or not two_ways else -size, random.Random(seed))
     for attempt in range(ATTEMPTS):
         words = f"{seed}:{attempt}"
-        lesson = maker.altered(photo, edit, size, random.Random(words))
-        if (lesson.signed_strength > 0) == more:
-            return lesson
+        pretext_sample = maker.altered(photo, edit, size, random.Random(words))
+        if (pretext_sample.signed_strength > 0) == more:
+            return pretext_sample
         if two_ways:
             return maker.altered(photo, edit, -size, random.Random(words))
     raise ExamError(f"{edit.name}: no pair in the direction {'more' if more else 'less'} in {ATTEMPTS} draws.")
@@ -230,9 +246,9 @@ def _shuffled(count: int, seed: str) -> list[int]:
 
 def subjects_of(items: Sequence[ExamItem]) -> list[tuple[str, str]]:
     """Level and subject of the items, each once, in their order."""
-    return list(dict.fromkeys((item.lesson.level, item.lesson.subject) for item in items))
+    return list(dict.fromkeys((item.pretext_sample.level, item.pretext_sample.subject) for item in items))
 
 
 def get_exam_edit(item: ExamItem) -> Edit:
     """The edit of an altered item."""
-    return EDITS[item.lesson.subject]
+    return EDITS[item.pretext_sample.subject]

@@ -1,4 +1,4 @@
-"""Batches of lessons for [`AestheticAlignmentTrainer`], and the one form in which a lesson is asked."""
+"""Batches of pretext samples for [`AestheticAlignmentTrainer`], and the one form in which a pretext sample is asked."""
 
 import hashlib
 from collections import defaultdict
@@ -9,22 +9,23 @@ import torch
 
 from ..editing import EDITS
 from ..editing.measurements import MEASUREMENTS
-from ..pretext.lesson_dataset import Sample
-from ..pretext.lessons import LEVELS
 from ..pretext.phrase_bank import PhraseBank
-from .lesson_cache import SeenSample
+from ..pretext.pretext_dataset import Sample
+from ..pretext.pretext_samples import LEVELS
+from .pretext_cache import SeenSample
 
-# A lesson of generic image-text pairs is answered from the thematic tokens.
-LESSON_GROUPS = (*LEVELS, "thematic")
+# A pretext sample of generic image-text pairs is answered from the thematic tokens.
+PRETEXT_GROUPS = (*LEVELS, "thematic")
 KINDS = ("measured", "altered", "content")
 
 
-def lesson_prompt(processor: Any, question: str, groups: Sequence[str], num_images: int) -> str:
-    """The prompt of a lesson up to where the assistant's words begin; the answer is the cue and the end of the turn.
+def pretext_prompt(processor: Any, question: str, groups: Sequence[str], num_images: int) -> str:
+    """The prompt of a pretext sample up to where the assistant's words begin; the answer is the target text and the end of the
+    turn.
 
     Args:
         processor: the checkpoint's [`AestheticMLLMProcessor`].
-        question: of the lesson.
+        question: of the pretext sample.
         groups: the groups of visual tokens that each photo shows.
         num_images: photos before the question; 0 asks blindly.
     """
@@ -32,7 +33,7 @@ def lesson_prompt(processor: Any, question: str, groups: Sequence[str], num_imag
     return prompt.replace(processor.image_token, processor.image_placeholders(groups) * num_images)
 
 
-class LessonVocabulary:
+class PretextVocabulary:
     """The numbers that heads and losses know attributes, edits and contents by.
 
     Args:
@@ -54,17 +55,18 @@ class LessonVocabulary:
         return self.contents if level == "high" else []
 
 
-class LessonCollator:
-    """Turns samples of lessons into one batch.
+class PretextCollator:
+    """Turns samples of pretext samples into one batch.
 
-    Prompts are padded on the left, so cues end every row. Of each photo a row shows only the tokens of the lesson's own level.
+    Prompts are padded on the left, so target texts end every row. Of each photo a row shows only the tokens of the pretext
+    sample's own level.
 
     Args:
         processor: the checkpoint's [`AestheticMLLMProcessor`].
         vocabulary: numbers of the subjects.
     """
 
-    def __init__(self, processor: Any, vocabulary: LessonVocabulary):
+    def __init__(self, processor: Any, vocabulary: PretextVocabulary):
         self.processor = processor
         self.numbers = {
             (level, kind): {subject: number for number, subject in enumerate(vocabulary.subjects(level, kind))}
@@ -73,61 +75,68 @@ class LessonCollator:
         }
 
     def __call__(self, samples: Sequence[Sample]) -> dict[str, Any]:
-        """A batch of B lessons with N photos.
+        """A batch of B pretext samples with N photos.
 
         Returns:
-            `input_ids`, `attention_mask`, `labels` [B, L] (-100: all but the cue and the end of the turn); `cue_ids` and
-            `cue_mask` [B, C], the cue by itself; `pixel_values` [N, 3, H, W], `image_sizes` [N, 2] and `image_rows` [N], the
-            row of each photo (of samples from a [`LessonCache`] instead of the pixels `feature_maps`, by group the [n, h, w, C]
-            maps of those photos that show it); per row [B] `groups` (a number into [`LESSON_GROUPS`]), `kinds` (into
-            [`KINDS`]), `subjects` (into the vocabulary; -1: none), `bins` (-1: not measured), `strengths` (0: not altered) and
-            `cue_labels` (equal: the same meaning); and `unreadable`, the keys of photos that could not be read.
+            `input_ids`, `attention_mask`, `labels` [B, L] (-100: all but the target text and the end of the turn);
+            `target_text_ids` and `target_text_mask` [B, C], the target text by itself; `pixel_values` [N, 3, H, W], `image_sizes`
+            [N, 2] and `image_rows` [N], the row of each photo (of samples from a [`PretextCache`] instead of the pixels
+            `feature_maps`, by group the [n, h, w, C] maps of those photos that show it); per row [B] `groups` (a number into
+            [`PRETEXT_GROUPS`]), `kinds` (into [`KINDS`]), `subjects` (into the vocabulary; -1: none), `bins` (-1: not measured),
+            `strengths` (0: not altered) and `target_text_labels` (equal: the same meaning); and `unreadable`, the keys of photos
+            that could not be read.
         """
-        lessons = [sample.lesson for sample in samples]
-        counts = [2 if lesson.kind == "altered" else 1 for lesson in lessons]  # photos
+        pretext_samples = [sample.pretext_sample for sample in samples]
+        counts = [2 if pretext_sample.kind == "altered" else 1 for pretext_sample in pretext_samples]  # photos
         tokenizer = self.processor.tokenizer
-        cues = [tokenizer.encode(lesson.cue, add_special_tokens=False) for lesson in lessons]
-        answers = [[*cue, tokenizer.eos_token_id] for cue in cues]
+        target_texts = [
+            tokenizer.encode(pretext_sample.target_text, add_special_tokens=False) for pretext_sample in pretext_samples
+        ]
+        answers = [[*target_text, tokenizer.eos_token_id] for target_text in target_texts]
         prompts = [
-            tokenizer.encode(lesson_prompt(self.processor, lesson.question, (lesson.level,), count), add_special_tokens=False)
-            for lesson, count in zip(lessons, counts, strict=True)
+            tokenizer.encode(
+                pretext_prompt(self.processor, pretext_sample.question, (pretext_sample.level,), count), add_special_tokens=False
+            )
+            for pretext_sample, count in zip(pretext_samples, counts, strict=True)
         ]
         pad = tokenizer.pad_token_id
         input_ids, attention_mask = pad_left([prompt + answer for prompt, answer in zip(prompts, answers, strict=True)], pad)
         labels, _ = pad_left([[-100] * len(prompt) + answer for prompt, answer in zip(prompts, answers, strict=True)], -100)
-        cue_ids, cue_mask = pad_left(cues, pad)
+        target_text_ids, target_text_mask = pad_left(target_texts, pad)
         return {
             "input_ids": input_ids,
             "attention_mask": attention_mask,
             "labels": labels,
-            "cue_ids": cue_ids,
-            "cue_mask": cue_mask,
+            "target_text_ids": target_text_ids,
+            "target_text_mask": target_text_mask,
             **self._photos(samples),
             "image_rows": torch.tensor([row for row, count in enumerate(counts) for _ in range(count)]),
-            "groups": torch.tensor([LESSON_GROUPS.index(lesson.level) for lesson in lessons]),
-            "kinds": torch.tensor([KINDS.index(lesson.kind) for lesson in lessons]),
-            "subjects": torch.tensor([self._number(lesson) for lesson in lessons]),
-            "bins": torch.tensor([-1 if lesson.bin is None else lesson.bin for lesson in lessons]),
-            "strengths": torch.tensor([lesson.signed_strength or 0.0 for lesson in lessons]),
-            "cue_labels": torch.tensor([_label_number(lesson.label) for lesson in lessons]),
+            "groups": torch.tensor([PRETEXT_GROUPS.index(pretext_sample.level) for pretext_sample in pretext_samples]),
+            "kinds": torch.tensor([KINDS.index(pretext_sample.kind) for pretext_sample in pretext_samples]),
+            "subjects": torch.tensor([self._number(pretext_sample) for pretext_sample in pretext_samples]),
+            "bins": torch.tensor(
+                [-1 if pretext_sample.bin is None else pretext_sample.bin for pretext_sample in pretext_samples]
+            ),
+            "strengths": torch.tensor([pretext_sample.signed_strength or 0.0 for pretext_sample in pretext_samples]),
+            "target_text_labels": torch.tensor([_label_number(pretext_sample.label) for pretext_sample in pretext_samples]),
             "unreadable": [key for sample in samples for key in sample.unreadable],
         }
 
     def _photos(self, samples: Sequence[Sample]) -> dict[str, Any]:
         if not isinstance(samples[0], SeenSample):
-            images = [image for sample in samples for image in sample.lesson.images]
+            images = [image for sample in samples for image in sample.pretext_sample.images]
             return dict(self.processor.image_processor(images, return_tensors="pt"))
         maps: dict[str, list[torch.Tensor]] = defaultdict(list)
         for sample in samples:
-            maps[sample.lesson.level].append(sample.feature_maps)
+            maps[sample.pretext_sample.level].append(sample.feature_maps)
         return {
             "feature_maps": {group: torch.cat(parts) for group, parts in maps.items()},
             "image_sizes": torch.cat([sample.image_sizes for sample in samples]),
         }
 
-    def _number(self, lesson: Any) -> int:
-        subject = lesson.label.removeprefix("content:") if lesson.kind == "content" else lesson.subject
-        return self.numbers.get((lesson.level, lesson.kind), {}).get(subject, -1)
+    def _number(self, pretext_sample: Any) -> int:
+        subject = pretext_sample.label.removeprefix("content:") if pretext_sample.kind == "content" else pretext_sample.subject
+        return self.numbers.get((pretext_sample.level, pretext_sample.kind), {}).get(subject, -1)
 
 
 def pad_left(rows: Sequence[Sequence[int]], fill: int) -> tuple[torch.Tensor, torch.Tensor]:

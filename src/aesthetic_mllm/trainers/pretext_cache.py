@@ -1,4 +1,4 @@
-"""Lessons with what the frozen tower saw in their photos, kept on disk: later epochs need neither photos nor tower."""
+"""Pretext samples with what the frozen tower saw in their photos, kept on disk: later epochs need neither photos nor tower."""
 
 import hashlib
 import json
@@ -19,25 +19,25 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from ..modeling.vision_tower import tower_feature_maps
-from ..pretext.lesson_dataset import LessonDataset, Sample
-from ..pretext.lessons import Lesson, LessonMaker
+from ..pretext.pretext_dataset import PretextDataset, Sample
+from ..pretext.pretext_samples import PretextSample, PretextSampleMaker
 
 logger = logging.getLogger(__name__)
 
-MANIFEST, UNREADABLE = "lessons.json", "unreadable.json"
-LESSONS_AT_ONCE = 16
+MANIFEST, UNREADABLE = "pretext_samples.json", "unreadable.json"
+PRETEXT_SAMPLES_AT_ONCE = 16
 
 
-class LessonCacheError(ValueError):
-    """A folder that holds other lessons than those asked for."""
+class PretextCacheError(ValueError):
+    """A folder that holds other pretext samples than those asked for."""
 
 
 @dataclass(frozen=True)
 class SeenSample(Sample):
-    """A lesson without its photos, but with what a tower saw in them.
+    """A pretext sample without its photos, but with what a tower saw in them.
 
     Args:
-        feature_maps: [n, h, w, C] of the lesson's n photos, the map that its level's tokens are made from.
+        feature_maps: [n, h, w, C] of the pretext sample's n photos, the map that its level's tokens are made from.
         image_sizes: [n, 2].
     """
 
@@ -45,32 +45,32 @@ class SeenSample(Sample):
     image_sizes: torch.Tensor | None = None
 
 
-class LessonCache(TorchDataset):
-    """The lessons of some epochs of a [`LessonDataset`], seen by one tower; worded anew in every epoch of training.
+class PretextCache(TorchDataset):
+    """The pretext samples of some epochs of a [`PretextDataset`], seen by one tower; worded anew in every epoch of training.
 
     Args:
-        folder: of its own; one file a lesson, in half precision.
-        lessons: the lessons; image-text pairs are among them, and keep their words.
+        folder: of its own; one file a pretext sample, in half precision.
+        pretext_samples: the pretext samples; image-text pairs are among them, and keep their words.
         model: [`AestheticMLLMForConditionalGeneration`]; its tower is the one that training would run.
         image_processor: of the checkpoint.
-        epochs: how many epochs of them are kept; they are different lessons of the same photos.
+        epochs: how many epochs of them are kept; they are different pretext samples of the same photos.
 
     Raises:
-        LessonCacheError: the folder holds something else.
+        PretextCacheError: the folder holds something else.
     """
 
-    def __init__(self, folder: str | Path, lessons: LessonDataset, model: Any, image_processor: Any, epochs: int = 1):
-        self.folder, self.lessons, self.epochs = Path(folder), lessons, epochs
+    def __init__(self, folder: str | Path, pretext_samples: PretextDataset, model: Any, image_processor: Any, epochs: int = 1):
+        self.folder, self.pretext_samples, self.epochs = Path(folder), pretext_samples, epochs
         self.tower, self.layers = model.model.vision_tower, model.model.feature_layers
         self.image_processor = image_processor
-        self.maker: LessonMaker = lessons.maker
+        self.maker: PretextSampleMaker = pretext_samples.maker
         self.epoch = 0
         manifest = {
-            "lessons": len(lessons),
+            "pretext_samples": len(pretext_samples),
             "epochs": epochs,
             "seed": self.maker.seed,
             "bank": self.maker.bank.version,
-            "levels": list(lessons.levels),
+            "levels": list(pretext_samples.levels),
             "contents": len(self.maker.contents),
             "canvas": image_processor.canvas_size,
             "layers": self.layers,
@@ -81,37 +81,38 @@ class LessonCache(TorchDataset):
             if not path.exists():
                 self.folder.mkdir(parents=True, exist_ok=True)
                 if any(self.folder.iterdir()):
-                    raise LessonCacheError(f"{self.folder} is not empty and holds no {MANIFEST}; name another folder.")
+                    raise PretextCacheError(f"{self.folder} is not empty and holds no {MANIFEST}; name another folder.")
                 path.write_text(json.dumps(manifest), encoding="utf-8")
             found = json.loads(path.read_text(encoding="utf-8"))
         if found != manifest:
             changed = sorted(key for key in manifest if found.get(key) != manifest[key])
-            raise LessonCacheError(
-                f"{self.folder} holds the lessons of another run ({', '.join(changed)} differ); delete it or name another folder."
+            raise PretextCacheError(
+                f"{self.folder} holds the pretext samples of another run ({', '.join(changed)} differ); "
+                "delete it or name another folder."
             )
 
     def set_epoch(self, epoch: int) -> None:
-        """Called by the data loader; other wordings of the same lessons."""
+        """Called by the data loader; other wordings of the same pretext samples."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.epochs * len(self.lessons)
+        return self.epochs * len(self.pretext_samples)
 
     def __getitem__(self, index: int) -> SeenSample:
         with safe_open(self.folder / f"{index}.safetensors", "pt") as file:
-            stored = json.loads(file.metadata()["lesson"])
+            stored = json.loads(file.metadata()["pretext_sample"])
             maps, sizes = file.get_tensor("feature_maps").float(), file.get_tensor("image_sizes")
-        lesson = Lesson(images=(), **stored)
-        if lesson.level in self.maker.attributes and self.epoch:  # a pair's words are its own
+        pretext_sample = PretextSample(images=(), **stored)
+        if pretext_sample.level in self.maker.attributes and self.epoch:  # a pair's words are its own
             rng = random.Random(f"{self.maker.seed}:{self.epoch}:{index}")
-            lesson = self.maker.worded_anew(lesson, rng)
-        return SeenSample(lesson, feature_maps=maps, image_sizes=sizes)
+            pretext_sample = self.maker.worded_anew(pretext_sample, rng)
+        return SeenSample(pretext_sample, feature_maps=maps, image_sizes=sizes)
 
     def fill(self, num_workers: int = 0) -> set[str]:
-        """Has the tower see all lessons that are not there yet; the work is shared among processes.
+        """Has the tower see all pretext samples that are not there yet; the work is shared among processes.
 
         Args:
-            num_workers: make lessons beside the tower, in each process.
+            num_workers: make pretext samples beside the tower, in each process.
 
         Returns:
             Keys of photos that could not be read, now or when the cache was filled before.
@@ -123,20 +124,23 @@ class LessonCache(TorchDataset):
         start = time.monotonic()
         tower = self.tower.to(state.device).eval()
         for done, (indices, samples) in enumerate(self._drawn(own, num_workers)):
-            for level in {sample.lesson.level for sample in samples}:
+            for level in {sample.pretext_sample.level for sample in samples}:
                 # each level's photos only as deep as its tokens read
-                part = [place for place, sample in enumerate(samples) if sample.lesson.level == level]
-                images = [image for place in part for image in samples[place].lesson.images]
+                part = [place for place, sample in enumerate(samples) if sample.pretext_sample.level == level]
+                images = [image for place in part for image in samples[place].pretext_sample.images]
                 maps, sizes = see(tower, self.image_processor, images, self.layers[level], state.device)
                 at = 0
                 for place in part:
-                    count = len(samples[place].lesson.images)
-                    self._store(indices[place], samples[place].lesson, maps[at : at + count], sizes[at : at + count])
+                    count = len(samples[place].pretext_sample.images)
+                    self._store(indices[place], samples[place].pretext_sample, maps[at : at + count], sizes[at : at + count])
                     at += count
             unreadable.update(key for sample in samples for key in sample.unreadable)
             if done % 25 == 0:
                 logger.info(
-                    "Lessons seen by the tower: %d of %d, %.0f s", done * LESSONS_AT_ONCE, len(own), time.monotonic() - start
+                    "Pretext samples seen by the tower: %d of %d, %.0f s",
+                    done * PRETEXT_SAMPLES_AT_ONCE,
+                    len(own),
+                    time.monotonic() - start,
                 )
         found = set(gather_object(sorted(unreadable)))
         path = self.folder / UNREADABLE  # for later runs, which do not open the photos
@@ -147,24 +151,24 @@ class LessonCache(TorchDataset):
         return found | known
 
     def _drawn(self, indices: list[int], num_workers: int) -> Iterator[tuple[list[int], list[Sample]]]:
-        """The lessons themselves, some at a time; an epoch's come together, since workers know one epoch."""
+        """The pretext samples themselves, some at a time; an epoch's come together, since workers know one epoch."""
         for epoch in range(self.epochs):
-            own = [index for index in indices if index // len(self.lessons) == epoch]
-            self.lessons.set_epoch(epoch)
-            batches = [own[first : first + LESSONS_AT_ONCE] for first in range(0, len(own), LESSONS_AT_ONCE)]
-            wanted = [[index % len(self.lessons) for index in batch] for batch in batches]
-            loader = DataLoader(self.lessons, batch_sampler=wanted, num_workers=num_workers, collate_fn=list)
+            own = [index for index in indices if index // len(self.pretext_samples) == epoch]
+            self.pretext_samples.set_epoch(epoch)
+            batches = [own[first : first + PRETEXT_SAMPLES_AT_ONCE] for first in range(0, len(own), PRETEXT_SAMPLES_AT_ONCE)]
+            wanted = [[index % len(self.pretext_samples) for index in batch] for batch in batches]
+            loader = DataLoader(self.pretext_samples, batch_sampler=wanted, num_workers=num_workers, collate_fn=list)
             yield from zip(batches, loader, strict=True)
 
-    def _store(self, index: int, lesson: Lesson, maps: torch.Tensor, sizes: torch.Tensor) -> None:
-        stored = asdict(replace(lesson, images=()))
+    def _store(self, index: int, pretext_sample: PretextSample, maps: torch.Tensor, sizes: torch.Tensor) -> None:
+        stored = asdict(replace(pretext_sample, images=()))
         del stored["images"]
         path = self.folder / f"{index}.safetensors"
-        whole = path.with_suffix(".part")  # a run that is killed leaves no half lesson
+        whole = path.with_suffix(".part")  # a run that is killed leaves no half pretext sample
         save_file(
             {"feature_maps": maps.half().contiguous(), "image_sizes": sizes.contiguous()},
             whole,
-            metadata={"lesson": json.dumps(stored)},
+            metadata={"pretext_sample": json.dumps(stored)},
         )
         whole.rename(path)
 

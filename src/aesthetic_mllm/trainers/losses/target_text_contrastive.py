@@ -1,4 +1,4 @@
-"""Contrastive alignment of visual tokens with the language model's embeddings of textual cues."""
+"""Contrastive alignment of visual tokens with the language model's embeddings of textual target texts."""
 
 import torch
 import torch.nn.functional as F
@@ -7,7 +7,7 @@ from torch import nn
 from .across_processes import gather_rows
 
 
-class CueWhitening(nn.Module):
+class TargetTextWhitening(nn.Module):
     """Centres and whitens text embeddings over a phrase bank, keeping the directions in which the bank varies.
 
     Raw mean embeddings of a frozen language model barely differ from sentence to sentence (cosines near 1), so nothing could be
@@ -15,7 +15,7 @@ class CueWhitening(nn.Module):
     scaled to length 1.
 
     Args:
-        bank: [N, D] embeddings of the bank's cues, any float dtype.
+        bank: [N, D] embeddings of the bank's target texts, any float dtype.
         size: directions to keep, at most min(N - 1, D).
 
     Raises:
@@ -41,22 +41,22 @@ class CueWhitening(nn.Module):
         return F.normalize((embeddings.float() - self.mean) @ self.weight, dim=-1)
 
 
-class CueContrastiveLoss(nn.Module):
-    """InfoNCE between photos and cues in which all cues of a photo's label count as its own.
+class TargetTextContrastiveLoss(nn.Module):
+    """InfoNCE between photos and target texts in which all target texts of a photo's label count as its own.
 
-    For photo i with the positives P(i), -log( sum_{j in P(i)} exp(s_ij / t) / sum_j exp(s_ij / t) ), and the same from cue to
-    photo; the mean of both. s is the cosine, t the temperature. With several processes the rows of all are compared, so the loss
-    is that of one process with the same global batch.
+    For photo i with the positives P(i), -log( sum_{j in P(i)} exp(s_ij / t) / sum_j exp(s_ij / t) ), and the same from target
+    text to photo; the mean of both. s is the cosine, t the temperature. With several processes the rows of all are compared, so
+    the loss is that of one process with the same global batch.
 
     References:
         InfoNCE: Oord et al. 2018 (arXiv:1807.03748); several positives inside the logarithm: Khosla et al. 2020
         (arXiv:2004.11362), eq. 3; image-text contrast for a Q-Former: BLIP-2 (arXiv:2301.12597).
 
     Args:
-        temperature: smaller values look harder at the nearest wrong cues.
+        temperature: smaller values look harder at the nearest wrong target texts.
 
     Inputs:
-        photos, cues: [B, K], need not be normalised.
+        photos, target texts: [B, K], need not be normalised.
         labels: [B], integers; equal ones are the same attribute, level and strength.
         groups: [B], integers; only rows of one group (one level's tokens) are compared.
 
@@ -68,12 +68,14 @@ class CueContrastiveLoss(nn.Module):
         super().__init__()
         self.temperature = temperature
 
-    def forward(self, photos: torch.Tensor, cues: torch.Tensor, labels: torch.Tensor, groups: torch.Tensor) -> torch.Tensor:
-        photos, cues = F.normalize(photos.float(), dim=-1), F.normalize(cues.float(), dim=-1)
-        photos, cues, labels, groups = map(gather_rows, (photos, cues, labels, groups))
-        similarity = photos @ cues.T / self.temperature  # [B, B]
+    def forward(
+        self, photos: torch.Tensor, target_texts: torch.Tensor, labels: torch.Tensor, groups: torch.Tensor
+    ) -> torch.Tensor:
+        photos, target_texts = F.normalize(photos.float(), dim=-1), F.normalize(target_texts.float(), dim=-1)
+        photos, target_texts, labels, groups = map(gather_rows, (photos, target_texts, labels, groups))
+        similarity = photos @ target_texts.T / self.temperature  # [B, B]
         similarity = similarity.masked_fill(groups[:, None] != groups[None], float("-inf"))
         own = similarity.masked_fill(labels[:, None] != labels[None], float("-inf"))
-        to_cue = similarity.logsumexp(1) - own.logsumexp(1)
+        to_target_text = similarity.logsumexp(1) - own.logsumexp(1)
         to_photo = similarity.logsumexp(0) - own.logsumexp(0)
-        return (to_cue.mean() + to_photo.mean()) / 2
+        return (to_target_text.mean() + to_photo.mean()) / 2

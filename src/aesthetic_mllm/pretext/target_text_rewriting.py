@@ -1,4 +1,4 @@
-"""Cues reworded by a language model, as the paper did with GPT-3.5: optional, checked, and asked for only once.
+"""Target texts reworded by a language model, as the paper did with GPT-3.5: optional, checked, and asked for only once.
 
 The prompt and the rules that a rewording must pass are our choice.
 """
@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from .phrase_bank import Cue, PhraseBank
+from .phrase_bank import PhraseBank, TargetText
 
 logger = logging.getLogger(__name__)
 
@@ -34,28 +34,29 @@ ATTEMPTS = 3
 PAUSE = 2.0  # seconds before the second attempt, twice as many before the third
 
 
-class CueRewritingError(RuntimeError):
+class TargetTextRewritingError(RuntimeError):
     """No rewording can be had: an endpoint that does not answer as it should, a key that is not set, a cache that is none."""
 
 
-class CueRewriter:
-    """Rewords cues, and keeps the original wherever the rewording might say something else.
+class TargetTextRewriter:
+    """Rewords target texts, and keeps the original wherever the rewording might say something else.
 
-    A rewording is accepted if it is one sentence of at most `most_words` words and, for each thing the cue says (bin of an
-    attribute; change, strength and verdict of an edit; content), holds a wording that the phrase bank has for it and none that
-    the bank has for its opposite. Wordings held out of training count as opposites in a cue for training, and the reverse.
+    A rewording is accepted if it is one sentence of at most `most_words` words and, for each thing the target text says (bin of
+    an attribute; change, strength and verdict of an edit; content), holds a wording that the phrase bank has for it and none that
+    the bank has for its opposite. Wordings held out of training count as opposites in a target text for training, and the
+    reverse.
 
     Answers are kept in the cache as they came and judged whenever they are read, so that the rules can change.
 
     Args:
         generate: prompt to text; `None` takes rewordings from the cache alone, as data loading workers do.
         cache_path: a file of JSON lines, appended to; made where there is none.
-        bank: whose cues are reworded; its version is part of the cache's keys.
+        bank: whose target texts are reworded; its version is part of the cache's keys.
         most_words: in a rewording.
         prompt, prompt_version: with `{question}`, `{text}` and `{words}`; a new prompt or model needs a new version.
 
     Raises:
-        CueRewritingError: the cache cannot be read.
+        TargetTextRewritingError: the cache cannot be read.
     """
 
     def __init__(
@@ -73,33 +74,35 @@ class CueRewriter:
         self.counts: Counter[str] = Counter()  # "accepted", or why the original was kept
         self._answers = self._read_cache()
 
-    def __call__(self, cue: Cue) -> Cue:
-        """The cue with another text, or the cue itself; question and label stay.
+    def __call__(self, target_text: TargetText) -> TargetText:
+        """The target text with another text, or the target text itself; question and label stay.
 
         Raises:
-            CueRewritingError: as `generate` does.
+            TargetTextRewritingError: as `generate` does.
         """
-        key = self.key(cue)
+        key = self.key(target_text)
         if key not in self._answers:
             if self.generate is None:
                 self.counts["not in the cache"] += 1
-                return cue
-            answer = self.generate(self.prompt.format(question=cue.question, text=cue.text, words=self.most_words))
-            self._append(key, cue, answer)
+                return target_text
+            answer = self.generate(
+                self.prompt.format(question=target_text.question, text=target_text.text, words=self.most_words)
+            )
+            self._append(key, target_text, answer)
         text = _tidy(self._answers[key])
-        fault = self.fault(cue, text)
+        fault = self.fault(target_text, text)
         self.counts[fault or "accepted"] += 1
         if fault:
-            logger.info("%r is kept, because %r %s.", cue.text, text, fault)
-            return cue
-        return replace(cue, text=text)
+            logger.info("%r is kept, because %r %s.", target_text.text, text, fault)
+            return target_text
+        return replace(target_text, text=text)
 
-    def key(self, cue: Cue) -> str:
-        """Under which the cache holds a cue's rewording."""
-        parts = json.dumps([self.bank.version, cue.label, cue.text, self.prompt_version])
+    def key(self, target_text: TargetText) -> str:
+        """Under which the cache holds a target text's rewording."""
+        parts = json.dumps([self.bank.version, target_text.label, target_text.text, self.prompt_version])
         return hashlib.sha256(parts.encode()).hexdigest()
 
-    def fault(self, cue: Cue, text: str) -> str | None:
+    def fault(self, target_text: TargetText, text: str) -> str | None:
         """Why a rewording is not accepted, as the end of a sentence about it, or `None`."""
         if not re.search(r"\w", text):
             return "is empty"
@@ -107,8 +110,8 @@ class CueRewriter:
             return "is not one statement"
         if len(text.split()) > self.most_words:
             return "is too long"
-        original, rewording = cue.text.lower(), text.lower()
-        for said in self._said(cue):
+        original, rewording = target_text.text.lower(), text.lower()
+        for said in self._said(target_text):
             own, other = said.sides(original)
             found = set(_found(rewording, own | other))
             if not found & own:
@@ -119,11 +122,13 @@ class CueRewriter:
             original, rewording = _without(original, own), _without(rewording, own)
         return None
 
-    def _said(self, cue: Cue) -> Iterator["_Said"]:
-        """What a cue says, by its label."""
-        name, *parts = cue.label.split(":")
+    def _said(self, target_text: TargetText) -> Iterator["_Said"]:
+        """What a target text says, by its label."""
+        name, *parts = target_text.label.split(":")
         if name == "content":
-            yield _Said("content", ((_without_article(cue.label.removeprefix("content:").lower()),),), 0, has_held_out=False)
+            yield _Said(
+                "content", ((_without_article(target_text.label.removeprefix("content:").lower()),),), 0, has_held_out=False
+            )
         elif name in self.bank.attributes and len(parts) == 1:
             attribute = self.bank.attributes[name]
             if self._is_shared(attribute["bins"][int(parts[0])]):
@@ -136,8 +141,8 @@ class CueRewriter:
             yield _Said("strength", list(self.bank.strengths.values()), list(self.bank.strengths).index(strength))
             yield _Said("verdict", list(self.bank.verdicts.values()), None)
         else:
-            raise CueRewritingError(
-                f"The phrase bank {self.bank.path} knows no label {cue.label!r}; was it made by another bank?"
+            raise TargetTextRewritingError(
+                f"The phrase bank {self.bank.path} knows no label {target_text.label!r}; was it made by another bank?"
             )
 
     def _is_shared(self, wordings: Sequence[str]) -> bool:
@@ -152,7 +157,9 @@ class CueRewriter:
         try:
             lines = self.cache_path.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            raise CueRewritingError(f"{self.cache_path}: the cache cannot be read ({error}); name another file.") from error
+            raise TargetTextRewritingError(
+                f"{self.cache_path}: the cache cannot be read ({error}); name another file."
+            ) from error
         for number, line in enumerate(lines, 1):
             try:
                 row = json.loads(line)
@@ -162,8 +169,8 @@ class CueRewriter:
                 logger.warning("%s: line %d is no row of this cache and is skipped.", self.cache_path, number)
         return answers
 
-    def _append(self, key: str, cue: Cue, answer: str) -> None:
-        row = {"key": key, "label": cue.label, "text": cue.text, "answer": answer}
+    def _append(self, key: str, target_text: TargetText, answer: str) -> None:
+        row = {"key": key, "label": target_text.label, "text": target_text.text, "answer": answer}
         line = json.dumps(row, ensure_ascii=False) + "\n"
         self.cache_path.parent.mkdir(parents=True, exist_ok=True)
         with open(self.cache_path, "ab+") as file:
@@ -194,7 +201,7 @@ def generate_with_pipeline(pipeline: Callable[..., Any], max_new_tokens: int = 6
             text = text[-1]["content"] if isinstance(text, list) else text
             return text if in_turns else text.strip().split("\n")[0]
         except (LookupError, TypeError, AttributeError) as error:
-            raise CueRewritingError(f"The pipeline answered {answer!r:.200}, not a list with 'generated_text'.") from error
+            raise TargetTextRewritingError(f"The pipeline answered {answer!r:.200}, not a list with 'generated_text'.") from error
 
     return generate
 
@@ -217,15 +224,15 @@ def generate_with_endpoint(
         timeout: seconds for one answer.
 
     Raises:
-        CueRewritingError: no http(s) URL, or the variable is not set; later, if the server refuses or answers anything else than
-            a chat completion.
+        TargetTextRewritingError: no http(s) URL, or the variable is not set; later, if the server refuses or answers anything
+            else than a chat completion.
     """
     if not url.startswith(("http://", "https://")):
-        raise CueRewritingError(f"{url!r} is no http or https address; give one such as 'https://api.openai.com/v1'.")
+        raise TargetTextRewritingError(f"{url!r} is no http or https address; give one such as 'https://api.openai.com/v1'.")
     headers = {"Content-Type": "application/json"}
     if api_key_variable is not None:
         if not os.environ.get(api_key_variable):
-            raise CueRewritingError(
+            raise TargetTextRewritingError(
                 f"The environment variable {api_key_variable} with the key for {url} is not set; set it, or pass "
                 "api_key_variable=None for a server that wants no key."
             )
@@ -243,9 +250,9 @@ def generate_with_endpoint(
         try:
             text = json.loads(answer)["choices"][0]["message"]["content"]
         except (ValueError, LookupError, TypeError) as error:
-            raise CueRewritingError(f"{address} answered no chat completion but {answer!r:.200}.") from error
+            raise TargetTextRewritingError(f"{address} answered no chat completion but {answer!r:.200}.") from error
         if not isinstance(text, str):
-            raise CueRewritingError(f"{address} answered without text: {answer!r:.200}.")
+            raise TargetTextRewritingError(f"{address} answered without text: {answer!r:.200}.")
         return text
 
     return generate
@@ -265,17 +272,17 @@ def _post(request: urllib.request.Request, timeout: float) -> bytes:
             break
         logger.warning("%s: %s; asked again.", request.full_url, reason)
         time.sleep(PAUSE * attempt)
-    raise CueRewritingError(f"{request.full_url} gave no answer after {attempt} attempt(s) ({reason}).")
+    raise TargetTextRewritingError(f"{request.full_url} gave no answer after {attempt} attempt(s) ({reason}).")
 
 
 @dataclass(frozen=True)
 class _Said:
-    """One thing that a cue says.
+    """One thing that a target text says.
 
     Args:
         what: its name in messages.
         wordings: of all that could be said in its place, the last wording of each held out of training.
-        chosen: which of them the cue says; `None`: the one that is found in its text.
+        chosen: which of them the target text says; `None`: the one that is found in its text.
         has_held_out: `False` where there is one wording only.
         strict: whether other wordings are contradictions; an attribute's names are not.
     """

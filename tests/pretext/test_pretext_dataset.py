@@ -9,21 +9,21 @@ import pytest
 from torch.utils.data import DataLoader
 
 from aesthetic_mllm.editing.measurements.pool_statistics import PoolStatistics
-from aesthetic_mllm.pretext.lesson_dataset import (
+from aesthetic_mllm.pretext.photo_pool import PhotoPoolError, open_pool
+from aesthetic_mllm.pretext.phrase_bank import PhraseBank
+from aesthetic_mllm.pretext.pretext_dataset import (
     LONGEST_SIDE,
-    LessonDataset,
-    LessonStream,
+    PretextDataset,
+    PretextStream,
     Sample,
     load_photo,
     read_image_text_pairs,
 )
-from aesthetic_mllm.pretext.lessons import LEVELS, LessonMaker
-from aesthetic_mllm.pretext.photo_pool import PhotoPoolError, open_pool
-from aesthetic_mllm.pretext.phrase_bank import PhraseBank
+from aesthetic_mllm.pretext.pretext_samples import LEVELS, PretextSampleMaker
 from synthetic_photos import scene_photo
 
 BANK = PhraseBank()
-MAKER = LessonMaker(BANK, PoolStatistics({name: (0.2, 0.4, 0.6, 0.8) for name in BANK.attributes}))
+MAKER = PretextSampleMaker(BANK, PoolStatistics({name: (0.2, 0.4, 0.6, 0.8) for name in BANK.attributes}))
 PHOTOS = 5
 
 
@@ -50,49 +50,49 @@ def shards(folder: Path, tmp_path: Path) -> list[Path]:
 
 
 def told(sample: Sample) -> tuple[str, str, str]:
-    return sample.lesson.level, sample.lesson.question, sample.lesson.cue
+    return sample.pretext_sample.level, sample.pretext_sample.question, sample.pretext_sample.target_text
 
 
 def test_each_photo_teaches_all_levels_in_three_epochs(folder: Path) -> None:
-    lessons = LessonDataset(open_pool([folder]), MAKER)
+    pretext_samples = PretextDataset(open_pool([folder]), MAKER)
     levels = []
     for epoch in range(len(LEVELS)):
-        lessons.set_epoch(epoch)
-        levels.append([lessons[number].lesson.level for number in (0, 1, 3, 4)])
+        pretext_samples.set_epoch(epoch)
+        levels.append([pretext_samples[number].pretext_sample.level for number in (0, 1, 3, 4)])
     assert all({of_epoch[photo] for of_epoch in levels} == set(LEVELS) for photo in range(4))
 
 
-def test_lessons_of_some_levels_alone(folder: Path) -> None:
+def test_pretext_samples_of_some_levels_alone(folder: Path) -> None:
     """One that is named twice comes twice as often."""
     levels = ["low", "middle", "middle"]
-    lessons = LessonDataset(open_pool([folder]), MAKER, levels=levels)
-    assert [lessons[number].lesson.level for number in (0, 1, 3, 4)] == ["low", "middle", "low", "middle"]
+    pretext_samples = PretextDataset(open_pool([folder]), MAKER, levels=levels)
+    assert [pretext_samples[number].pretext_sample.level for number in (0, 1, 3, 4)] == ["low", "middle", "low", "middle"]
 
 
 def test_a_broken_photo_is_named_and_stood_in_for_by_the_next(folder: Path) -> None:
-    lessons = LessonDataset(open_pool([folder]), MAKER)
-    assert lessons[2].unreadable == ("photos/2.png",) and told(lessons[2]) == told(lessons[3])
-    assert lessons[3].unreadable == ()
+    pretext_samples = PretextDataset(open_pool([folder]), MAKER)
+    assert pretext_samples[2].unreadable == ("photos/2.png",) and told(pretext_samples[2]) == told(pretext_samples[3])
+    assert pretext_samples[3].unreadable == ()
 
 
 def test_a_pool_of_broken_photos_is_an_error(folder: Path) -> None:
     for file in folder.iterdir():
         file.write_bytes(b"no photo")
     with pytest.raises(PhotoPoolError, match="None of the 5 photos can be read"):
-        LessonDataset(open_pool([folder]), MAKER)[0]
+        PretextDataset(open_pool([folder]), MAKER)[0]
 
 
-def test_workers_make_the_lessons_that_one_process_makes(folder: Path) -> None:
-    lessons = LessonDataset(open_pool([folder]), MAKER)
+def test_workers_make_the_pretext_samples_that_one_process_makes(folder: Path) -> None:
+    pretext_samples = PretextDataset(open_pool([folder]), MAKER)
     alone, together = (
-        [told(sample) for sample in DataLoader(lessons, batch_size=None, num_workers=workers)] for workers in (0, 2)
+        [told(sample) for sample in DataLoader(pretext_samples, batch_size=None, num_workers=workers)] for workers in (0, 2)
     )
     assert alone == together and len(alone) == PHOTOS
 
 
-def test_shards_stream_lessons_and_leave_broken_photos_out(shards: list[Path]) -> None:
-    """All readable photos once an epoch, other lessons in the next, and the broken one named by the sample after it."""
-    stream = LessonStream(open_pool(shards), MAKER)
+def test_shards_stream_pretext_samples_and_leave_broken_photos_out(shards: list[Path]) -> None:
+    """All readable photos once an epoch, other pretext samples in the next, and the broken one named by the sample after it."""
+    stream = PretextStream(open_pool(shards), MAKER)
     first, again = list(stream), list(stream)
     stream.set_epoch(1)
     second = list(stream)
@@ -102,14 +102,16 @@ def test_shards_stream_lessons_and_leave_broken_photos_out(shards: list[Path]) -
 
 
 def test_image_text_pairs_teach_the_thematic_path(folder: Path, tmp_path: Path) -> None:
-    """Pairs come after the photos, with their own question and text; one whose image is broken gives a photo's lesson."""
+    """Pairs come after the photos, with their own question and text; one whose image is broken gives a photo's pretext sample."""
     turns = [{"from": "human", "value": "<image>\nWhat is it?"}, {"from": "gpt", "value": "A house."}]
     entries = [{"image": f"{number}.png", "conversations": turns} for number in (0, 2)]
     (tmp_path / "pairs.json").write_text(json.dumps(entries))
-    lessons = LessonDataset(open_pool([folder]), MAKER, read_image_text_pairs(tmp_path / "pairs.json", folder))
-    assert len(lessons) == PHOTOS + 2
-    assert told(lessons[PHOTOS]) == ("thematic", "What is it?", "A house.")
-    assert lessons[PHOTOS + 1].lesson.level in LEVELS and lessons[PHOTOS + 1].unreadable == (str(folder / "2.png"),)
+    pretext_samples = PretextDataset(open_pool([folder]), MAKER, read_image_text_pairs(tmp_path / "pairs.json", folder))
+    assert len(pretext_samples) == PHOTOS + 2
+    assert told(pretext_samples[PHOTOS]) == ("thematic", "What is it?", "A house.")
+    assert pretext_samples[PHOTOS + 1].pretext_sample.level in LEVELS and pretext_samples[PHOTOS + 1].unreadable == (
+        str(folder / "2.png"),
+    )
 
 
 @pytest.mark.parametrize("text", ["{", '[{"image": "a.png"}]', '[{"conversations": []}]'])

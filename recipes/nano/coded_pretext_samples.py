@@ -1,6 +1,7 @@
-"""Teaches nano's language model to read codes: lessons and ratings in which vectors stand in the photo's place.
+"""Teaches nano's language model to read codes: pretext samples and ratings in which vectors stand in the photo's place.
 
-    python recipes/nano/coded_lessons.py --work build/nano --critiques comments.parquet      # after language.py, before alignment
+    python recipes/nano/coded_pretext_samples.py --work build/nano --critiques comments.parquet      # after language.py, before
+    alignment
 
 In a coded photo the visual tokens are vectors of a code book (`codebook.py`): "rather dark" on its way to "medium", some of
 "brighter" for what an edit did, a part of the way from "bad" to "excellent" in all of them. The language model learns to say
@@ -24,27 +25,27 @@ from transformers import AutoTokenizer, LlamaForCausalLM
 
 from aesthetic_mllm.editing import EDITS
 from aesthetic_mllm.modeling.configuration_aesthetic_mllm import TOKEN_GROUPS
-from aesthetic_mllm.pretext.lessons import LEVELS, OPPOSITE, draw_amount
 from aesthetic_mllm.pretext.phrase_bank import BINS, PhraseBank
+from aesthetic_mllm.pretext.pretext_samples import LEVELS, OPPOSITE, draw_amount
 from aesthetic_mllm.trainers.precision import has_bfloat16
 from codebook import EDIT_UNITS, Codebook, rating_value
 from language import SEED, healing_texts, pack, split_texts
 from prompts import nano_processor
-from question_rows import CodedRow, Question, coded_loss, cue_question
+from question_rows import CodedRow, Question, coded_loss, target_text_question
 from teacher import CLASS_NAMES, class_names, plain_labels
 from weights import fetch
 
-logger = logging.getLogger("nano.coded_lessons")
+logger = logging.getLogger("nano.coded_pretext_samples")
 
 LEARNING_RATE = 6e-4
 KEY_RATE = 10  # times that of the language model
 BATCH_SIZE = 16
 TAUGHT = "taught_language"
-RATING_SHARE = 0.2  # of the rows; the others are lessons
+RATING_SHARE = 0.2  # of the rows; the others are pretext samples
 QUESTIONS_A_ROW = 6  # asked of one photo at once, none of which sees the others
 TEXT_EVERY = 8  # so often a batch of plain text, that language is not forgotten
 PAIR_STEPS, KEY_STEPS = 45, 80
-RECALL_SHARE = 0.1  # of the rows of lessons, words on keys
+RECALL_SHARE = 0.1  # of the rows of pretext samples, words on keys
 # Of what a photo is besides what is asked about, in units; it grows from the first to the second. What a single code says is
 # learned soon, by what two codes differ only after that.
 SPREAD = (0.0, 0.5)
@@ -53,9 +54,9 @@ SPREAD = (0.0, 0.5)
 FEW_WORDS_SHARE, GROWTH_SHARE = 0.3, 0.5
 SEEN_TWICE = 0.1  # by how much edits and ratings differ between two views of what is the same, in units
 ATTRIBUTES_MOVE = 0.5  # by how many bins an edit moves attributes: what makes a photo brighter also makes it less contrasty
-SHORT_SHARE = 0.3  # of lessons in the end, all at first: "light: very dark"
+SHORT_SHARE = 0.3  # of pretext samples in the end, all at first: "light: very dark"
 SHORT_CHANGE = " change:"  # and as short of an edit
-ALTERED_SHARE = 0.65  # of the lessons of a level that has edits; the hardest, for two photos must be compared
+ALTERED_SHARE = 0.65  # of the pretext samples of a level that has edits; the hardest, for two photos must be compared
 
 
 class FirstWords(random.Random):
@@ -67,8 +68,8 @@ class FirstWords(random.Random):
         return super().choice(seq) if self.random() < self.variety else seq[0]
 
 
-class CodedLessons:
-    """Draws coded lessons and ratings at random.
+class CodedPretextSamples:
+    """Draws coded pretext samples and ratings at random.
 
     Args:
         book: the codes.
@@ -90,7 +91,7 @@ class CodedLessons:
         ]
 
     def row(self) -> CodedRow:
-        """A lesson, or ratings in [`RATING_SHARE`] of the cases."""
+        """A pretext sample, or ratings in [`RATING_SHARE`] of the cases."""
         if self.rng.random() < RATING_SHARE:
             return self.ratings()
         level = self.rng.choice(LEVELS)
@@ -134,7 +135,7 @@ class CodedLessons:
                 phrase = self.words.choice(words["bins"][bin][:-1])
                 questions.append(Question(f" {self.words.choice(words['names'][:-1])}:", f" {phrase}", [phrase]))
             else:
-                questions.append(cue_question(self.bank.measured(name, bin, self.words), words["bins"][bin]))
+                questions.append(target_text_question(self.bank.measured(name, bin, self.words), words["bins"][bin]))
         return CodedRow(self.processor.image_placeholders((level,)), self.book.tokens(level, **photo), questions)
 
     def altered(self, level: str, name: str) -> CodedRow:
@@ -150,7 +151,7 @@ class CodedLessons:
         after["edits"][name] = before["edits"][name] + EDIT_UNITS * amount / edit.strong
         said = self.bank.edits[name][direction]
         questions = [
-            cue_question(self.bank.altered(name, direction, edit.strength_word(amount), verdict, self.words), said)
+            target_text_question(self.bank.altered(name, direction, edit.strength_word(amount), verdict, self.words), said)
             for _ in range(2)
         ]
         if self.rng.random() < self._short_share():
@@ -163,7 +164,7 @@ class CodedLessons:
         """What is to be seen."""
         label = self.rng.choice(self.contents)
         codes = self.book.tokens("high", **(self._photo("high") | {"content": label}))
-        questions = [cue_question(self.bank.content(label, self.words), [label]) for _ in range(2)]
+        questions = [target_text_question(self.bank.content(label, self.words), [label]) for _ in range(2)]
         return CodedRow(self.processor.image_placeholders(("high",)), codes, questions)
 
     def ratings(self) -> CodedRow:
@@ -210,19 +211,19 @@ class Teacher:
 
     Args:
         model: the healed language model.
-        lessons: whose code book learns too.
+        pretext_samples: whose code book learns too.
         texts: [N, L] packed plain text.
     """
 
-    def __init__(self, model: LlamaForCausalLM, lessons: CodedLessons, texts: torch.Tensor):
-        self.model, self.lessons, self.texts = model, lessons, texts
+    def __init__(self, model: LlamaForCausalLM, pretext_samples: CodedPretextSamples, texts: torch.Tensor):
+        self.model, self.pretext_samples, self.texts = model, pretext_samples, texts
         self.start = time.monotonic()
 
     def learn_pairs(self, steps: int) -> None:
         """Words one after the other: names and what goes with them, then some of the names again."""
-        tokenizer, rng = self.lessons.processor.tokenizer, self.lessons.rng
+        tokenizer, rng = self.pretext_samples.processor.tokenizer, self.pretext_samples.rng
         colon, end = (tokenizer.encode(mark, add_special_tokens=False)[0] for mark in ":;")
-        words = [tokenizer.encode(word, add_special_tokens=False)[0] for word in self.lessons.plain_words]
+        words = [tokenizer.encode(word, add_special_tokens=False)[0] for word in self.pretext_samples.plain_words]
         optimizer, schedule = self._optimizer(steps)
         for step in range(steps):
             rows, labels = [], []
@@ -249,70 +250,73 @@ class Teacher:
         """Words on the attributes' keys, which are learned here and stay as they are afterwards."""
         optimizer, schedule = self._optimizer(steps)
         for step in range(steps):
-            rows = [self.lessons.recall() for _ in range(3 * BATCH_SIZE)]
-            loss, _ = coded_loss(self.model, self.lessons.processor, rows)
+            rows = [self.pretext_samples.recall() for _ in range(3 * BATCH_SIZE)]
+            loss, _ = coded_loss(self.model, self.pretext_samples.processor, rows)
             self._step(loss, optimizer, schedule)
             if step % 10 == 0:
                 logger.info("keys: step %d of %d, %.0f s, %.3f", step, steps, time.monotonic() - self.start, loss.item())
-        self.lessons.book.requires_grad_(False)
+        self.pretext_samples.book.requires_grad_(False)
 
     def learn(self, steps: int, save: Path | None = None) -> None:
-        """Lessons, with some recall among them; `save` keeps both learners every 100 steps."""
+        """Pretext samples, with some recall among them; `save` keeps both learners every 100 steps."""
         optimizer, schedule = self._optimizer(steps)
-        lessons, processor = self.lessons, self.lessons.processor
+        pretext_samples, processor = self.pretext_samples, self.pretext_samples.processor
         for step in range(steps):
-            lessons.words.variety = min(1.0, max(0.0, step / steps - FEW_WORDS_SHARE) / GROWTH_SHARE)
-            lessons.spread = SPREAD[0] + (SPREAD[1] - SPREAD[0]) * lessons.words.variety
+            pretext_samples.words.variety = min(1.0, max(0.0, step / steps - FEW_WORDS_SHARE) / GROWTH_SHARE)
+            pretext_samples.spread = SPREAD[0] + (SPREAD[1] - SPREAD[0]) * pretext_samples.words.variety
             if step % TEXT_EVERY == TEXT_EVERY - 1:
                 rows = self.texts[torch.randint(len(self.texts), (12,))]
                 with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
                     loss = self.model(input_ids=rows, labels=rows).loss
             else:
-                drawn = [lessons.recall() if lessons.rng.random() < RECALL_SHARE else lessons.row() for _ in range(BATCH_SIZE)]
-                lesson_loss, rating_loss = coded_loss(self.model, processor, drawn)
-                loss = lesson_loss + rating_loss
+                drawn = [
+                    pretext_samples.recall() if pretext_samples.rng.random() < RECALL_SHARE else pretext_samples.row()
+                    for _ in range(BATCH_SIZE)
+                ]
+                pretext_loss, rating_loss = coded_loss(self.model, processor, drawn)
+                loss = pretext_loss + rating_loss
             self._step(loss, optimizer, schedule)
             if step % 25 == 0:
                 logger.info(
-                    "step %d of %d, %.0f s, lessons %.3f, ratings %.3f, by kind %s",
-                    step, steps, time.monotonic() - self.start, lesson_loss.item(), rating_loss.item(), self.losses_by_kind(),
+                    "step %d of %d, %.0f s, pretext samples %.3f, ratings %.3f, by kind %s",
+                    step, steps, time.monotonic() - self.start, pretext_loss.item(), rating_loss.item(), self.losses_by_kind(),
                 )  # fmt: skip
             if save and step % 100 == 99:
                 self.save(save)
 
     def save(self, work: Path) -> None:
         self.model.save_pretrained(work / TAUGHT)
-        self.lessons.book.save(work)
+        self.pretext_samples.book.save(work)
 
     @torch.inference_mode()
     def losses_by_kind(self, count: int = 12) -> dict[str, float]:
         """Loss of a few rows of each kind, in the wordings of training."""
-        lessons = self.lessons
-        edits = lessons.book.vocabulary.edits
+        pretext_samples = self.pretext_samples
+        edits = pretext_samples.book.vocabulary.edits
         kinds = {
-            "recall": lessons.recall,
-            "low measured": lambda: lessons.measured("low"),
-            "middle measured": lambda: lessons.measured("middle"),
-            "low altered": lambda: lessons.altered("low", lessons.rng.choice(edits["low"])),
-            "middle altered": lambda: lessons.altered("middle", lessons.rng.choice(edits["middle"])),
-            "content": lessons.content,
+            "recall": pretext_samples.recall,
+            "low measured": lambda: pretext_samples.measured("low"),
+            "middle measured": lambda: pretext_samples.measured("middle"),
+            "low altered": lambda: pretext_samples.altered("low", pretext_samples.rng.choice(edits["low"])),
+            "middle altered": lambda: pretext_samples.altered("middle", pretext_samples.rng.choice(edits["middle"])),
+            "content": pretext_samples.content,
         }
         return {
-            name: round(coded_loss(self.model, lessons.processor, [make() for _ in range(count)])[0].item(), 2)
+            name: round(coded_loss(self.model, pretext_samples.processor, [make() for _ in range(count)])[0].item(), 2)
             for name, make in kinds.items()
         }
 
     def _optimizer(self, steps: int) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
         optimizer = torch.optim.AdamW(
-            [{"params": list(self.model.parameters())}, {"params": list(self.lessons.book.parameters()), "weight_decay": 0.0}],
-            weight_decay=0.01, betas=(0.9, 0.95), fused=True,
+            [{"params": list(self.model.parameters())}, {"params": list(self.pretext_samples.book.parameters()), "weight_decay":
+            0.0}], weight_decay=0.01, betas=(0.9, 0.95), fused=True,
         )  # fmt: skip
         rates = [LEARNING_RATE, KEY_RATE * LEARNING_RATE]
         return optimizer, torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, total_steps=steps, pct_start=0.1)
 
     def _step(self, loss: torch.Tensor, optimizer: torch.optim.Optimizer, schedule: torch.optim.lr_scheduler.LRScheduler) -> None:
         loss.backward()
-        torch.nn.utils.clip_grad_norm_([*self.model.parameters(), *self.lessons.book.parameters()], 1.0)
+        torch.nn.utils.clip_grad_norm_([*self.model.parameters(), *self.pretext_samples.book.parameters()], 1.0)
         optimizer.step()
         optimizer.zero_grad()
         schedule.step()
@@ -322,7 +326,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, default=Path("build/nano"))
     parser.add_argument("--critiques", type=Path, required=True, help="as of language.py")
-    parser.add_argument("--steps", type=int, default=500, help="of lessons, 3 s each on a core with bf16")
+    parser.add_argument("--steps", type=int, default=500, help="of pretext samples, 3 s each on a core with bf16")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.manual_seed(SEED)
@@ -334,7 +338,7 @@ def main() -> None:
     texts = pack(tokenizer, split_texts(healing_texts(arguments.work, arguments.critiques))[1])
     tokenizer.save_pretrained(arguments.work / TAUGHT)
     book = Codebook(model.get_input_embeddings().weight, processor, bank)
-    teacher = Teacher(model, CodedLessons(book, bank, contents), texts)
+    teacher = Teacher(model, CodedPretextSamples(book, bank, contents), texts)
     teacher.learn_pairs(PAIR_STEPS)
     teacher.learn_keys(KEY_STEPS)
     teacher.save(arguments.work)
