@@ -102,7 +102,8 @@ def _course(trainer: Any, checkpoint: str | None) -> dict[str, Any]:
 def _tell(report: dict[str, Any], output: Path) -> None:
     for name, after in report["after"].items():
         before = report["before"][name]
-        print(f"{name}: SRCC {_figure(before)} before, {_figure(after)} after, on {after['n']} {report['evaluated_on']} photos")
+        photos = f"{after['n']} {report['evaluated_on']} photo{'s' * (after['n'] != 1)}"
+        print(f"{name}: SRCC {_figure(before)} before, {_figure(after)} after, on {photos}")
     print(output / TUNED)
 
 

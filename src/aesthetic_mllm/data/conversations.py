@@ -12,7 +12,6 @@ from ..processing.rating_scale import RatingScale
 from ..tasks.commenting import comment_words
 from ..tasks.comparing import comparison_words
 from ..tasks.scoring import Words, decimal_words
-from ..tasks.suggesting import is_flaw_question
 from .comments import clean_comments
 from .record import Comment, DataError
 
@@ -151,7 +150,7 @@ class ConversationBuilder:
     def _known(self, record: Mapping[str, Any]) -> str:
         question = record["question"]
         if question not in self.scale.questions:
-            plain = [key for key in self.scale.questions if not is_flaw_question(key)]
+            plain = self.scale.people_questions
             near = difflib.get_close_matches(question, plain, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise DataError(
