@@ -21,7 +21,7 @@ DESCRIPTION = (
 def run(options: argparse.Namespace) -> int:
     """Trains; raises what `train.py` reports as a usage error."""
     from ..trainers.aesthetic_sft_trainer import AestheticSFTTrainer
-    from ..trainers.sft_recipe import open_sft_data, read_sft_recipe
+    from ..trainers.sft_recipe import check_evaluation, open_sft_data, read_sft_recipe
     from ..trainers.tuning import run_tuning, save_tuned, start_model, start_processor
 
     recipe, config, values = read_sft_recipe(options.config, options.overrides, options.smoke_test)
@@ -30,6 +30,7 @@ def run(options: argparse.Namespace) -> int:
     data = open_sft_data(recipe, processor.rating_scale, config.seed)  # before the model, which takes longer
     for line in data.told:
         logger.info("%s", line)
+    check_evaluation(data, config)
     model = start_model(recipe, config, processor, options.smoke_test)
 
     callbacks = []

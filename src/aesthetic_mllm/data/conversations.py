@@ -1,6 +1,7 @@
 """From records to what the trainers learn: rows that ask and answer, for every task that a record can teach."""
 
 import difflib
+import math
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -176,10 +177,10 @@ def mixed(parts: Sequence[Dataset], weights: Sequence[float], seed: int = 0) -> 
     """Rows of several data sets in random order, each set as often as its weight says, until every row of all came once.
 
     Raises:
-        DataError: a weight that is not above 0.
+        DataError: a weight that is not above 0, or not finite.
     """
-    if min(weights) <= 0:
-        raise DataError(f"Weights must be above 0, got {', '.join(f'{weight:g}' for weight in weights)}.")
+    if not all(0 < weight < math.inf for weight in weights):
+        raise DataError(f"Weights must be numbers above 0, got {', '.join(f'{weight:g}' for weight in weights)}.")
     shuffled = [part.shuffle(seed=seed) for part in parts]
     if len(parts) == 1:
         return shuffled[0]
