@@ -213,10 +213,18 @@ def test_without_validation_photos_nothing_is_trained(
     assert code == 0, err
 
 
-def test_a_photo_that_cannot_be_read_is_a_message(run: Run, table: Path, tmp_path: Path) -> None:
-    (tmp_path / "1.png").write_bytes(b"no photo")
-    code, _, err = run("sft", RECIPES / "own_data/sft.yaml", "--smoke-test", own(table), f"output_dir={tmp_path / 'out'}", *PLAIN)
-    assert code == 2 and "1.png: not an image" in err and err.rstrip().endswith("Mend the photo, or take its row out.")
+@pytest.mark.parametrize("kind", ["sft", "dpo", "grpo"])
+def test_a_photo_that_cannot_be_read_is_a_message(run: Run, table: Path, tmp_path: Path, kind: str) -> None:
+    """Code 2 with its name and what to do, whichever library meets it: TRL's data sets decode photos themselves."""
+    for number in range(20):
+        (tmp_path / f"{number}.png").write_bytes(b"no photo")
+    preferences = tmp_path / "preferences.csv"
+    preferences.write_text("image,prompt,chosen,rejected\n1.png,Comment on this photo.,Fine soft light.,A bad photo.\n")
+    recipe = RECIPES / ("own_data/sft.yaml" if kind == "sft" else f"nano/{kind}.yaml")
+    data = f"data=[{preferences}]" if kind == "dpo" else own(table)
+    code, _, err = run(kind, recipe, "--smoke-test", data, f"output_dir={tmp_path / 'out'}", *PLAIN)
+    told = err.rstrip().splitlines()[-1]
+    assert code == 2 and re.search(r"\d+\.png", told) and told.endswith(". Mend the photo, or take its row out.")
 
 
 def test_the_report_has_intervals(run: Run, table: Path, tmp_path: Path) -> None:
