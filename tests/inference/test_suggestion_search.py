@@ -174,6 +174,17 @@ def test_a_destroyed_photo_is_not_suggested(monkeypatch: pytest.MonkeyPatch) -> 
     assert dehazed()
 
 
+def test_a_black_and_white_photo_has_no_cast_taken_out() -> None:
+    """Whatever the judge likes: there is no cast in it. Of a toned photo another tone may be suggested."""
+
+    def tinted(photo: Image.Image) -> bool:
+        return "tint" in [each.edit for each in search_with(colourfulness, {}).suggest(photo, verify=True)]
+
+    grey = scene_photo().convert("L").convert("RGB")
+    assert not tinted(grey)
+    assert tinted(get_edit("tint").apply(grey, 0.3))
+
+
 def test_structure_is_kept_by_light_and_colour_and_lost_by_destruction() -> None:
     """It hardly moves with exposure, contrast and colour, and falls with noise, blur and crushed tones."""
     photo = scene_photo()

@@ -227,7 +227,8 @@ class SuggestionSearch:
         known = [flaw for flaw in FLAWS.values() if flaw.edit and not flaw.refuted_by(photo.evidence)]
         asked = [FLAWS[key] for key in strengths if FLAWS[key] in known]
         steps = [_step(str(flaw.edit), flaw.sign, max(strengths[flaw.key], FIRST_SHARE)) for flaw in asked[:FLAWS_TRIED]]
-        others = [(str(flaw.edit), flaw.sign) for flaw in known if flaw not in asked] + list(OTHER_ADVICE)
+        others = [(str(flaw.edit), flaw.sign) for flaw in known if flaw not in asked]
+        others += [(edit, sign) for edit, sign in OTHER_ADVICE if not (edit == "tint" and photo.evidence.grey)]  # has no cast
         return [(step,) for step in [*steps, *(_step(edit, sign, FIRST_SHARE) for edit, sign in others)]]
 
     def _gains(self, photo: "_Photo", start: float, plans: Iterable[Plan]) -> dict[Plan, float]:

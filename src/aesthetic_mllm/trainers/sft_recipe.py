@@ -114,13 +114,16 @@ def check_entry(entry: Mapping[str, Any], place: str) -> None:
             near = difflib.get_close_matches(str(key), ENTRY_KEYS, n=1, cutoff=0.0)[0]
             raise RecipeError(f"{place}.{key}: no such key; did you mean {near}?")
         wanted = ENTRY_KEYS[key]
-        if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
+        items = value if isinstance(value, list) else []
+        wrong = [item for item in items if not isinstance(item, _ITEMS.get(key, object)) or isinstance(item, bool)]
+        if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool) or wrong:
             raise RecipeError(f"{place}.{key}: {value!r} is not what it must be, such as {_EXAMPLES[key]}.")
     missing = [key for key in ("source", "root") if key not in entry]
     if missing:
         raise RecipeError(f"{place}: no {' and no '.join(missing)}; write for example {{source: ava, root: /data/AVA}}.")
 
 
+_ITEMS: Mapping[str, Any] = {"tasks": str, "range": (int, float)}  # of those keys that hold lists
 _EXAMPLES = {
     "source": "ava", "root": "/data/AVA", "tasks": "[score, comment]", "weight": "2", "split": "train", "range": "[1, 10]",
     "question": "aesthetic", "higher_is_worse": "true",
@@ -203,6 +206,16 @@ def open_sft_data(recipe: SFTRecipe, scale: RatingScale, seed: int) -> SFTData:
                 chosen[name] = builder.build(few, ["score"])
     weights = [float(entry.get("weight", 1)) for entry in recipe.data]
     return SFTData(mixture(rows, weights, seed), held_out["validation"], held_out["test"], told)
+
+
+def check_evaluation(data: SFTData, config: AestheticSFTConfig) -> None:
+    """Raises [`RecipeError`] where steps are to be compared on validation photos and there are none."""
+    if config.eval_strategy != "no" and not data.validation:
+        raise RecipeError(
+            "eval_strategy: steps are to be compared, but the data have no rated validation photos. Mark some rows with split "
+            "validation (without a column split a tenth is chosen, of few photos perhaps none), or train without: "
+            "eval_strategy=no load_best_model_at_end=false early_stopping=0."
+        )
 
 
 def _close_leaks(records: list[dict[str, Dataset]], names: Sequence[str]) -> list[str]:
