@@ -91,6 +91,13 @@ def test_several_photos_are_applied_to_a_folder(run: Run, found: list, dark: Pat
     assert rows["fine.jpg"]["applied"] is None and rows["empty.jpg"]["error"] == "broken."
 
 
+def test_a_photo_that_is_left_as_it_is_says_so(run: Run, found: list, dark: Path, tmp_path: Path) -> None:
+    """A run that writes no file says why none is there; without `--apply` there is nothing to say."""
+    code, printed, _ = run("suggest", dark / "fine.jpg", "--apply", tmp_path / "better.jpg")
+    assert code == 0 and "nothing written: no edit is suggested" in printed and not (tmp_path / "better.jpg").exists()
+    assert "nothing written" not in run("suggest", dark / "fine.jpg")[1]
+
+
 def test_nothing_is_written_over(run: Run, found: list, dark: Path, tmp_path: Path) -> None:
     """An original, any other file, and two photos of one name are refused before anything is judged."""
     contents = {path: path.read_bytes() for path in dark.rglob("*") if path.is_file()}
@@ -102,6 +109,7 @@ def test_nothing_is_written_over(run: Run, found: list, dark: Path, tmp_path: Pa
         ([dark, "--apply", dark], "exists"),
         ([dark / "dark.jpg", "--apply", dark], "exists"),
         ([dark, "--apply", tmp_path / "notes.txt"], "is a file"),
+        ([dark, "--apply", tmp_path / "better.jpg"], "name a folder"),
         ([dark / "dark.jpg", "--apply", tmp_path / "better.bmp"], ".png"),
         ([dark / "dark.jpg", "--apply", tmp_path / "none" / "better.jpg"], "make it first"),
         ([dark / "dark.jpg", dark / "night" / "dark.jpg", "--apply", tmp_path / "out"], "both"),

@@ -45,7 +45,7 @@ def _add_recipe_parser(recipes: Any, kind: str, short: str) -> None:
     parser.add_argument(
         "overrides", nargs="*", metavar="KEY=VALUE", help="any key of the recipe, its value as in YAML: data=[a,b] bf16=true"
     )
-    parser.set_defaults(run=lambda options: _run(kind, module.run, options))
+    parser.set_defaults(run=lambda options: _run(kind, module.run, options), parser=parser)
 
 
 def _run(kind: str, train: Any, options: argparse.Namespace) -> int:

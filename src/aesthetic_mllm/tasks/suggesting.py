@@ -39,7 +39,13 @@ class Flaw:
         """Whether measurements show that a photo does not have the flaw."""
         if self.key == "pale" and evidence.monochrome:
             return True  # there are no colours to strengthen
+        if evidence.plain:
+            return self.key not in ("too_dark", "too_bright")  # nothing to be sharp, level or noisy
         return self.claim is not None and evidence.refutes(self.claim)
+
+    def borne_out_by(self, evidence: PhotoEvidence) -> bool:
+        """Whether measurements show that a photo may have the flaw; true of flaws that nothing measured speaks of."""
+        return not self.refuted_by(evidence) and (self.claim is None or evidence.bears_out(self.claim))
 
 
 _ALL = (
