@@ -29,8 +29,8 @@ import torch
 from score import SAMPLES, large_photos, peak_memory, time_tower
 
 from aesthetic_mllm import AestheticAssessor
-from aesthetic_mllm.inference.assessor import DEFAULT_BATCH_SIZE
-from aesthetic_mllm.inference.photo_files import expand_paths
+from aesthetic_mllm.engine.engine import DEFAULT_BATCH_SIZE
+from aesthetic_mllm.inference.photo_files import find_photos
 from aesthetic_mllm.tasks.suggesting import FLAW_QUESTIONS
 
 TASKS = ("score", "attributes", "assess")
@@ -99,7 +99,7 @@ def measure(assessor: AestheticAssessor, photos: list[Path], batch_size: int, ro
 
 
 def measure_cpu(options: argparse.Namespace) -> list[dict[str, Any]]:
-    found = [photo for photo in expand_paths(options.photos) if isinstance(photo, Path)]
+    found = [photo for photo in find_photos([options.photos]).photos if isinstance(photo, Path)]
     small = list(itertools.islice(itertools.cycle(found), options.count))
     rows = []
     print(
@@ -137,7 +137,7 @@ def main() -> None:
     parser.add_argument("--large", type=int, default=16, help="12-megapixel photos to judge; 0: none")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--batch-sizes", type=int, nargs="+")
-    parser.add_argument("--dtypes", nargs="+", choices=("float32", "bfloat16", "int8"), default=["float32", "bfloat16"])
+    parser.add_argument("--dtypes", nargs="+", choices=("float32", "bfloat16"), default=["float32", "bfloat16"])
     parser.add_argument("--gpu-model", action="store_true", help="measure a large random model on a GPU instead")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()

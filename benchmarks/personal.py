@@ -21,9 +21,9 @@ import torch
 from score import SAMPLES, large_photos, time_score
 
 from aesthetic_mllm import AestheticAssessor
-from aesthetic_mllm.inference.assessor import DEFAULT_BATCH_SIZE
-from aesthetic_mllm.inference.personalizers import METHODS
-from aesthetic_mllm.inference.photo_files import expand_paths
+from aesthetic_mllm.engine.engine import DEFAULT_BATCH_SIZE
+from aesthetic_mllm.inference.photo_files import find_photos
+from aesthetic_mllm.personalization.personalizers import METHODS
 
 EXAMPLE_TOKENS = {"low": 2, "middle": 2, "high": 2, "thematic": 2}  # of a checkpoint that was not taught any
 
@@ -67,7 +67,7 @@ def main() -> None:
     assessor = AestheticAssessor.from_pretrained(options.model, dtype=options.dtype, device="cpu")
     if not assessor.processor.reads_examples:
         assessor.processor.num_example_tokens = EXAMPLE_TOKENS
-    found = [photo for photo in expand_paths(options.photos) if isinstance(photo, Path)]
+    found = [photo for photo in find_photos([options.photos]).photos if isinstance(photo, Path)]
     photos = list(itertools.islice(itertools.cycle(found), options.count))
     rows = []
     print(f"{'method':9} {'profile':>7} {'built, s':>8} {'photos/s':>8} {'scores':>6} {'(min-max)':>11}")

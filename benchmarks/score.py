@@ -22,8 +22,8 @@ import torch
 from PIL import Image
 
 from aesthetic_mllm import AestheticAssessor
-from aesthetic_mllm.inference.assessor import DEFAULT_BATCH_SIZE
-from aesthetic_mllm.inference.photo_files import expand_paths
+from aesthetic_mllm.engine.engine import DEFAULT_BATCH_SIZE
+from aesthetic_mllm.inference.photo_files import find_photos
 
 SAMPLES = Path(__file__).parents[1] / "examples" / "photos"
 
@@ -98,7 +98,7 @@ def main() -> None:
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=[DEFAULT_BATCH_SIZE])
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
-    found = [photo for photo in expand_paths(options.photos) if isinstance(photo, Path)]
+    found = [photo for photo in find_photos([options.photos]).photos if isinstance(photo, Path)]
     small = list(itertools.islice(itertools.cycle(found), options.count))
     rows = []
     print(f"{'photos':8} {'dtype':9} {'batch':>5} {'score/s':>8} {'tower/s':>8} {'ratio':>6} {'(min-max)':>12} {'peak MB':>8}")

@@ -15,9 +15,9 @@ import pandas as pd
 import torch
 
 from aesthetic_mllm import AestheticAssessor
-from aesthetic_mllm.inference.assessor import DEFAULT_BATCH_SIZE
+from aesthetic_mllm.engine.engine import DEFAULT_BATCH_SIZE
+from aesthetic_mllm.engine.visual_tokens import tokens_of
 from aesthetic_mllm.inference.mean_visual_tokens import MEAN_VISUAL_TOKENS, mean_photo
-from aesthetic_mllm.inference.photo_stream import read_photo
 from aesthetic_mllm.processing.checkpoint_side_files import SideFile
 from aesthetic_mllm.tasks.ngram_overlap import TRAINING_NGRAMS, TrainingNgrams
 from exam import split_photos
@@ -41,12 +41,9 @@ def main() -> None:
     photos, _ = split_photos(arguments.data)
     chosen = random.Random(SEED).sample(photos, arguments.photos)
 
-    @torch.inference_mode()
     def see(start: int) -> dict[str, torch.Tensor]:
         batch = chosen[start : start + DEFAULT_BATCH_SIZE]
-        seen = assessor._see([read_photo(assessor.processor.image_processor, photo.path) for photo in batch])
-        assert seen.tokens is not None
-        return seen.tokens
+        return tokens_of(assessor.engine.encode([assessor.engine.read(photo.path) for photo in batch]).features)
 
     mean = mean_photo(map(see, range(0, len(chosen), DEFAULT_BATCH_SIZE)))
     assessor.processor.side_files |= {TRAINING_NGRAMS: known.to_side_file(), MEAN_VISUAL_TOKENS: SideFile(mean)}

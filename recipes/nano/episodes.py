@@ -4,7 +4,7 @@
 
 An episode is a person, k of their rated photos and some photos to ask about; k goes from 0 to 32, and with k = 0 the answer is
 everybody's, so that nothing is lost. The people are raters of OASIS, none of them held out, and synthetic ones with random
-tastes. No example sees another, as in inference (`aesthetic_mllm.inference.example_prefix`), and no question sees another; so
+tastes. No example sees another, as in inference (`aesthetic_mllm.personalization.example_prefix`), and no question sees another; so
 one row asks about several photos.
 
 Reading examples is learned first (`--reading-steps`), of people who like or dislike one direction in which photos differ much,
@@ -23,8 +23,8 @@ import torch
 from transformers.trainer_utils import set_seed
 
 from aesthetic_mllm import AestheticAssessor, AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
-from aesthetic_mllm.inference.example_prefix import example_tokens
-from aesthetic_mllm.inference.personalizers import MOST_EXAMPLES
+from aesthetic_mllm.personalization.example_prefix import example_tokens
+from aesthetic_mllm.personalization.personalizers import MOST_EXAMPLES
 from aesthetic_mllm.processing.rating_scale import RatingScale
 from aesthetic_mllm.trainers.precision import has_bfloat16
 from aesthetic_mllm.trainers.taste_fitting import Votes

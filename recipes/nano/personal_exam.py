@@ -21,6 +21,7 @@ import torch
 
 from aesthetic_mllm import AestheticAssessor, AestheticMLLMProcessor
 from aesthetic_mllm.data.sources.oasis_beauty import HIGH, LOW
+from aesthetic_mllm.engine.engine import EncodedPhotos
 from aesthetic_mllm.evaluation.personal_protocols import (
     Predict,
     Protocol,
@@ -28,8 +29,8 @@ from aesthetic_mllm.evaluation.personal_protocols import (
     shuffled,
     with_another_person,
 )
-from aesthetic_mllm.inference.personalizers import METHODS, InContextPersonalizer, Personalizer, RidgePersonalizer
-from aesthetic_mllm.inference.rater_prior import RaterPrior
+from aesthetic_mllm.personalization.personalizers import METHODS, InContextPersonalizer, Personalizer, RidgePersonalizer
+from aesthetic_mllm.personalization.rater_prior import RaterPrior
 from aesthetic_mllm.processing.rating_scale import Rating, RatingScale
 from aesthetic_mllm.tasks.personalizing import TRAITS, Profile, tastes
 from aesthetic_mllm.trainers.taste_fitting import fit_tastes
@@ -91,16 +92,10 @@ class Methods:
     @cached_property
     def _general(self) -> list[Rating]:
         """Ratings of all photos without a profile."""
-        prompt = torch.tensor([self.assessor._prompt(self.question)])
         rated: list[Rating] = []
-        with torch.inference_mode():
-            for places in torch.arange(len(self.seen.statistics)).split(32):
-                logits = self.assessor.model.level_logits(
-                    self.assessor.processor.level_ids,
-                    input_ids=prompt.expand(len(places), -1),
-                    mm_encoder_outputs={"image": self.seen.features(places.tolist())},
-                )
-                rated += self.scale.read_level_logits(logits, self.question)
+        for places in torch.arange(len(self.seen.statistics)).split(32):
+            encoded = EncodedPhotos(self.seen.features(places.tolist()))
+            rated += [ratings[self.question] for ratings in self.assessor.engine.rate(encoded, [self.question])]
         return rated
 
 

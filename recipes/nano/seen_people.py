@@ -9,11 +9,9 @@ from safetensors.torch import load_file, save_file
 
 from aesthetic_mllm import AestheticAssessor
 from aesthetic_mllm.data.record import Record
-from aesthetic_mllm.inference.assessor import DEFAULT_BATCH_SIZE
-from aesthetic_mllm.inference.photo_stream import read_photo
-from aesthetic_mllm.inference.prefix_cache import PrefixCache, split_prompts
-from aesthetic_mllm.inference.profile_photos import ProfilePhotos
+from aesthetic_mllm.engine.engine import DEFAULT_BATCH_SIZE
 from aesthetic_mllm.modeling.model_outputs import AestheticImageFeatures
+from aesthetic_mllm.personalization.profile_photos import ProfilePhotos
 
 STATISTICS = "map_statistics"
 
@@ -56,13 +54,12 @@ def _look(assessor: AestheticAssessor, records: Sequence[Record]) -> dict[str, t
     processor = assessor.processor
     question = processor.rating_scale.default_question
     questions = [question, *processor.rating_scale.attributes]
-    prefix, suffixes = split_prompts([assessor._prompt(each) for each in questions])
     parts, tokens, statistics = [], [], []
     for start in range(0, len(records), DEFAULT_BATCH_SIZE):
         batch = records[start : start + DEFAULT_BATCH_SIZE]
-        photos = [read_photo(processor.image_processor, record.image, keep_image=True) for record in batch]
-        seen = assessor._see(photos, statistics=True)
-        ratings = assessor._read_ratings(PrefixCache(assessor.model, prefix, seen), questions, suffixes)
+        photos = [assessor.engine.read(record.image, note=lambda image: image) for record in batch]
+        encoded = assessor.engine.encode(photos, statistics=True)
+        seen, ratings = encoded.features, assessor.engine.rate(encoded, questions)
         parts.append(ProfilePhotos.from_features(photos, seen, ratings, question, processor.num_example_tokens, False))
         tokens.append(seen.tokens)
         statistics.append(seen.map_statistics)

@@ -39,7 +39,7 @@ from aesthetic_mllm.editing import get_edit
 from aesthetic_mllm.editing.colour_space import encoded_array, luma
 from aesthetic_mllm.editing.framing import Frame, inscribed_scale, show
 from aesthetic_mllm.editing.measurements.composition import tilt_degrees
-from aesthetic_mllm.inference.suggestion_search import SuggestionSearch
+from aesthetic_mllm.inference.suggestion_search import SuggestionSearch, apply_suggestions
 from aesthetic_mllm.processing.image_loading import load_image
 from aesthetic_mllm.processing.image_processing_aesthetic_mllm import AestheticMLLMImageProcessor
 from aesthetic_mllm.processing.rating_scale import RatingScale
@@ -186,7 +186,7 @@ def examine(search: SuggestionSearch, before: Image.Image, after: Image.Image) -
     """Suggestions without and with verification for a damaged photo, the photo with the latter applied, and the rise of PSNR and
     SSIM to the undamaged one."""
     plain, verified = (search.suggest(after, verify=verify, limit=LIMIT) for verify in (False, True))
-    applied = search.apply(after, verified)
+    applied = apply_suggestions(after, verified)
     reference, start = (in_frame_of(photo, after, verified, applied.size) for photo in (before, after))
     rise = np.subtract(likeness(reference, applied), likeness(reference, start))
     return plain, verified, applied, float(rise[0]), float(rise[1])
@@ -238,7 +238,7 @@ def table(rows: dict[str, dict[str, float]]) -> str:
 
 def improved(search: SuggestionSearch, photo: Image.Image) -> Image.Image:
     """A photo with all verified suggestions."""
-    return search.apply(photo, search.suggest(photo, verify=True, limit=LIMIT))
+    return apply_suggestions(photo, search.suggest(photo, verify=True, limit=LIMIT))
 
 
 def left_alone(
@@ -279,7 +279,7 @@ def main() -> None:
     # a photo a core is faster than all cores at one photo
     workers = torch.get_num_threads()
     torch.set_num_threads(1)
-    search = SuggestionSearch(assessor)
+    search = assessor.suggestion_search()
 
     def ask(damage: tuple[RatedPhoto, str, float]) -> tuple[Answer, list[Image.Image]]:
         photo, edit, amount = damage

@@ -15,7 +15,7 @@ import numpy as np
 from aesthetic_mllm import AestheticAssessor
 from aesthetic_mllm.data.sources.oasis_beauty import HIGH, LOW
 from aesthetic_mllm.evaluation.personal_protocols import Predict, Protocol, run_protocol
-from aesthetic_mllm.inference.rater_prior import RATER_PRIOR, RaterPrior, fit_taste
+from aesthetic_mllm.personalization.rater_prior import RATER_PRIOR, RaterPrior, fit_taste
 from aesthetic_mllm.processing.rating_scale import RatingScale
 from aesthetic_mllm.trainers.taste_fitting import fit_tastes
 from people import known_votes, own_protocol, read_people

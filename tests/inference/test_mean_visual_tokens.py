@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from aesthetic_mllm.engine.prefix_cache import PrefixCache
 from aesthetic_mllm.inference.comment_writing import CommentWriter
 from aesthetic_mllm.inference.mean_visual_tokens import MEAN_VISUAL_TOKENS, mean_photo, usual_features
-from aesthetic_mllm.inference.prefix_cache import PrefixCache
 from aesthetic_mllm.processing.checkpoint_side_files import SideFile
 from aesthetic_mllm.processing.processing_aesthetic_mllm import AestheticMLLMProcessor
 from aesthetic_mllm.tasks.commenting import STYLES, CommentingError

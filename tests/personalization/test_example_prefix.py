@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from aesthetic_mllm import AestheticMLLMProcessor
-from aesthetic_mllm.inference.example_prefix import ExamplePrefix, example_tokens
+from aesthetic_mllm.personalization.example_prefix import ExamplePrefix, example_tokens
 from photo_files import scene
 from tiny_models import tiny_model, tiny_processor
 

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from aesthetic_mllm.inference.int8_linear import quantize_linears
 from PIL import Image
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from aesthetic_mllm import AestheticAssessor, ImageError
-from aesthetic_mllm.inference.int8_linear import quantize_linears
 from aesthetic_mllm.inference.personal_assessor import PersonalAssessor
-from aesthetic_mllm.inference.personalizers import METHODS
+from aesthetic_mllm.personalization.personalizers import METHODS
 from aesthetic_mllm.tasks.personalizing import ProfileError
 from lively_assessor import lively_assessor
 

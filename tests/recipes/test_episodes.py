@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from aesthetic_mllm import AestheticAssessor
-from aesthetic_mllm.inference.example_prefix import ExamplePrefix, example_tokens
-from aesthetic_mllm.inference.photo_stream import read_photo
-from aesthetic_mllm.inference.profile_photos import ProfilePhotos
+from aesthetic_mllm.engine.photo_stream import read_photo
+from aesthetic_mllm.personalization.example_prefix import ExamplePrefix, example_tokens
+from aesthetic_mllm.personalization.profile_photos import ProfilePhotos
 from aesthetic_mllm.trainers.taste_fitting import Votes
 from lively_assessor import lively_assessor
 from photo_files import scene

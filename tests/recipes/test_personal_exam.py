@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from aesthetic_mllm import AestheticAssessor
+from aesthetic_mllm.engine.photo_stream import read_photo
 from aesthetic_mllm.evaluation.personal_protocols import Person, Protocol
 from aesthetic_mllm.inference.personal_assessor import PersonalAssessor
-from aesthetic_mllm.inference.photo_stream import read_photo
-from aesthetic_mllm.inference.profile_photos import ProfilePhotos
+from aesthetic_mllm.personalization.profile_photos import ProfilePhotos
 from lively_assessor import lively_assessor
 from photo_files import scene
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from aesthetic_mllm import AestheticMLLMProcessor
-from aesthetic_mllm.inference.rater_prior import RATER_PRIOR, RaterPrior, fit_taste
+from aesthetic_mllm.personalization.rater_prior import RATER_PRIOR, RaterPrior, fit_taste
 from aesthetic_mllm.tasks.personalizing import ProfileError
 from aesthetic_mllm.trainers.taste_fitting import Votes, fit_tastes
 from tiny_models import tiny_processor

@@ -33,7 +33,6 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Prints one row."""
-    from ..inference.ranking import compare_photos
     from ..processing.image_loading import ImageError
 
     check_output(options, [Path(options.first), Path(options.second)])
@@ -41,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     question = asked_question(options, assessor)
     row: Row = {"first_path": options.first, "second_path": options.second, "question": question}
     try:
-        row |= compare_photos(assessor, options.first, options.second, question).to_dict() | {"error": None}
+        row |= assessor.compare(options.first, options.second, question).to_dict() | {"error": None}
     except ImageError as error:
         row |= {"error": str(error)}
     return write_rows([row], options, Layout(COLUMNS, lines, draw))

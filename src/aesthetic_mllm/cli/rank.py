@@ -61,7 +61,7 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Prints the photos in order when all are rated, or when it is interrupted."""
-    from ..inference.ranking import BURST_DISTANCE, order_photos, pick_ranked, rate_photos
+    from ..inference.ranking import BURST_DISTANCE, order_photos, pick_ranked
 
     distance = BURST_DISTANCE if options.max_distance is None else options.max_distance
     with usage_errors():
@@ -73,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
     failures: list[Row] = []
     interrupted = False
     try:
-        results = results_in_place(photos, lambda found: rate_photos(assessor, found, question, **batching(options)))
+        results = results_in_place(photos, lambda found: assessor.rated_photos(found, question, **batching(options)))
         for index, (path, result) in enumerate(progress(results, len(photos))):
             if isinstance(result, Exception):
                 failures.append(photo_row(path, result, dict))

@@ -116,11 +116,11 @@ def _rows(results: Iterator[tuple[str, Any]], assessor: "AestheticAssessor", tar
 def _apply(assessor: "AestheticAssessor", path: str, suggestions: "Sequence[Suggestion]", target: Path) -> Row:
     """Writes the photo with the suggested edits; what to say of it in the row."""
     from ..inference.photo_writing import PhotoWritingError, write_photo
-    from ..inference.suggestion_search import SuggestionSearch
+    from ..inference.suggestion_search import apply_suggestions
     from ..processing.image_loading import load_image
 
     with usage_errors():
-        edited = SuggestionSearch(assessor).apply(load_image(path), suggestions)
+        edited = apply_suggestions(load_image(path), suggestions)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         return {"applied": str(write_photo(edited, path, target))}

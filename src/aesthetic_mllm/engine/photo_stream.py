@@ -1,69 +1,17 @@
 """Photos in, results out, in order: reading in threads, batches, errors in their places."""
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, cast
+from typing import Literal, TypeVar
 
 import torch
-from PIL import Image
 
-from ..editing.claims.photo_evidence import PhotoEvidence
-from ..processing.image_loading import ImageError, ImageSource, is_photo
-from ..processing.image_processing_aesthetic_mllm import AestheticMLLMImageProcessor
+from ..processing.image_loading import ImageError, ImageSource
 
-OneOrMany = ImageSource | Iterable[ImageSource]
 OnError = Literal["raise", "return"]
 Photo = TypeVar("Photo")
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True)
-class ReadPhoto:
-    """A photo as the model takes it, [1, 3, H, W] and [1, 2], and its image and evidence where these are still needed."""
-
-    pixel_values: torch.Tensor
-    image_sizes: torch.Tensor
-    image: Image.Image | None = None
-    evidence: PhotoEvidence | None = None
-
-
-def read_photo(
-    image_processor: AestheticMLLMImageProcessor,
-    source: ImageSource,
-    keep_image: bool = False,
-    cuts: Mapping[str, Sequence[float]] | None = None,
-) -> ReadPhoto:
-    """Reads a photo once.
-
-    Args:
-        cuts: the processor's `measurement_cuts`, where the photo's evidence is wanted; it holds a small copy of the photo.
-
-    Raises:
-        ImageError: it cannot be read or judged.
-    """
-    image = image_processor.read(source)
-    pixels = image_processor(image, return_tensors="pt")
-    evidence = None if cuts is None else PhotoEvidence(image, cuts)
-    return ReadPhoto(pixels["pixel_values"], pixels["image_sizes"], image if keep_image else None, evidence)
-
-
-def batch_photos(photos: Sequence[ReadPhoto], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Pixels [N, 3, H, W] and sizes [N, 2] of N photos on a device."""
-    pixel_values = torch.cat([photo.pixel_values for photo in photos]).to(device)
-    return pixel_values, torch.cat([photo.image_sizes for photo in photos]).to(device)
-
-
-def map_single_or_batch(images: OneOrMany, stream: Callable[[Iterable[ImageSource]], Iterator[Any]]) -> Any:
-    """One photo's result, or the list of many photos' results."""
-    results = stream(as_photos(images))
-    return next(results) if is_photo(images) else list(results)
-
-
-def as_photos(images: OneOrMany) -> Iterable[ImageSource]:
-    """One photo as a list of it; many as they are. An array of four dimensions is many."""
-    return cast(Iterable[ImageSource], [images] if is_photo(images) else images)
 
 
 def stream_photos(

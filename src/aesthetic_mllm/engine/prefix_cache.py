@@ -71,6 +71,10 @@ class PrefixCache:
             input_ids=self._rows([self.ids], self.photos), mm_encoder_outputs={"image": features}, use_cache=True
         )[CACHE]
 
+    def begins(self, prompt: Sequence[int]) -> bool:
+        """Whether a prompt begins with the prefix and goes on."""
+        return len(prompt) > len(self.ids) and list(prompt[: len(self.ids)]) == self.ids
+
     @torch.inference_mode()
     def token_logits(self, continuations: Sequence[Sequence[int]], token_ids: Sequence[int]) -> torch.Tensor:
         """Logits of a few tokens after each of Q continuations of the prefix: [B, Q, len(token_ids)], float32.

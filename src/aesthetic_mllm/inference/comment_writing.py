@@ -9,11 +9,10 @@ import torch
 from ..editing.claims.comment_claims import find_claims
 from ..editing.claims.comment_faults import Fault, inner_faults, unfounded_claims
 from ..editing.claims.photo_evidence import PhotoEvidence
-from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
+from ..engine.engine import AestheticEngine, EncodedPhotos
 from ..tasks.commenting import CommentStyle
 from ..tasks.ngram_overlap import TRAINING_NGRAMS, TrainingNgrams, repeats
 from .mean_visual_tokens import MEAN_VISUAL_TOKENS, usual_features
-from .prefix_cache import PrefixCache
 
 logger = logging.getLogger(__name__)
 
@@ -36,43 +35,44 @@ class CommentWriter:
     did, and the comment goes on from there as the model likes best otherwise.
 
     Args:
-        processor: of the model that writes.
+        engine: that writes.
         known: runs of words of the texts that it was trained on; `None`: nothing is known of them.
         usual: the visual tokens of a photo that is like most ([`mean_photo`]); `None`: comments are not guided.
     """
 
     def __init__(
         self,
-        processor: AestheticMLLMProcessor,
+        engine: AestheticEngine,
         known: TrainingNgrams | None = None,
         usual: Mapping[str, torch.Tensor] | None = None,
     ):
-        self.processor, self.known, self.usual = processor, known, usual
-        self._usual_prefixes: dict[tuple[torch.device, tuple[int, ...]], PrefixCache] = {}  # by device and tokens
+        self.engine, self.known, self.usual = engine, known, usual
+        self._usual_photos: dict[torch.device, EncodedPhotos] = {}  # by device, because a model may be moved
 
     @classmethod
-    def of_processor(cls, processor: AestheticMLLMProcessor) -> "CommentWriter":
-        """With the side files that the processor's checkpoint carries."""
-        runs, photo = (processor.side_files.get(name) for name in (TRAINING_NGRAMS, MEAN_VISUAL_TOKENS))
-        return cls(processor, TrainingNgrams.from_side_file(runs) if runs else None, photo.tensors if photo else None)
+    def of_engine(cls, engine: AestheticEngine) -> "CommentWriter":
+        """With the side files that the engine's checkpoint carries."""
+        runs, photo = (engine.processor.side_files.get(name) for name in (TRAINING_NGRAMS, MEAN_VISUAL_TOKENS))
+        return cls(engine, TrainingNgrams.from_side_file(runs) if runs else None, photo.tensors if photo else None)
 
     def write(
         self,
-        shared: PrefixCache,
-        suffix: Sequence[int],
+        encoded: EncodedPhotos,
+        prompt: Sequence[int],
         style: CommentStyle,
         evidence: Sequence[PhotoEvidence] | None = None,
     ) -> list[str]:
-        """A comment on each of the prefix's photos.
+        """A comment on each photo.
 
         Args:
+            prompt: token ids of the prompt that asks for it.
             evidence: of each photo; `None`: claims are not checked, neither against photos nor against each other.
         """
-        written = shared.write(suffix, self.processor.end_of_turn_ids, style.max_new_tokens, usual=self._usual_prefix(shared))
+        written = self.engine.write(encoded, prompt, style.max_new_tokens, away_from=self._usual_photo())
         corrected = [
-            self._with_a_claim(tokens, shared, suffix, style, photo, evidence[photo])
+            self._with_a_claim(tokens, encoded, prompt, style, photo, evidence[photo])
             if evidence
-            else self._corrected(tokens, shared, suffix, style, photo, None)
+            else self._corrected(tokens, encoded, prompt, style, photo, None)
             for photo, tokens in enumerate(written)
         ]
         return [_ended(self._text(tokens)) for tokens in corrected]
@@ -80,21 +80,21 @@ class CommentWriter:
     def _with_a_claim(
         self,
         tokens: list[int],
-        shared: PrefixCache,
-        suffix: Sequence[int],
+        encoded: EncodedPhotos,
+        prompt: Sequence[int],
         style: CommentStyle,
         photo: int,
         evidence: PhotoEvidence,
     ) -> list[int]:
         """A corrected comment. Where it claims nothing, its last part begins with other words until it does, if it ever does."""
-        corrected = self._corrected(tokens, shared, suffix, style, photo, evidence)
+        corrected = self._corrected(tokens, encoded, prompt, style, photo, evidence)
         if find_claims(self._text(corrected)):
             return corrected
         place = self._parts(corrected, len(corrected) - 1)[0]
         kept, tried = corrected[:place], corrected[place : place + 1]
         for _ in range(MOST_BEGINNINGS):
-            rest = self._go_on(kept, tried, shared, suffix, style, photo)
-            other = self._corrected(kept + rest, shared, suffix, style, photo, evidence)
+            rest = self._go_on(kept, tried, encoded, prompt, style, photo)
+            other = self._corrected(kept + rest, encoded, prompt, style, photo, evidence)
             if find_claims(self._text(other)):
                 return other
             tried += rest[:1]
@@ -104,21 +104,23 @@ class CommentWriter:
         self,
         kept: Sequence[int],
         forbidden: Sequence[int],
-        shared: PrefixCache,
-        suffix: Sequence[int],
+        encoded: EncodedPhotos,
+        prompt: Sequence[int],
         style: CommentStyle,
         photo: int,
     ) -> list[int]:
         """What the model likes best to say after some tokens, if it may not begin with others."""
-        most, stop_ids = style.max_new_tokens - len(kept), self.processor.end_of_turn_ids
-        (rest,) = shared.write([*suffix, *kept], stop_ids, most, forbidden, photo, self._usual_prefix(shared))
+        most = style.max_new_tokens - len(kept)
+        (rest,) = self.engine.write(
+            encoded, [*prompt, *kept], most, not_first=forbidden, photo=photo, away_from=self._usual_photo()
+        )
         return rest
 
     def _corrected(
         self,
         tokens: list[int],
-        shared: PrefixCache,
-        suffix: Sequence[int],
+        encoded: EncodedPhotos,
+        prompt: Sequence[int],
         style: CommentStyle,
         photo: int,
         evidence: PhotoEvidence | None,
@@ -133,22 +135,24 @@ class CommentWriter:
             kept = tokens[:place]
             forbidden.setdefault(place, []).append(tokens[place])
             logger.debug("comment %r may not go on with %r", self._text(kept), self._text(tokens[place : place + 1]))
-            tokens = kept + self._go_on(kept, forbidden[place], shared, suffix, style, photo)
+            tokens = kept + self._go_on(kept, forbidden[place], encoded, prompt, style, photo)
         while (end := self._refused_at(tokens, evidence)) is not None:
             tokens = tokens[: self._clause(tokens, end)]
         return tokens
 
-    def _usual_prefix(self, shared: PrefixCache) -> PrefixCache | None:
-        """A prefix's tokens with the average photo, read once.
+    def _usual_photo(self) -> EncodedPhotos | None:
+        """The average photo; what it reads of prompts is kept.
 
         Raises:
-            CommentingError: The average photo is another model's.
+            CommentingError: the average photo is another model's.
         """
-        key = (shared.model.device, tuple(shared.ids))  # a model may be moved
-        if self.usual is not None and key not in self._usual_prefixes:
-            features = usual_features(self.usual, shared.model, self.processor.num_group_tokens)
-            self._usual_prefixes[key] = PrefixCache(shared.model, shared.ids, features)
-        return self._usual_prefixes.get(key)
+        if self.usual is None:
+            return None
+        model = self.engine.model
+        if model.device not in self._usual_photos:
+            features = usual_features(self.usual, model, self.engine.processor.num_group_tokens)
+            self._usual_photos[model.device] = EncodedPhotos(features)
+        return self._usual_photos[model.device]
 
     def _refused_at(self, tokens: Sequence[int], evidence: PhotoEvidence | None) -> int | None:
         """The first token that completes what is not wanted; `None` if the comment is wanted."""
@@ -190,7 +194,7 @@ class CommentWriter:
         return repeats(text) or (self.known is not None and self.known.shares(text))
 
     def _text(self, tokens: Sequence[int]) -> str:
-        return str(self.processor.tokenizer.decode(tokens, skip_special_tokens=True)).strip()
+        return str(self.engine.processor.tokenizer.decode(tokens, skip_special_tokens=True)).strip()
 
 
 def _ended(text: str) -> str:

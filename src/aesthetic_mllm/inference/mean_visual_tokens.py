@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 
 import torch
 
+from ..engine.visual_tokens import image_features
 from ..modeling.model_outputs import AestheticImageFeatures
 from ..modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGeneration
 from ..tasks.commenting import CommentingError
-from .example_prefix import image_features
 
 MEAN_VISUAL_TOKENS = "mean_visual_tokens"  # side file of a checkpoint
 

@@ -2,14 +2,17 @@
 
 import urllib.error
 import urllib.request
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from typing import Any
 
+import torch
 from transformers import AutoModelForImageTextToText, Pipeline
 
-from ..processing.image_arrays import is_array
-from ..processing.image_loading import ImageSource, UnreadableImageError, is_photo
-from .assessor import DEFAULT_BATCH_SIZE, AestheticAssessor
+from ..engine.engine import DEFAULT_BATCH_SIZE
+from ..engine.loading import sparing_alignment
+from ..engine.photo_collections import as_photos, is_one_photo
+from ..processing.image_loading import ImageSource, UnreadableImageError
+from .assessor import AestheticAssessor
 
 # Seconds that a server may be silent.
 TIMEOUT = 30
@@ -24,8 +27,11 @@ class FullPrecisionModel(AutoModelForImageTextToText):
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> Any:
-        if kwargs.get("dtype", "auto") == "auto":
-            kwargs["dtype"] = "float32"
+        older = kwargs.pop("torch_dtype", None)  # as transformers called it before
+        dtype = kwargs.get("dtype", "auto") if older is None else older
+        kwargs["dtype"] = "float32" if dtype == "auto" else dtype
+        if kwargs.get("quantization_config") is not None:
+            kwargs["quantization_config"] = sparing_alignment(kwargs["quantization_config"])
         return AutoModelForImageTextToText.from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
 
 
@@ -38,7 +44,8 @@ class ImageAestheticAssessmentPipeline(Pipeline):
     ```
 
     Args of a call:
-        inputs: a path, URL, the bytes of a file, a Pillow image, an array or tensor, one or a list of them; a generator streams.
+        inputs: a path, URL, the bytes of a file, a Pillow image, an array or tensor, one or a list of them; a generator streams,
+            and so do a data set's column of images and a pandas Series.
         verify: whether suggested edits are tried, as in [`AestheticAssessor.assess`].
         batch_size: photos in one forward.
 
@@ -58,8 +65,9 @@ class ImageAestheticAssessmentPipeline(Pipeline):
 
     def __call__(self, inputs: Any, **parameters: Any) -> Any:
         """As the class says; an array of four dimensions is a batch of photos."""
-        is_batch = is_array(inputs) and not is_photo(inputs)
-        return super().__call__(list(inputs) if is_batch else inputs, **parameters)
+        if is_one_photo(inputs) or isinstance(inputs, list | Generator | torch.utils.data.Dataset):
+            return super().__call__(inputs, **parameters)
+        return list(super().__call__((photo for photo in as_photos(inputs)), **parameters))
 
     def _sanitize_parameters(self, verify: bool | None = None, **unknown: Any) -> tuple[dict, dict, dict]:
         if unknown:

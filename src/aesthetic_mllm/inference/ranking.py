@@ -1,7 +1,7 @@
 """Many photos in order, the best of each burst, and two photos side by side."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import zip_longest
 from typing import Literal, NamedTuple
@@ -10,8 +10,9 @@ import numpy as np
 from PIL import Image
 
 from ..editing.measurements import measure
-from ..editing.perceptual_hash import BITS, perceptual_hash
+from ..editing.perceptual_hash import BITS
 from ..processing.image_loading import ImageError, ImageSource
+from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
 from ..processing.rating_scale import Rating
 from ..tasks.ranking import (
     MEASURED_TRAITS,
@@ -22,10 +23,10 @@ from ..tasks.ranking import (
     measured_reasons,
     probability_better,
 )
-from .assessor import DEFAULT_BATCH_SIZE, AestheticAssessor
-from .photo_stream import as_photos, stream_photos
 
 logger = logging.getLogger(__name__)
+
+Rate = Callable[[list[ImageSource], list[str]], Sequence[Mapping[str, Rating]]]
 
 # Bits in which the hashes of photos of one burst may differ. Of shots of one scene by a hand that turns by half a degree and
 # moves by 1% of the frame, nine of ten pairs lie within; of pairs of other people's photos that do, nearly all show one scene.
@@ -43,100 +44,51 @@ class RatedPhoto(NamedTuple):
 
 
 def rank_photos(
-    assessor: AestheticAssessor,
-    images: ImageSource | Iterable[ImageSource],
-    question: str | None = None,
+    rated: Iterable[RatedPhoto | ImageError],
     *,
     max_distance: int = BURST_DISTANCE,
     on_error: Literal["raise", "skip"] = "raise",
-    batch_size: int = DEFAULT_BATCH_SIZE,
 ) -> list[RankedPhoto]:
-    """All photos, the best first; equal ones in their order. Of each photo only rating and hash are kept.
+    """All photos, the best first; equal ones in their order.
 
     Args:
-        images: photos; of thousands give paths, or a generator.
-        question: by which they are ranked; default the checkpoint's first.
+        rated: photos, or an error in the place of one that cannot be judged.
         max_distance: of [`group_bursts`].
         on_error: `"raise"` the first photo's `ImageError`, or `"skip"` the photo with a warning; `index` tells which are left.
-        batch_size: photos in one forward.
 
     Raises:
-        ImageError: a photo cannot be read or judged, with `on_error="raise"`.
+        ImageError: a photo cannot be judged, with `on_error="raise"`.
         RankingError: another `on_error`, or a distance that is none.
-        RatingScaleError: the checkpoint does not answer the question.
     """
     if on_error not in ("raise", "skip"):
         raise RankingError(f"on_error must be 'raise' or 'skip', got {on_error!r}.")
     _check_distance(max_distance)
-    rated: dict[int, RatedPhoto] = {}
-    for index, result in enumerate(rate_photos(assessor, images, question, batch_size=batch_size)):
+    found: dict[int, RatedPhoto] = {}
+    for index, result in enumerate(rated):
         if isinstance(result, RatedPhoto):
-            rated[index] = result
+            found[index] = result
         elif on_error == "raise":
             raise result
         else:
             logger.warning("Left out of the ranking: %s", result)
-    return order_photos(rated, max_distance)
+    return order_photos(found, max_distance)
 
 
-def pick_photos(
-    assessor: AestheticAssessor,
-    images: ImageSource | Iterable[ImageSource],
-    k: int,
-    question: str | None = None,
-    *,
-    max_distance: int = BURST_DISTANCE,
-    on_error: Literal["raise", "skip"] = "raise",
-    batch_size: int = DEFAULT_BATCH_SIZE,
-) -> list[RankedPhoto]:
-    """The `k` best photos, of each burst at most the best one; the other arguments are those of [`rank_photos`].
+def pick_ranked(ranked: Sequence[RankedPhoto], k: int) -> list[RankedPhoto]:
+    """The `k` best of photos that are ranked already, of each burst at most the best one.
 
     Raises:
         RankingError: `k` is less than 1, or more than there are bursts; a lone photo is one too.
     """
     if k < 1:
         raise RankingError(f"k must be at least 1, got {k}.")
-    ranked = rank_photos(assessor, images, question, max_distance=max_distance, on_error=on_error, batch_size=batch_size)
-    return pick_ranked(ranked, k)
-
-
-def pick_ranked(ranked: Sequence[RankedPhoto], k: int) -> list[RankedPhoto]:
-    """The `k` best of photos that are ranked already, of each burst at most the best one; raises as [`pick_photos`]."""
     best = [photo for photo in ranked if photo.best_of_group]
-    if not 1 <= k <= len(best):
+    if k > len(best):
         raise RankingError(
             f"{k} photos cannot be picked of {len(ranked)}: without near-duplicates they are {len(best)}. Pick from 1 to "
             f"{len(best)}, or lower max_distance to keep more of them apart."
         )
     return _with_lead(best[:k])
-
-
-def rate_photos(
-    assessor: AestheticAssessor,
-    images: ImageSource | Iterable[ImageSource],
-    question: str | None = None,
-    *,
-    batch_size: int = DEFAULT_BATCH_SIZE,
-) -> Iterator[RatedPhoto | ImageError]:
-    """The rating and the perceptual hash of each photo, in order; an error in the place of one that cannot be judged.
-
-    Each photo is decoded once for both, and few are held at a time.
-
-    Raises:
-        RatingScaleError: the checkpoint does not answer the question.
-    """
-    assessor.processor.rating_scale.question(question)  # known before the first photo is read
-
-    def read(source: ImageSource) -> tuple[Image.Image, int]:
-        image = assessor.processor.image_processor.read(source)
-        return image, perceptual_hash(image)
-
-    def rate(photos: list[tuple[Image.Image, int]]) -> list[RatedPhoto]:
-        ratings = assessor.score([image for image, _ in photos], question, batch_size=len(photos))
-        return [RatedPhoto(rating, value) for rating, (_, value) in zip(ratings, photos, strict=True)]
-
-    ahead = assessor.model.device.type != "cpu"
-    return stream_photos(as_photos(images), read, rate, read_ahead=ahead, on_error="return", batch_size=batch_size)
 
 
 def order_photos(rated: Mapping[int, RatedPhoto], max_distance: int = BURST_DISTANCE) -> list[RankedPhoto]:
@@ -197,30 +149,33 @@ def group_bursts(hashes: Sequence[int], max_distance: int = BURST_DISTANCE) -> l
 
 
 def compare_photos(
-    assessor: AestheticAssessor, first: ImageSource, second: ImageSource, question: str | None = None
+    processor: AestheticMLLMProcessor, rate: Rate, first: ImageSource, second: ImageSource, question: str | None = None
 ) -> Comparison:
     """Which of two photos is better, how surely, and why.
 
     The reasons are the attributes in which they differ most. A checkpoint without attributes gives measured differences
     instead, such as which is brighter: facts, that may or may not be why.
 
+    Args:
+        processor: reads the photos and says what can be asked.
+        rate: photos and questions to each photo's ratings by question.
+
     Raises:
         ImageError: a photo cannot be read or judged.
         RatingScaleError: the checkpoint does not answer the question.
     """
-    scale = assessor.processor.rating_scale
+    scale = processor.rating_scale
     question = question or scale.default_question
-    rated = assessor.ratings([first, second], list(dict.fromkeys([question, *scale.attributes])))
+    rated = rate([first, second], list(dict.fromkeys([question, *scale.attributes])))
     ratings = rated[0][question], rated[1][question]
     if scale.attributes:
         reasons = attribute_reasons(*({name: photo[name] for name in scale.attributes} for photo in rated))
     else:
-        reasons = _measured_reasons(assessor, first, second)
+        reasons = _measured_reasons(*(processor.image_processor.read(source) for source in (first, second)))
     return Comparison(*ratings, probability_better(*ratings), reasons)
 
 
-def _measured_reasons(assessor: AestheticAssessor, *sources: ImageSource) -> tuple[str, ...]:
-    images = [assessor.processor.image_processor.read(source) for source in sources]
+def _measured_reasons(*images: Image.Image) -> tuple[str, ...]:
     side = min(MEASURED_SIDE, *(max(image.size) for image in images))
     for image in images:
         image.thumbnail((side, side), Image.Resampling.LANCZOS)

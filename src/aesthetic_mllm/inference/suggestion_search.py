@@ -1,9 +1,9 @@
 """Searching for suggestions: what a checkpoint says of flaws, or edits tried and rated again. No suggestion was ever labelled."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -12,6 +12,7 @@ from ..editing import get_edit
 from ..editing.claims.photo_evidence import PhotoEvidence
 from ..editing.colour_space import encoded_array, luma
 from ..processing.image_loading import ImageError
+from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
 from ..processing.rating_scale import Rating
 from ..tasks.suggesting import (
     FLAWS,
@@ -28,8 +29,8 @@ from ..tasks.suggesting import (
     told_flaws,
 )
 
-if TYPE_CHECKING:
-    from .assessor import AestheticAssessor
+# Photos and questions to each photo's ratings by question, or its error.
+Rate = Callable[[Sequence[Image.Image], Sequence[str]], Sequence[Mapping[str, Rating] | ImageError]]
 
 # The most of its strong amount that a suggestion may use of an edit: no rating can ask for more. In the order in which edits are
 # applied. Vignettes first: they lie around the centre of what the lens saw. Then the frame, so that contrast finds its mean in
@@ -109,16 +110,17 @@ class SuggestionSearch:
     must exceed what harmless changes do to the rating, and all kept edits together must beat each alone, or the weakest go.
 
     Args:
-        assessor: an [`AestheticAssessor`].
+        processor: reads the photos and says what can be asked.
+        rate: photos and questions to each photo's ratings by question, or its error.
 
     Attributes:
         flaws: keys of the flaws' questions that are asked: those with an operating point.
         forwards: photos rated so far.
     """
 
-    def __init__(self, assessor: "AestheticAssessor"):
-        self.assessor = assessor
-        self.scale = assessor.processor.rating_scale
+    def __init__(self, processor: AestheticMLLMProcessor, rate: Rate):
+        self.processor, self.rate = processor, rate
+        self.scale = processor.rating_scale
         self.flaws = [flaw_question(key) for key in asked_flaws(self.scale)]
         self.forwards = 0
 
@@ -134,8 +136,8 @@ class SuggestionSearch:
         Raises:
             ImageError: the photo cannot be judged.
         """
-        image = self.assessor.processor.image_processor.read(image)
-        photo = _Photo(image, self._small_size(image), self.assessor.processor.measurement_cuts)
+        image = self.processor.image_processor.read(image)
+        photo = _Photo(image, self._small_size(image), self.processor.measurement_cuts)
         if self.flaws and not verify:
             return self.from_ratings(self._flaw_ratings(photo.image), photo.evidence, limit)
         (rated,) = self._rate([photo.small], judged_questions(self.scale))
@@ -162,18 +164,6 @@ class SuggestionSearch:
         told = told_flaws(self.scale, ratings, lambda key: FLAWS[key].refuted_by(evidence))
         return self._from_flaws(told)[:limit]
 
-    def apply(self, image: Image.Image, suggestions: Iterable[Suggestion]) -> Image.Image:
-        """The photo with the suggested edits, at its own size and in the order of [`MOST_OF_STRONG`]; advice without an edit is
-        passed over. The photo itself is not changed.
-
-        Args:
-            image: RGB in sRGB, as [`load_image`] gives it.
-
-        Raises:
-            EditError: an edit does not exist, or its amount is outside its range.
-        """
-        return apply_steps(image, [Step(each.edit, each.amount) for each in suggestions if each.edit and each.amount is not None])
-
     def judge(self, images: Sequence[Image.Image]) -> list[float]:
         """[`judgement`] of photos; of one that cannot be rated, minus infinity."""
         rated = self._rate(images, judged_questions(self.scale))
@@ -184,11 +174,11 @@ class SuggestionSearch:
         low, high = self.scale.score_range
         return LEAST_GAIN * (high - low)
 
-    def _rate(self, images: Sequence[Image.Image], questions: Sequence[str]) -> list[Mapping[str, Rating] | ImageError]:
+    def _rate(self, images: Sequence[Image.Image], questions: Sequence[str]) -> Sequence[Mapping[str, Rating] | ImageError]:
         if not images:
             return []
         self.forwards += len(images)
-        return self.assessor.ratings(list(images), questions, on_error="return")
+        return self.rate(images, questions)
 
     def _flaw_ratings(self, image: Image.Image) -> Mapping[str, Rating]:
         """Of the photo itself: its small copy is shrunk in another way than operating points were learned from."""
@@ -199,7 +189,7 @@ class SuggestionSearch:
 
     def _small_size(self, image: Image.Image) -> tuple[int, int]:
         """Of what the model sees of the photo."""
-        processor = self.assessor.processor.image_processor
+        processor = self.processor.image_processor
         whole = max(image.size) if processor.resize_mode == "letterbox" else min(image.size)
         scale = max(processor.canvas_size / whole, LEAST_SIDE / min(image.size))
         return round(image.width * scale), round(image.height * scale)
@@ -292,6 +282,19 @@ def apply_steps(image: Image.Image, steps: Iterable[Step]) -> Image.Image:
     for step in sorted(steps, key=lambda step: order.get(step.edit, len(order))):
         edited = get_edit(step.edit).apply(edited, step.amount)
     return edited
+
+
+def apply_suggestions(image: Image.Image, suggestions: Iterable[Suggestion]) -> Image.Image:
+    """The photo with the suggested edits, at its own size and in the order of [`MOST_OF_STRONG`]; advice without an edit is
+    passed over. The photo itself is not changed.
+
+    Args:
+        image: RGB in sRGB, as [`load_image`] gives it.
+
+    Raises:
+        EditError: an edit does not exist, or its amount is outside its range.
+    """
+    return apply_steps(image, [Step(each.edit, each.amount) for each in suggestions if each.edit and each.amount is not None])
 
 
 def most_of(edit: str, sign: int) -> float:

@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from transformers import DynamicCache
 
-from ..modeling.model_outputs import CACHE, AestheticImageFeatures
+from ..engine.visual_tokens import image_features
+from ..modeling.model_outputs import CACHE
 from ..modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGeneration
 from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
 
@@ -24,17 +25,6 @@ def example_tokens(tokens: Mapping[str, torch.Tensor], counts: Mapping[str, int]
         for group, values in tokens.items()
         if counts.get(group)
     }
-
-
-def tokens_of(seen: AestheticImageFeatures) -> dict[str, torch.Tensor]:
-    """The visual tokens of photos that the model has seen, [N, T, D] of each group."""
-    assert seen.tokens is not None  # optional only as all fields of such outputs are
-    return seen.tokens
-
-
-def image_features(tokens: Mapping[str, torch.Tensor]) -> AestheticImageFeatures:
-    """Tokens of N photos, [N, T, D] of each group, as the model takes what it need not compute."""
-    return AestheticImageFeatures(pooler_output=list(torch.cat(list(tokens.values()), dim=1)), tokens=dict(tokens))
 
 
 class ExamplePrefix:

@@ -6,12 +6,13 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from ..engine.visual_tokens import tokens_of
 from ..modeling.model_outputs import AestheticImageFeatures
 from ..modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGeneration
 from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
 from ..processing.rating_scale import Rating, RatingScale
 from ..tasks.personalizing import Profile, ProfileError, balanced
-from .example_prefix import ExamplePrefix, tokens_of
+from .example_prefix import ExamplePrefix
 from .profile_photos import ProfilePhotos, embeddings
 from .rater_prior import FittedTaste, RaterPrior, fit_taste
 
@@ -21,12 +22,14 @@ METHODS = ("ridge", "in_context")
 
 
 class Personalizer(Protocol):
-    """Rates photos as one person would.
+    """Turns general ratings into one person's, given what the model sees of the photos.
 
     Args:
-        reads_general: whether it needs the photos' ratings without a profile, which cost as much as a score.
+        question: whose ratings are the person's; others are everybody's.
+        reads_general: whether it needs the photos' general ratings, which cost as much as a score.
     """
 
+    question: str
     reads_general: bool
 
     def rate(self, seen: AestheticImageFeatures, general: Sequence[Rating]) -> list[Rating]:
@@ -44,14 +47,15 @@ class RidgePersonalizer:
 
     reads_general = True
 
-    def __init__(self, scale: RatingScale, fitted: FittedTaste):
-        self.scale, self.fitted = scale, fitted
+    def __init__(self, scale: RatingScale, question: str, fitted: FittedTaste):
+        self.scale, self.question, self.fitted = scale, question, fitted
 
     @classmethod
     def fit(cls, scale: RatingScale, profile: Profile, photos: ProfilePhotos, prior: RaterPrior | None) -> "RidgePersonalizer":
         """From a profile of at least one photo."""
         evidence = profile.evidence(scale, photos.general)
-        return cls(scale, fit_taste(photos.embeddings, photos.general, evidence, prior, profile.has_level))
+        fitted = fit_taste(photos.embeddings, photos.general, evidence, prior, profile.has_level)
+        return cls(scale, profile.question, fitted)
 
     def rate(self, seen: AestheticImageFeatures, general: Sequence[Rating]) -> list[Rating]:
         means = np.array([rating.mean for rating in general])
@@ -66,8 +70,8 @@ class InContextPersonalizer:
         weight: the share of what it reads in the rating; the rest is the general rating ([`AestheticMLLMProcessor`]).
     """
 
-    def __init__(self, scale: RatingScale, prefix: ExamplePrefix, weight: float = 1.0):
-        self.scale, self.prefix, self.weight = scale, prefix, weight
+    def __init__(self, scale: RatingScale, question: str, prefix: ExamplePrefix, weight: float = 1.0):
+        self.scale, self.question, self.prefix, self.weight = scale, question, prefix, weight
         self.reads_general = weight < 1
 
     @classmethod
@@ -92,7 +96,7 @@ class InContextPersonalizer:
         chosen = balanced(levels, profile.photos, MOST_EXAMPLES)
         tokens = {group: values[chosen] for group, values in photos.example_tokens.items()}
         prefix = ExamplePrefix(model, processor, [levels[place] for place in chosen], tokens, profile.question)
-        return cls(scale, prefix, processor.in_context_weight)
+        return cls(scale, profile.question, prefix, processor.in_context_weight)
 
     def rate(self, seen: AestheticImageFeatures, general: Sequence[Rating]) -> list[Rating]:
         read = self.scale.read_level_logits(self.prefix.level_logits(tokens_of(seen)))

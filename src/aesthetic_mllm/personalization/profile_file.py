@@ -14,10 +14,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from ..engine.loading import is_quantized
 from ..modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGeneration
 from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
 from ..tasks.personalizing import Profile, ProfileError
-from .int8_linear import Int8Linear
 from .profile_photos import ProfilePhotos
 from .rater_prior import RaterPrior
 
@@ -29,8 +29,7 @@ class CheckpointDigest(NamedTuple):
 
     Args:
         readout: of the weights that make visual tokens, how ratings are asked for and read, and their prior.
-        weights: of vision tower and language model; empty where these are rounded, to 8-bit integers say, so that they cannot be
-            told from others.
+        weights: of vision tower and language model; empty where these are quantized, so that they cannot be told from others.
     """
 
     readout: str
@@ -59,8 +58,7 @@ def checkpoint_digest(
 
 def _first_outputs_digest(model: AestheticMLLMForConditionalGeneration) -> str:
     weights = dict(model.named_parameters())
-    rounded = any(isinstance(module, Int8Linear) for module in model.modules())
-    if rounded or not all(weight.is_floating_point() for weight in weights.values()):
+    if is_quantized(model) or not all(weight.is_floating_point() for weight in weights.values()):
         return ""
     digest = hashlib.sha256()
     for name in sorted(weights):

@@ -11,11 +11,12 @@ import torch
 from PIL import Image
 
 from ..editing.measurements import measure
+from ..engine.engine import ReadPhoto
+from ..engine.visual_tokens import tokens_of
 from ..modeling.model_outputs import AestheticImageFeatures
 from ..processing.rating_scale import Rating
 from ..tasks.personalizing import TRAITS
-from .example_prefix import example_tokens, tokens_of
-from .photo_stream import ReadPhoto
+from .example_prefix import example_tokens
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +24,7 @@ MEASURED_SIDE = 384  # pixels of the longer side at which photos are measured, s
 THUMBNAIL_SIDE, THUMBNAIL_QUALITY = 160, 80
 
 
-def photo_key(photo: ReadPhoto) -> str:
+def photo_key(photo: ReadPhoto[object]) -> str:
     """The same for every file of the same picture: a digest of the photo as the model takes it."""
     size = "x".join(str(length) for length in photo.image_sizes[0].tolist())
     return hashlib.sha256(size.encode() + photo.pixel_values.numpy().tobytes()).hexdigest()[:32]
@@ -60,7 +61,7 @@ class ProfilePhotos:
     @classmethod
     def from_features(
         cls,
-        photos: Sequence[ReadPhoto],
+        photos: Sequence[ReadPhoto[Image.Image]],
         seen: AestheticImageFeatures,
         ratings: Sequence[Mapping[str, Rating]],
         question: str,
@@ -70,12 +71,12 @@ class ProfilePhotos:
         """Of some photos that the model has seen.
 
         Args:
-            photos: with their images.
+            photos: with their images noted.
             seen: their tokens and feature statistics.
             ratings: of the question and the attributes, without a profile.
             counts: how many tokens of each group an example shows.
         """
-        images = [photo.image for photo in photos if photo.image is not None]
+        images = [photo.noted for photo in photos]
         traits = _measured(images)
         traits |= {name: np.array([rated[name].mean for rated in ratings]) for name in ratings[0] if name != question}
         return cls(

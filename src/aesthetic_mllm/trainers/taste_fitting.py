@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..inference.rater_prior import RaterPrior, Spreads
+from ..personalization.rater_prior import RaterPrior, Spreads
 
 # Chosen on training people and training photos of OASIS (`recipes/nano/tastes.py`).
 SHRINKAGE = 0.3  # of each rater's ridge regression, for each number of the embedding

@@ -1,0 +1,76 @@
+"""Loading a checkpoint to judge with: in float32 unless another dtype is asked for, where it is wanted, quantized if wanted."""
+
+import copy
+import os
+from typing import Any
+
+import torch
+
+from ..modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGeneration
+from ..processing.checkpoint_side_files import HUB_OPTIONS
+from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
+
+# A small part of the model, which computes with its layers' weights themselves and decides what is seen of a photo.
+KEPT_IN_FULL = "model.multi_modal_projector"
+# Modules that a quantization leaves as they are; each of transformers' configurations has one of these.
+_SPARING = ("modules_to_not_convert", "llm_int8_skip_modules")
+
+
+def load_checkpoint(
+    name: str | os.PathLike[str],
+    *,
+    dtype: str | torch.dtype = "float32",
+    device: str | torch.device | None = None,
+    **kwargs: Any,
+) -> tuple[AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor]:
+    """Model and processor of a checkpoint.
+
+    Args:
+        name: folder or Hub id.
+        dtype: of the weights that are not quantized; "auto" is that in which they are stored.
+        device: for the whole model; default the GPU where there is one, else the CPU. Not with a `device_map`.
+        kwargs: for the model's `from_pretrained`: `device_map`, `quantization_config`, `attn_implementation` and others. What
+            says where files are (`revision`, `token`, `cache_dir`, `subfolder`, `local_files_only`) is for the processor's too.
+
+    Raises:
+        CheckpointError: the checkpoint does not fit the model.
+        TypeError: `torch_dtype`, as `dtype` was called before.
+        ValueError: both a `device` and a `device_map`.
+    """
+    if "torch_dtype" in kwargs:
+        raise TypeError(f"torch_dtype is called dtype; give dtype={kwargs['torch_dtype']!r}.")
+    if device is not None and kwargs.get("device_map") is not None:
+        raise ValueError(f"Both device {str(device)!r} and a device_map were given; give one of them.")
+    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    quantization = kwargs.get("quantization_config")
+    if quantization is not None:
+        kwargs["quantization_config"] = sparing_alignment(quantization)
+        if kwargs.get("device_map") is None:  # it is quantized where it lies, and cannot be moved
+            kwargs["device_map"] = {"": device}
+    model = AestheticMLLMForConditionalGeneration.from_pretrained(name, dtype=dtype, **kwargs)
+    if kwargs.get("device_map") is None and not is_quantized(model):  # those are where they belong, and may not be moved
+        model.to(device)
+    options = {key: value for key, value in kwargs.items() if key in HUB_OPTIONS}
+    return model, AestheticMLLMProcessor.from_pretrained(name, **options)
+
+
+def is_quantized(model: AestheticMLLMForConditionalGeneration) -> bool:
+    """Whether weights are quantized, when it was loaded or in its checkpoint."""
+    return getattr(model, "hf_quantizer", None) is not None
+
+
+def sparing_alignment(quantization: Any) -> Any:
+    """A quantization that leaves the alignment module as it is, where it can leave out modules at all.
+
+    Args:
+        quantization: a configuration of transformers, or its dictionary; it is not changed.
+    """
+    sparing = copy.deepcopy(quantization)
+    fields = sparing if isinstance(sparing, dict) else vars(sparing)
+    for name in _SPARING:
+        if name in fields:
+            fields[name] = [*(fields[name] or ()), KEPT_IN_FULL]
+            return sparing
+    if isinstance(sparing, dict):
+        sparing["modules_to_not_convert"] = [KEPT_IN_FULL]
+    return sparing

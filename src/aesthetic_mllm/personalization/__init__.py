@@ -1,0 +1,1 @@
+"""From what one person said of photos to a transform of ratings."""
