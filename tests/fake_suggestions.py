@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from aesthetic_mllm import AestheticAssessor
 
 
 class FakeSuggestion:
@@ -19,7 +18,7 @@ class FakeSuggestion:
 
 
 class FakeSearch:
-    def __init__(self, assessor: AestheticAssessor):
+    def __init__(self, processor: Any, rate: Any):
         self.flaws: list[str] = []
 
     def suggest(self, image: Image.Image, verify: bool = False, limit: int = 3) -> list[FakeSuggestion]:
@@ -28,4 +27,4 @@ class FakeSearch:
 
 def replace_search(monkeypatch: pytest.MonkeyPatch) -> None:
     """Has the assessor use [`FakeSearch`]."""
-    monkeypatch.setattr("aesthetic_mllm.inference.assessor.SuggestionSearch", FakeSearch)
+    monkeypatch.setattr("aesthetic_mllm.inference.stream_assessor.SuggestionSearch", FakeSearch)

@@ -123,6 +123,6 @@ def test_pipeline_answers_a_chat_with_a_photo() -> None:
     ]
     (answer,) = chat(text=[{"role": "user", "content": content}], generate_kwargs={"max_new_tokens": 40, "do_sample": False})
     assessor = AestheticAssessor.from_pretrained(device="cpu")
-    assessor._comments = CommentWriter(assessor.processor)
+    assessor.comments = CommentWriter(assessor.engine)
     assessor.processor.measurement_cuts = {}
     assert answer["generated_text"][-1]["content"].strip() == assessor.comment(scene())

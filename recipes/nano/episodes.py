@@ -4,8 +4,8 @@
 
 An episode is a person, k of their rated photos and some photos to ask about; k goes from 0 to 32, and with k = 0 the answer is
 everybody's, so that nothing is lost. The people are raters of OASIS, none of them held out, and synthetic ones with random
-tastes. No example sees another, as in inference (`aesthetic_mllm.personalization.example_prefix`), and no question sees another; so
-one row asks about several photos.
+tastes. No example sees another, as where a person is predicted (`aesthetic_mllm.personalization.example_prefix`), and no question
+sees another; so one row asks about several photos.
 
 Reading examples is learned first (`--reading-steps`), of people who like or dislike one direction in which photos differ much,
 then of tastes in more and more directions: from votes alone it is not learned. Beside the other episodes it goes on with what

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from aesthetic_mllm import AestheticAssessor, ImageError
-from aesthetic_mllm.engine.photo_stream import as_photos, map_single_or_batch
+from aesthetic_mllm.engine.photo_collections import as_photos, map_single_or_batch
 from lively_assessor import lively_assessor
 from photo_files import jpeg_bytes, scene
 

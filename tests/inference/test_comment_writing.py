@@ -24,32 +24,30 @@ from photo_files import scene
 SAMPLES = sorted((Path(__file__).parents[2] / "examples" / "photos").glob("*.jpg"))
 WORDS = ["", *"the light is good dark soft and mood sleepy a despite colour sharp warm tilted".split()]
 PROCESSOR: Any = SimpleNamespace(
-    end_of_turn_ids=[0],
     tokenizer=SimpleNamespace(decode=lambda ids, skip_special_tokens: " ".join(WORDS[token] for token in ids)),
 )
 
 
 class Parrot:
-    """Stands in for a prefix of so many photos: what it likes to say depends on the photo and on the last words alone."""
+    """Stands in for an engine: what it likes to say depends on the photo and on the last words alone. Encoded photos are their
+    number."""
 
-    ids: tuple[int, ...] = ()
-    model = SimpleNamespace(device=None)
-
-    def __init__(self, photos: int):
-        self.photos = photos
+    def __init__(self, processor: Any = PROCESSOR):
+        self.processor = processor
 
     def write(
         self,
-        continuation: Sequence[int],
-        stop_ids: Sequence[int],
+        encoded: int,
+        prompt: Sequence[int],
         max_new_tokens: int,
+        *,
         not_first: Sequence[int] = (),
         photo: int | None = None,
-        usual: None = None,
+        away_from: None = None,
     ) -> list[list[int]]:
         return [
-            self._one(number, list(continuation), max_new_tokens, set(not_first))
-            for number in (range(self.photos) if photo is None else [photo])
+            self._one(number, list(prompt), max_new_tokens, set(not_first))
+            for number in (range(encoded) if photo is None else [photo])
         ]
 
     def _one(self, photo: int, told: list[int], most: int, not_first: set[int]) -> list[int]:
@@ -64,11 +62,11 @@ class Parrot:
 
 
 def written(photos: int, known: TrainingNgrams | None = None) -> list[str]:
-    return CommentWriter(PROCESSOR, known).write(Parrot(photos), [1], STYLES["brief"])  # type: ignore[arg-type]
+    return CommentWriter(Parrot(), known).write(photos, [1], STYLES["brief"])  # type: ignore[arg-type]
 
 
 def test_nothing_is_said_twice() -> None:
-    liked = [PROCESSOR.tokenizer.decode(tokens, True) for tokens in Parrot(20).write([1], [0], 40)]
+    liked = [PROCESSOR.tokenizer.decode(tokens, True) for tokens in Parrot().write(20, [1], 40)]
     assert sum(map(repeats, liked)) > 10
     comments = written(20)
     assert not any(map(repeats, comments)) and all(len(words_of(comment)) > 5 for comment in comments)
@@ -91,24 +89,19 @@ def test_what_is_known_is_not_quoted(length: int) -> None:
 
 
 class Script:
-    """Stands in for a prefix of one photo: of some texts it says the first that goes on from what was said."""
+    """Stands in for an engine and one photo: of some texts it says the first that goes on from what was said."""
 
-    ids: tuple[int, ...] = ()
-    model = SimpleNamespace(device=None)
+    processor = SimpleNamespace(
+        tokenizer=SimpleNamespace(decode=lambda ids, skip_special_tokens: " ".join(SCRIPT_WORDS[token] for token in ids))
+    )
 
     def __init__(self, *texts: str):
         self.texts = [[SCRIPT_WORDS.index(word) for word in text.split()] for text in texts]
 
     def write(
-        self,
-        continuation: Sequence[int],
-        stop_ids: Any,
-        most: int,
-        not_first: Sequence[int] = (),
-        photo: Any = None,
-        usual: Any = None,
+        self, encoded: Any, prompt: Sequence[int], most: int, *, not_first: Sequence[int] = (), photo: Any = None, away_from: Any = None
     ) -> list[list[int]]:
-        told = list(continuation[1:])
+        told = list(prompt[1:])
         rests = [text[len(told) :] for text in self.texts if text[: len(told)] == told]
         return [next((rest for rest in rests if rest and rest[0] not in not_first), [])]
 
@@ -126,10 +119,9 @@ SCRIPT_WORDS = ["", *"a level camera , light good is the and it does its job . d
 )
 def test_a_clause_that_is_not_wanted_is_left_out_whole(liked: str, instead: str) -> None:
     """What stands in its place begins otherwise; where the model has nothing else to say, the comment ends there."""
-    words: Any = SimpleNamespace(decode=lambda ids, skip_special_tokens: " ".join(SCRIPT_WORDS[token] for token in ids))
-    writer = CommentWriter(SimpleNamespace(end_of_turn_ids=[0], tokenizer=words))  # type: ignore[arg-type]
     script: Any = Script(liked, *([instead] if instead.endswith(" .") else []))
-    assert writer.write(script, [1], STYLES["brief"]) == [instead]
+    one: Any = None  # its photo is not looked at
+    assert CommentWriter(script).write(one, [1], STYLES["brief"]) == [instead]
 
 
 def test_a_comment_ends_where_nothing_else_can_be_said() -> None:
@@ -143,9 +135,9 @@ def test_the_embedded_checkpoint_finds_other_words() -> None:
     assessor = AestheticAssessor.from_pretrained()
     photos = [scene(90, 60), scene(60, 90).rotate(180)]
     liked = assessor.comment(photos, "detailed")
-    assessor._comments.known = TrainingNgrams.of_texts(liked[:1], 6)
+    assessor.comments.known = TrainingNgrams.of_texts(liked[:1], 6)
     corrected = assessor.comment(photos, "detailed")
-    assert not any(map(assessor._comments.known.shares, corrected)) and len(words_of(corrected[0])) > 5
+    assert not any(map(assessor.comments.known.shares, corrected)) and len(words_of(corrected[0])) > 5
     assert assessor.comment(photos[0], "detailed") == corrected[0] != liked[0]
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from aesthetic_mllm.engine.prefix_cache import PrefixCache
+from aesthetic_mllm.engine.engine import AestheticEngine
 from aesthetic_mllm.inference.comment_writing import CommentWriter
 from aesthetic_mllm.inference.mean_visual_tokens import MEAN_VISUAL_TOKENS, mean_photo, usual_features
 from aesthetic_mllm.processing.checkpoint_side_files import SideFile
@@ -30,10 +30,10 @@ def test_a_checkpoint_carries_it(tmp_path: Path) -> None:
     tokens = mean_photo(
         [assessor.model.get_image_features(**assessor.processor.image_processor(scene(), return_tensors="pt")).tokens]
     )
-    assert CommentWriter.of_processor(assessor.processor).usual is None
+    assert CommentWriter.of_engine(assessor.engine).usual is None
     assessor.processor.side_files[MEAN_VISUAL_TOKENS] = SideFile(tokens)
     assessor.processor.save_pretrained(tmp_path)
-    loaded = CommentWriter.of_processor(AestheticMLLMProcessor.from_pretrained(tmp_path)).usual
+    loaded = CommentWriter.of_engine(AestheticEngine(assessor.model, AestheticMLLMProcessor.from_pretrained(tmp_path))).usual
     assert loaded is not None and loaded.keys() == tokens.keys()
     assert all(torch.equal(loaded[group], values) for group, values in tokens.items())
 
@@ -47,8 +47,7 @@ def test_another_models_is_refused() -> None:
     for wrong in ({**tokens, "low": torch.zeros(1, 1, width)}, {"low": tokens["low"]}, {**tokens, "low": tokens["low"][..., 1:]}):
         with pytest.raises(CommentingError, match=f"{MEAN_VISUAL_TOKENS} holds tokens.*make it anew, or remove it"):
             usual_features(wrong, assessor.model, counts)
-    writer = CommentWriter(assessor.processor, usual={"low": tokens["low"]})
-    seen = assessor.model.get_image_features(**assessor.processor.image_processor(scene(), return_tensors="pt"))
-    ids = assessor.processor.rating_prompt_ids("quality")
+    writer = CommentWriter(assessor.engine, usual={"low": tokens["low"]})
+    encoded = assessor.engine.encode([assessor.engine.read(scene())])
     with pytest.raises(CommentingError, match="another|make it anew"):
-        writer.write(PrefixCache(assessor.model, ids[:-1], seen), ids[-1:], STYLES["brief"])
+        writer.write(encoded, assessor.engine.rating_prompt("quality"), STYLES["brief"])

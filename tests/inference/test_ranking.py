@@ -16,12 +16,8 @@ from aesthetic_mllm.editing.perceptual_hash import hash_distance, perceptual_has
 from aesthetic_mllm.inference.ranking import (
     BURST_DISTANCE,
     RatedPhoto,
-    compare_photos,
     group_bursts,
     order_photos,
-    pick_photos,
-    rank_photos,
-    rate_photos,
 )
 from aesthetic_mllm.processing.image_loading import load_image
 from aesthetic_mllm.processing.rating_scale import Rating
@@ -54,7 +50,7 @@ def test_ratings_are_those_of_score(assessor: AestheticAssessor, tmp_path: Path)
     good = write_photos(tmp_path, GOOD)
     bad = write_photos(tmp_path, {name: write for name, (write, _) in BAD.items()})
     paths = [path for pair in zip(good, bad, strict=False) for path in pair]
-    for path, result in zip(paths, rate_photos(assessor, paths, "quality", batch_size=3), strict=True):
+    for path, result in zip(paths, assessor.rated_photos(paths, "quality", batch_size=3), strict=True):
         if path in bad:
             assert isinstance(result, ImageError) and result.source == str(path)
         else:
@@ -65,7 +61,7 @@ def test_ratings_are_those_of_score(assessor: AestheticAssessor, tmp_path: Path)
 def test_photos_come_best_first(assessor: AestheticAssessor) -> None:
     """Every photo is there once, with its own rating, by falling mean, and with its lead over the next one."""
     photos = [photo(seed) for seed in range(7)]
-    ranked = rank_photos(assessor, iter(photos), "quality", batch_size=2)
+    ranked = assessor.rank(iter(photos), "quality", batch_size=2)
     assert sorted(place.index for place in ranked) == list(range(7))
     for place, following in zip(ranked, [*ranked[1:], None], strict=True):
         assert place.rating.mean == pytest.approx(assessor.score(photos[place.index], "quality").mean, abs=TOLERANCE)
@@ -86,7 +82,7 @@ def test_equal_photos_keep_their_order() -> None:
 def test_bursts_are_groups_with_one_best_photo(assessor: AestheticAssessor) -> None:
     """Shots of one scene share a group, those of another do not, and the best-rated shot of each is marked."""
     photos = [photo(seed, shift) for shift in (0, 2, 4) for seed in (1, 2)]
-    ranked = rank_photos(assessor, photos)
+    ranked = assessor.rank(photos)
     assert {tuple(sorted(p.index for p in ranked if p.group == group)) for group in (0, 1)} == {(0, 2, 4), (1, 3, 5)}
     assert ranked[0].group == 0 and ranked[0].best_of_group
     for group in (0, 1):
@@ -118,14 +114,14 @@ def test_groups_are_all_that_hang_together() -> None:
 def test_the_best_of_each_burst_is_picked(assessor: AestheticAssessor) -> None:
     """Of k photos no two are of one burst, each is its burst's best, and each lead is over the next that is picked."""
     photos = [photo(seed, shift) for seed in (1, 2, 3) for shift in (0, 2)]
-    best = [place for place in rank_photos(assessor, photos) if place.best_of_group]
-    picked = pick_photos(assessor, photos, 2)
+    best = [place for place in assessor.rank(photos) if place.best_of_group]
+    picked = assessor.pick(photos, 2)
     assert [place.index for place in picked] == [place.index for place in best[:2]]
     assert picked[0].ahead_of_next == probability_better(picked[0].rating, picked[1].rating) and picked[1].ahead_of_next is None
     with pytest.raises(RankingError, match="4 photos cannot be picked of 6: without near-duplicates they are 3"):
-        pick_photos(assessor, photos, 4)
+        assessor.pick(photos, 4)
     with pytest.raises(RankingError, match="at least 1, got 0"):
-        pick_photos(assessor, photos, 0)
+        assessor.pick(photos, 0)
 
 
 def test_no_photo_is_held(assessor: AestheticAssessor) -> None:
@@ -142,7 +138,7 @@ def test_no_photo_is_held(assessor: AestheticAssessor) -> None:
             alive.append(weakref.ref(image))
             yield image
 
-    assert len(rank_photos(assessor, photos(), batch_size=3)) == 24
+    assert len(assessor.rank(photos(), batch_size=3)) == 24
     assert 0 < most <= 6
 
 
@@ -152,23 +148,23 @@ def test_bad_photos_stop_a_ranking_or_are_left_out(
     """By default the first bad photo is an error; with "skip" it is named, and the places are still those of the input."""
     photos = [tmp_path / "missing.jpg", photo(1), photo(2)]
     with pytest.raises(ImageError, match="missing"):
-        rank_photos(assessor, photos)
+        assessor.rank(photos)
     with caplog.at_level(logging.WARNING):
-        assert {place.index for place in rank_photos(assessor, photos, on_error="skip")} == {1, 2}
+        assert {place.index for place in assessor.rank(photos, on_error="skip")} == {1, 2}
     assert "missing.jpg" in caplog.text
     with pytest.raises(RankingError, match="'return'"):
-        rank_photos(assessor, photos, on_error="return")
+        assessor.rank(photos, on_error="return")
     with pytest.raises(RatingScaleError, match="'humour'"):
-        rank_photos(assessor, ["never read.jpg"], "humour")
+        assessor.rank(["never read.jpg"], "humour")
 
 
 def test_a_comparison_is_of_the_two_ratings(assessor: AestheticAssessor) -> None:
     """Both ratings are those of `score`, and swapping the photos swaps the result."""
     first, second = photo(1), photo(2)
-    comparison = compare_photos(assessor, first, second, "quality")
+    comparison = assessor.compare(first, second, "quality")
     assert comparison.first.mean == pytest.approx(assessor.score(first, "quality").mean, abs=TOLERANCE)
     assert comparison.second.mean == pytest.approx(assessor.score(second, "quality").mean, abs=TOLERANCE)
-    swapped = compare_photos(assessor, second, first, "quality")
+    swapped = assessor.compare(second, first, "quality")
     assert swapped.probability_first == pytest.approx(1 - comparison.probability_first, abs=1e-4)
 
 
@@ -179,7 +175,7 @@ def test_attributes_are_the_reasons_where_there_are_any() -> None:
     rated = assessor.attributes([first, second])
     differences = {name: rated[0][name].mean - rated[1][name].mean for name in rated[0]}
     most = max(differences, key=lambda name: abs(differences[name]))
-    reasons = compare_photos(assessor, first, second).reasons
+    reasons = assessor.compare(first, second).reasons
     assert abs(differences[most]) > 0.45 and reasons
     assert reasons[0].startswith(f"The {'first' if differences[most] > 0 else 'second'} is better in {most.replace('_', ' ')}")
 
@@ -190,6 +186,6 @@ def test_measurements_are_the_reasons_without_attributes(
     """Else what was measured is told, whatever size the photos have."""
     bright = scene_photo(480, 360)
     dark = bright.point(lambda value: value // 3)
-    reasons = compare_photos(assessor, dark, bright).reasons
+    reasons = assessor.compare(dark, bright).reasons
     assert any(reason.startswith("The second is brighter (mean brightness: ") for reason in reasons)
-    assert compare_photos(assessor, bright, bright.resize((240, 180), Image.Resampling.LANCZOS)).reasons == ()
+    assert assessor.compare(bright, bright.resize((240, 180), Image.Resampling.LANCZOS)).reasons == ()

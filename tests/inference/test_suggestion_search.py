@@ -22,6 +22,7 @@ from aesthetic_mllm.inference.suggestion_search import (
     SuggestionSearch,
     apply_steps,
     harmless_changes,
+    apply_suggestions,
     most_of,
     newly_clipped,
     structure_kept,
@@ -36,7 +37,7 @@ POINT = OperatingPoint(threshold=7.75, usual=10.0, spread=1.0, damaged=1.0, fals
 Judge = Callable[[Image.Image], float]
 
 
-class FakeAssessor:
+class FakeRater:
     """Rates photos by a function, from 1 to 10, and flaws as it is told.
 
     Args:
@@ -55,8 +56,8 @@ class FakeAssessor:
         )
         self.asked: list[list[Image.Image]] = []
 
-    def ratings(self, images: list[Image.Image], questions: Sequence[str], *, on_error: str) -> list[dict[str, Rating]]:
-        self.asked.append(images)
+    def __call__(self, images: Sequence[Image.Image], questions: Sequence[str]) -> list[dict[str, Rating]]:
+        self.asked.append(list(images))
         return [{question: self.rating(image, question) for question in questions} for image in images]
 
     def rating(self, image: Image.Image, question: str) -> Rating:
@@ -86,7 +87,8 @@ def darkness(image: Image.Image) -> float:
 
 
 def search_with(judge: Judge, flaws: Mapping[str, float] | None = None) -> SuggestionSearch:
-    return SuggestionSearch(FakeAssessor(judge, flaws))  # type: ignore[arg-type]
+    rater = FakeRater(judge, flaws)
+    return SuggestionSearch(rater.processor, rater)  # type: ignore[arg-type]
 
 
 # Damages of the frame have tests of their own.
@@ -113,7 +115,7 @@ def test_the_inverse_of_a_damage_comes_first(edit: str, sign: int, flaws: Mappin
     first, *_ = found = search.suggest(damaged, verify=True)
     assert first.edit == edit and np.sign(first.amount) == -sign
     assert first.measured_gain is not None and first.measured_gain > 0
-    assert judge(search.apply(damaged, found)) > judge(damaged) + 0.5 * first.measured_gain
+    assert judge(apply_suggestions(damaged, found)) > judge(damaged) + 0.5 * first.measured_gain
 
 
 def test_a_tilted_photo_is_turned_back() -> None:
@@ -243,7 +245,7 @@ def test_flaws_alone_suggest_without_trying() -> None:
     assert pale.amount > 0 > tilted.amount and dark.amount == pytest.approx(0.5) and dark.unit == "EV"
     assert [each.measured_gain for each in found] == [None] * 4
     assert search.suggest(scene_photo(), limit=2) == found[:2]
-    assert search.apply(scene_photo(), [noisy]).tobytes() == scene_photo().tobytes()
+    assert apply_suggestions(scene_photo(), [noisy]).tobytes() == scene_photo().tobytes()
 
 
 @pytest.mark.parametrize("verify", [False, True])
@@ -251,7 +253,7 @@ def test_what_measurements_refute_is_not_suggested(verify: bool) -> None:
     """A bright photo is not brightened, whatever a flaw's rating or the judgement says."""
     search = search_with(lambda image: 1 + 9 * float(luma(encoded_array(image)).mean()), {"too_dark": 0.9})
     assert "too_dark" in [each.flaw for each in search.suggest(midtone_photo(), verify=verify)]
-    search.assessor.processor.measurement_cuts = {"brightness": [0.1, 0.15, 0.2, 0.25]}
+    search.processor.measurement_cuts = {"brightness": [0.1, 0.15, 0.2, 0.25]}
     assert "too_dark" not in [each.flaw for each in search.suggest(midtone_photo(), verify=verify)]
 
 
@@ -264,8 +266,8 @@ def test_a_grey_photo_has_no_colours_to_strengthen(verify: bool) -> None:
 def test_a_flaw_that_is_not_asked_by_default_is_not_asked() -> None:
     search = search_with(lambda image: 5.0, {"noisy": 1.0})
     points = search.scale.operating_points | {"flaw_noisy": replace(POINT, asked=False)}
-    search.assessor.processor.rating_scale = replace(search.scale, operating_points=points)
-    again = SuggestionSearch(search.assessor)
+    search.processor.rating_scale = replace(search.scale, operating_points=points)
+    again = SuggestionSearch(search.processor, search.rate)
     assert set(search.flaws) - set(again.flaws) == {"flaw_noisy"}
     assert again.suggest(midtone_photo()) == []
 
@@ -283,7 +285,7 @@ def test_a_search_is_a_few_batches() -> None:
     """Verifying rates each round's photos in one call, and of the flaws only the strongest few are tried."""
     search = search_with(colourfulness, {"pale": 0.9})
     search.suggest(midtone_photo(), verify=True)
-    calls = [len(images) for images in search.assessor.asked]
+    calls = [len(images) for images in search.rate.asked]
     assert len(calls) <= 6 and sum(calls) == search.forwards
     assert calls[:3] == [1, 1, len(harmless_changes(midtone_photo()))] and calls[3] <= FLAWS_TRIED + len(OTHER_ADVICE)
 
@@ -295,9 +297,9 @@ def test_an_edit_at_full_size_is_the_edit_that_was_tried(edit: str) -> None:
     tilted = get_edit("tilt").apply(large, 5.0) if edit == "straighten" else large
     suggestion = Suggestion("", edit, most_of(edit, -1 if edit in ("haze", "vignette") else 1), "")
     search = search_with(lambda image: 5.0)
-    full = search.apply(tilted, [suggestion])
+    full = apply_suggestions(tilted, [suggestion])
     size = (tilted.width // 3, tilted.height // 3)
-    small = search.apply(tilted.resize(size, Image.Resampling.LANCZOS), [suggestion])
+    small = apply_suggestions(tilted.resize(size, Image.Resampling.LANCZOS), [suggestion])
     assert abs(full.width / 3 - small.width) < 4
     untouched = tilted.resize(small.size, Image.Resampling.LANCZOS)
     shrunk = np.asarray(full.resize(small.size, Image.Resampling.LANCZOS), np.float32)
@@ -318,7 +320,7 @@ def test_the_order_of_applying_does_not_depend_on_the_list() -> None:
 @pytest.mark.parametrize("verify", [False, True])
 def test_any_checkpoint_and_any_shape_works(nano: Any, processor: Any, verify: bool) -> None:
     """A random checkpoint without flaws and attributes judges wide, tall and tiny photos; the unsuitable is an error."""
-    search = SuggestionSearch(AestheticAssessor(nano, processor))
+    search = AestheticAssessor(nano, processor).suggestion_search()
     for size in [(120, 90), (900, 46), (17, 40)]:
         found = search.suggest(scene(*size), verify=verify)
         assert len(found) <= 3

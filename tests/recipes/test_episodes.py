@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from aesthetic_mllm import AestheticAssessor
-from aesthetic_mllm.engine.photo_stream import read_photo
 from aesthetic_mllm.personalization.example_prefix import ExamplePrefix, example_tokens
 from aesthetic_mllm.personalization.profile_photos import ProfilePhotos
 from aesthetic_mllm.trainers.taste_fitting import Votes
@@ -28,8 +27,7 @@ def seen(assessor: AestheticAssessor) -> object:
     from seen_people import SeenPeople
 
     images = [scene(60 + 9 * number, 50) for number in range(6)]
-    with torch.inference_mode():
-        found = assessor._see([read_photo(assessor.processor.image_processor, image) for image in images], statistics=True)
+    found = assessor.engine.encode([assessor.engine.read(image) for image in images], statistics=True).features
     rows = [number % 6 for number in range(PHOTOS)]
     rng = np.random.default_rng(0)
     photos = ProfilePhotos(

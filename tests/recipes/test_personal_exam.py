@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from aesthetic_mllm import AestheticAssessor
-from aesthetic_mllm.engine.photo_stream import read_photo
 from aesthetic_mllm.evaluation.personal_protocols import Person, Protocol
 from aesthetic_mllm.inference.personal_assessor import PersonalAssessor
 from aesthetic_mllm.personalization.profile_photos import ProfilePhotos
@@ -28,10 +27,9 @@ def seen_of(assessor: AestheticAssessor, images: list) -> Any:
     """What the exam holds of photos."""
     from seen_people import SeenPeople
 
-    photos = [read_photo(assessor.processor.image_processor, image, keep_image=True) for image in images]
+    photos = [assessor.engine.read(image, note=lambda upright: upright) for image in images]
     question = assessor.processor.rating_scale.default_question
-    with torch.inference_mode():
-        seen = [assessor._see([photo], statistics=True) for photo in photos]
+    seen = [assessor.engine.encode([photo], statistics=True).features for photo in photos]
     ratings = [{question: rating} for rating in assessor.score(images)]
     parts = [
         ProfilePhotos.from_features([photo], one, [rated], question, COUNTS, False)

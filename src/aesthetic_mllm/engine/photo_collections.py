@@ -86,9 +86,8 @@ def _is_dataset(value: Any) -> TypeGuard[Dataset]:
 def _image_column(dataset: Dataset) -> Iterable[ImageSource]:
     """The photos of the only column whose feature is an image; of a column of paths there is no telling."""
     if isinstance(dataset.column_names, Mapping):
-        raise PhotoCollectionError(
-            f"The data set has the splits {', '.join(dataset.column_names)}; give one, such as dataset[{_first(dataset.column_names)!r}]."
-        )
+        splits = list(dataset.column_names)
+        raise PhotoCollectionError(f"The data set has the splits {', '.join(splits)}; give one, such as dataset[{splits[0]!r}].")
     features = dataset.features or {}  # streamed data sets may not know theirs
     names = [name for name, feature in features.items() if type(feature).__name__ == "Image"]
     if len(names) != 1:

@@ -23,6 +23,7 @@ from .ranking import BURST_DISTANCE, compare_photos, pick_ranked, rank_photos
 from .stream_assessor import Raise, Ratings, Return, StreamAssessor
 
 Skip = Literal["raise", "skip"]
+_Suggested = list[Suggestion] | ImageError
 
 
 @dataclass(frozen=True)
@@ -215,7 +216,10 @@ class BaseAssessor(StreamAssessor):
         Raises:
             ImageError: a photo cannot be read or judged, with `on_error="raise"`.
         """
-        return map_single_or_batch(images, lambda photos: self.suggest_stream(photos, verify, limit, on_error=on_error))
+        found: _Suggested | list[_Suggested] = map_single_or_batch(
+            images, lambda photos: self.suggest_stream(photos, verify, limit, on_error=on_error)
+        )
+        return found
 
     @overload
     def assess(
