@@ -6,7 +6,6 @@ import pytest
 from PIL import Image
 
 
-
 class FakeSuggestion:
     """Says which photo it is about and how it was asked for."""
 

@@ -21,8 +21,8 @@ from aesthetic_mllm.inference.suggestion_search import (
     Step,
     SuggestionSearch,
     apply_steps,
-    harmless_changes,
     apply_suggestions,
+    harmless_changes,
     most_of,
     newly_clipped,
     structure_kept,
@@ -296,7 +296,6 @@ def test_an_edit_at_full_size_is_the_edit_that_was_tried(edit: str) -> None:
     large = scene_photo(960, 720)
     tilted = get_edit("tilt").apply(large, 5.0) if edit == "straighten" else large
     suggestion = Suggestion("", edit, most_of(edit, -1 if edit in ("haze", "vignette") else 1), "")
-    search = search_with(lambda image: 5.0)
     full = apply_suggestions(tilted, [suggestion])
     size = (tilted.width // 3, tilted.height // 3)
     small = apply_suggestions(tilted.resize(size, Image.Resampling.LANCZOS), [suggestion])
