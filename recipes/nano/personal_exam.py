@@ -75,10 +75,10 @@ class Methods:
         key = (name, *(array.tobytes() for array in (shown, values, asked)))
         if key not in self._known:
             general = [self._general[place] for place in asked]
-            self._known[key] = self._made(name, shown, values).rate(self.seen.features(asked), general)
+            self._known[key] = self.make_personalizer(name, shown, values).rate(self.seen.features(asked), general)
         return self._known[key]
 
-    def _made(self, name: str, shown: np.ndarray, values: np.ndarray) -> Personalizer:
+    def make_personalizer(self, name: str, shown: np.ndarray, values: np.ndarray) -> Personalizer:
         rated = [(str(place), float(value)) for place, value in zip(shown, values, strict=True)]
         # one distinct rating is no profile for a user, but here everybody counts
         profile = Profile(

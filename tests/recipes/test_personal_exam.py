@@ -67,5 +67,5 @@ def test_a_methods_answers_are_those_of_a_profile(
     person = assessor.personalize(list(zip(images[:5], values, strict=True)), score_range=(1, 7), method=method)
     assert isinstance(person, PersonalAssessor)
     assert told == pytest.approx([rating.mean for rating in person.score(images[5:])], abs=2e-3)
-    monkeypatch.setattr(methods, "_made", None)
+    monkeypatch.setattr(methods, "make_personalizer", None)
     assert (methods.named(method)("somebody", np.arange(5), values, asked) == told).all()
