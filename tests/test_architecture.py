@@ -215,7 +215,7 @@ PLANTED_PAGE = "| 1 | `low/` | a, b and c | nothing of the package |\n| 2 | `hig
 
 
 def test_planted_violations_are_found(tmp_path: Path) -> None:
-    """An import upwards for type checking alone, a circle by a late import, private names of another file, a room nobody listed."""
+    """An import upwards for type checking alone, a circle by a late import, another file's names, a room nobody listed."""
     source = tmp_path / PACKAGE
     for name, text in PLANTED.items():
         (source / name).parent.mkdir(parents=True, exist_ok=True)

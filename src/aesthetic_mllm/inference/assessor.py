@@ -11,8 +11,7 @@ from ..checkpoints import embedded_checkpoint
 from ..engine.loading import load_checkpoint
 from ..personalization.person import Person
 from ..personalization.personalizers import Personalizer
-from ..personalization.profile_making import Progress, make_profile
-from ..personalization.profile_making import Ratings as PersonRatings
+from ..personalization.profile_making import Progress, Ratings, Source, make_profile
 from ..processing.image_loading import ImageSource
 from ..tasks.personalizing import Profile, Reliability, Taste
 from .base_assessor import BaseAssessor
@@ -67,7 +66,7 @@ class AestheticAssessor(BaseAssessor):
 
     def personalize(
         self,
-        ratings: PersonRatings = (),
+        ratings: Ratings[Source] = (),
         *,
         pairs: Iterable[tuple[ImageSource, ImageSource]] = (),
         likes: Iterable[ImageSource] = (),
@@ -134,7 +133,7 @@ class PersonalAssessor(AestheticAssessor):
         """How the person's ratings are predicted; `None` for a profile of no photos."""
         return self.person.personalizer
 
-    def update(self, ratings: PersonRatings = (), **said: Any) -> "PersonalAssessor":
+    def update(self, ratings: Ratings[Source] = (), **said: Any) -> "PersonalAssessor":
         """This person after more ratings, pairs or likes of the same kind; of a photo rated again the newer rating counts.
 
         Args:

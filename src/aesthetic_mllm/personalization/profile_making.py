@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Literal
+from typing import Literal, TypeVar
 
 from PIL import Image
 
@@ -12,14 +12,15 @@ from ..tasks.personalizing import Profile, ProfileError
 from .profile_photos import ProfilePhotos, photo_key
 
 Keep = Literal["tokens", "thumbnails"]
-Ratings = Mapping[ImageSource, float] | Iterable[tuple[ImageSource, float]]
+Source = TypeVar("Source", bound=ImageSource)
+Ratings = Mapping[Source, float] | Iterable[tuple[ImageSource, float]]
 # Shows how far it is: takes the photos and gives them on, as tqdm does.
 Progress = Callable[[Sequence[ImageSource]], Iterable[ImageSource]]
 
 
 def make_profile(
     engine: AestheticEngine,
-    ratings: Ratings = (),
+    ratings: Ratings[Source] = (),
     *,
     pairs: Iterable[tuple[ImageSource, ImageSource]] = (),
     likes: Iterable[ImageSource] = (),
@@ -48,7 +49,7 @@ def make_profile(
     engine.processor.rating_scale.question(question)
     if keep not in ("tokens", "thumbnails"):
         raise ProfileError(f"keep must be 'tokens' or 'thumbnails', got {keep!r}.")
-    rated = list(ratings.items() if isinstance(ratings, Mapping) else ratings)
+    rated: list[tuple[ImageSource, float]] = list(ratings.items() if isinstance(ratings, Mapping) else ratings)
     preferred, liked = list(pairs), list(likes)
     if sum(map(bool, (rated, preferred, liked))) > 1:
         raise ProfileError("Ratings, pairs and likes make different profiles; give one of them.")

@@ -28,10 +28,12 @@ __all__ = [
 
 
 class ArrayLike(Protocol):
-    """A NumPy array, or a tensor of PyTorch or another library."""
+    """A NumPy array, or a tensor of PyTorch or another library; what can be reshaped is no column of a table."""
 
     @property
     def shape(self) -> Any: ...
+
+    def reshape(self, *args: Any, **kwargs: Any) -> Any: ...
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any: ...
 
