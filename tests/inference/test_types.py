@@ -1,4 +1,4 @@
-"""What a type checker makes of the assessor's methods: one photo gives one result, many give a list, errors only where asked for."""
+"""What a type checker makes of the assessor's methods: one photo gives one result, many a list, errors where they are asked for."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SAMPLE = '''
+SAMPLE = """
 from collections.abc import Iterator
 from pathlib import Path
 from typing import assert_type
@@ -59,8 +59,8 @@ def many(a: AestheticAssessor, paths: list[Path], photos: Iterator[Image.Image],
     person = a.personalize({paths[0]: 5.0})
     assert_type(person, PersonalAssessor)
     assert_type(person.update({"b.jpg": 3}).score(paths), list[Rating])
-'''
-WRONG = '''
+"""
+WRONG = """
 from aesthetic_mllm import AestheticAssessor
 
 
@@ -70,7 +70,7 @@ def wrong(a: AestheticAssessor) -> None:
     a.score("a.jpg", on_error="return").mean
     a.score("a.jpg", on_error="ignore")
     a.rank(["a.jpg"], max_distanze=3)
-'''
+"""
 
 
 def check(text: str, folder: Path) -> list[str]:
@@ -88,6 +88,11 @@ def test_types_are_what_the_methods_give(tmp_path: Path) -> None:
     pytest.importorskip("mypy")
     assert check(SAMPLE, tmp_path) == []
     errors = check(WRONG, tmp_path)
-    for part in ('"Rating" has no attribute "distance"', '"list[Rating]" has no attribute "mean"', 'Item "ImageError"', "No overload"):
+    for part in (
+        '"Rating" has no attribute "distance"',
+        '"list[Rating]" has no attribute "mean"',
+        'Item "ImageError"',
+        "No overload",
+    ):
         assert any(part in error for error in errors), (part, errors)
     assert any("max_distanze" in error for error in errors)

@@ -10,8 +10,9 @@ from ..modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGenera
 from ..processing.checkpoint_side_files import HUB_OPTIONS
 from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
 
-# A small part of the model, which computes with its layers' weights themselves and decides what is seen of a photo.
-KEPT_IN_FULL = "model.multi_modal_projector"
+# What is never quantized: the head, of which only a few rows are computed, and the small alignment module, which decides what is
+# seen of a photo and computes with its layers' weights themselves.
+KEPT_IN_FULL = ("lm_head", "model.multi_modal_projector")
 # Modules that a quantization leaves as they are; each of transformers' configurations has one of these.
 _SPARING = ("modules_to_not_convert", "llm_int8_skip_modules")
 
@@ -60,7 +61,7 @@ def is_quantized(model: AestheticMLLMForConditionalGeneration) -> bool:
 
 
 def sparing_alignment(quantization: Any) -> Any:
-    """A quantization that leaves the alignment module as it is, where it can leave out modules at all.
+    """A quantization that leaves [`KEPT_IN_FULL`] as it is, where it can leave out modules at all.
 
     Args:
         quantization: a configuration of transformers, or its dictionary; it is not changed.
@@ -69,8 +70,8 @@ def sparing_alignment(quantization: Any) -> Any:
     fields = sparing if isinstance(sparing, dict) else vars(sparing)
     for name in _SPARING:
         if name in fields:
-            fields[name] = [*(fields[name] or ()), KEPT_IN_FULL]
+            fields[name] = list(dict.fromkeys([*(fields[name] or ()), *KEPT_IN_FULL]))
             return sparing
     if isinstance(sparing, dict):
-        sparing["modules_to_not_convert"] = [KEPT_IN_FULL]
+        sparing["modules_to_not_convert"] = list(KEPT_IN_FULL)
     return sparing
