@@ -71,10 +71,7 @@ def test_what_names_no_photos_is_refused(assessor: AestheticAssessor, files: lis
     two = dataset.add_column("other", dataset["name"][:]).cast_column("other", ImageFeature())
     for given, message in (
         (dataset.remove_columns("photo"), r"no column of images; its columns are n, name\. Give the column.*cast"),
-        (
-            dataset.add_column("other", dataset["name"][:]).cast_column("other", ImageFeature()),
-            r"2 columns of images \(photo, other\)",
-        ),
+        (two, r"2 columns of images \(photo, other\)"),
         (DatasetDict(train=dataset, test=dataset), r"splits train, test; give one, such as dataset\['train'\]"),
         (dataset[0], r"mapping with the keys 'photo', 'n', 'name'.*row\['image'\]"),
         (table, r"DataFrame is a table; give its column of photos, such as table\['file'\]"),

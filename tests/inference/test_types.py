@@ -1,4 +1,4 @@
-"""What a type checker makes of the assessor's methods: one photo gives one result, many a list, errors where they are asked for."""
+"""What a type checker makes of the assessor's methods: of one photo one result, of many a list, errors where asked for."""
 
 import subprocess
 import sys
