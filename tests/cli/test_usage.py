@@ -35,6 +35,6 @@ def test_an_unknown_option_shows_the_usage_of_its_command(capsys: pytest.Capture
 def test_overrides_may_stand_on_both_sides_of_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
     """argparse fills `nargs="*"` once, and would refuse those after the option."""
     seen: list[list[str]] = []
-    monkeypatch.setattr("aesthetic_mllm.cli.train._run", lambda kind, run, options: seen.append(options.overrides) or 0)
+    monkeypatch.setattr("aesthetic_mllm.cli.train.run_recipe", lambda kind, run, options: seen.append(options.overrides) or 0)
     assert main(["train", "sft", "--config", "recipe.yaml", "seed=1", "--smoke-test", "bf16=false"]) == 0
     assert seen == [["seed=1", "bf16=false"]]

@@ -45,10 +45,10 @@ def _add_recipe_parser(recipes: Any, kind: str, short: str) -> None:
     parser.add_argument(
         "overrides", nargs="*", metavar="KEY=VALUE", help="any key of the recipe, its value as in YAML: data=[a,b] bf16=true"
     )
-    parser.set_defaults(run=lambda options: _run(kind, module.run, options), parser=parser)
+    parser.set_defaults(run=lambda options: run_recipe(kind, module.run, options), parser=parser)
 
 
-def _run(kind: str, train: Any, options: argparse.Namespace) -> int:
+def run_recipe(kind: str, train: Any, options: argparse.Namespace) -> int:
     """Trains; returns 0, 2 where recipe, data or model are wrong, or 130 where interrupted."""
     for flag in ("resume", "skip_missing"):
         if getattr(options, flag, False):
