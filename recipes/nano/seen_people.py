@@ -14,6 +14,7 @@ from aesthetic_mllm.inference.photo_stream import read_photo
 from aesthetic_mllm.inference.prefix_cache import PrefixCache, split_prompts
 from aesthetic_mllm.inference.profile_photos import ProfilePhotos
 from aesthetic_mllm.modeling.model_outputs import AestheticImageFeatures
+from aesthetic_mllm.modeling.token_placement import image_features
 
 STATISTICS = "map_statistics"
 
@@ -34,9 +35,9 @@ class SeenPeople:
         """Of some of the photos, as the model would give them."""
         rows = list(places)
         tokens = {group: values[rows] for group, values in self.tokens.items()}
-        return AestheticImageFeatures(
-            pooler_output=list(torch.cat(list(tokens.values()), dim=1)), tokens=tokens, map_statistics=self.statistics[rows]
-        )
+        features = image_features(tokens)
+        features.map_statistics = self.statistics[rows]
+        return features
 
 
 def see_people(assessor: AestheticAssessor, records: Sequence[Record], cache: Path) -> SeenPeople:

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from aesthetic_mllm import AestheticMLLMProcessor
-from aesthetic_mllm.inference.example_prefix import image_features
 from aesthetic_mllm.inference.prefix_cache import GUIDANCE, LEAST_PLAUSIBLE, PrefixCache, split_prompts
+from aesthetic_mllm.modeling.token_placement import image_features
 from photo_files import scene
 from tiny_models import LANGUAGE_MODELS, tiny_model
 

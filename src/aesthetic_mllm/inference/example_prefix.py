@@ -4,11 +4,11 @@ import copy
 from collections.abc import Mapping, Sequence
 
 import torch
-import torch.nn.functional as F
 from transformers import DynamicCache
 
 from ..modeling.model_outputs import CACHE, AestheticImageFeatures
 from ..modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGeneration
+from ..modeling.token_placement import image_features, mean_of_neighbours
 from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
 
 
@@ -19,22 +19,13 @@ def example_tokens(tokens: Mapping[str, torch.Tensor], counts: Mapping[str, int]
         tokens: [N, T, D] of each group.
         counts: how many there are to be of each group; groups with none are left out.
     """
-    return {
-        group: F.adaptive_avg_pool1d(values.transpose(1, 2), counts[group]).transpose(1, 2)
-        for group, values in tokens.items()
-        if counts.get(group)
-    }
+    return {group: mean_of_neighbours(values, counts[group]) for group, values in tokens.items() if counts.get(group)}
 
 
 def tokens_of(seen: AestheticImageFeatures) -> dict[str, torch.Tensor]:
     """The visual tokens of photos that the model has seen, [N, T, D] of each group."""
     assert seen.tokens is not None  # optional only as all fields of such outputs are
     return seen.tokens
-
-
-def image_features(tokens: Mapping[str, torch.Tensor]) -> AestheticImageFeatures:
-    """Tokens of N photos, [N, T, D] of each group, as the model takes what it need not compute."""
-    return AestheticImageFeatures(pooler_output=list(torch.cat(list(tokens.values()), dim=1)), tokens=dict(tokens))
 
 
 class ExamplePrefix:

@@ -6,8 +6,8 @@ import torch
 
 from ..modeling.model_outputs import AestheticImageFeatures
 from ..modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGeneration
+from ..modeling.token_placement import image_features
 from ..tasks.commenting import CommentingError
-from .example_prefix import image_features
 
 MEAN_VISUAL_TOKENS = "mean_visual_tokens"  # side file of a checkpoint
 
