@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -56,7 +57,9 @@ def test_vllm_rates_as_transformers_does(tmp_path: Path) -> None:
     }
     request.write_text(json.dumps(asked))
     script = Path(__file__).with_name("vllm_ratings.py")
-    done = subprocess.run([sys.executable, str(script), str(request), str(answer)], capture_output=True, text=True)
+    environment = dict(os.environ, HF_MODULES_CACHE=str(tmp_path / "modules"))  # nobody else's copies of the checkpoint's code
+    command = [sys.executable, str(script), str(request), str(answer)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr[-5000:]
     with torch.inference_mode():
         expected = processor.decode_ratings(model(**processor.rating_inputs(paths), logits_to_keep=1).logits)
