@@ -228,3 +228,14 @@ def test_several_sequences_without_a_photo(nano: Any, processor: Any) -> None:
     words = processor.tokenizer(["How good is this photo?"], return_tensors="pt")
     ids = {name: words[name] for name in ("input_ids", "attention_mask")}
     assert len(nano.generate(**ids, max_new_tokens=3, num_beams=2, num_return_sequences=2)) == 2
+
+
+@torch.inference_mode()
+def test_a_prompt_read_in_chunks_sees_its_photos(nano: Any, processor: Any) -> None:
+    """Generation may cut prompts anywhere, within a photo too; each chunk gets the tokens of its own places."""
+    text = ["<image> fair <image> excellent", "<image> is good"]
+    batch = processor(images=[scene(), scene(33, 80), scene(64, 64)], text=text, padding=True, return_tensors="pt")
+    options = {"max_new_tokens": 3, "do_sample": False, "return_dict_in_generate": True, "output_logits": True}
+    whole, chunked = nano.generate(**batch, **options), nano.generate(**batch, **options, prefill_chunk_size=10)
+    for one, other in zip(whole.logits, chunked.logits, strict=True):
+        assert torch.allclose(one, other, atol=1e-5)

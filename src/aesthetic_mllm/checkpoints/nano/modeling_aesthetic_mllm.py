@@ -273,9 +273,15 @@ class AestheticMLLMForConditionalGeneration(AestheticMLLMPreTrainedModel, FromPr
         return self.token_logits(self.model(use_cache=False, **inputs).last_hidden_state[:, -1], level_ids)
 
     def token_logits(self, states: torch.Tensor, token_ids: Sequence[int]) -> torch.Tensor:
-        """Logits of a few tokens after the language model's states: [..., D] -> [..., len(token_ids)], float32."""
-        rows = self.lm_head.weight[torch.as_tensor(token_ids, device=states.device)]  # [tokens, D]
-        return self._cap(states.float() @ rows.float().T)
+        """Logits of a few tokens after the language model's states: [..., D] -> [..., len(token_ids)], float32.
+
+        Where the head's weights are not there to be read (quantized, packed or offloaded), all of its logits are computed.
+        """
+        ids = torch.as_tensor(token_ids, device=states.device)
+        weight = getattr(self.lm_head, "weight", None)
+        if not _is_plain(weight) or weight.shape != (self.config.text_config.vocab_size, states.shape[-1]):
+            return self._cap(self.lm_head(states)[..., ids].float())
+        return self._cap(states.float() @ weight[ids].float().T)
 
     def _expand_multimodal_outputs(
         self,
@@ -357,6 +363,13 @@ class AestheticMLLMForConditionalGeneration(AestheticMLLMPreTrainedModel, FromPr
             attentions=outputs.attentions,
             image_hidden_states=outputs.image_hidden_states,
         )
+
+
+def _is_plain(weight: torch.Tensor | None) -> bool:
+    """Whether a weight holds its numbers itself, in memory."""
+    return (
+        weight is not None and type(weight.data) is torch.Tensor and weight.is_floating_point() and weight.device.type != "meta"
+    )
 
 
 def _image_output(features: AestheticImageFeatures) -> AestheticMLLMModelOutputWithPast:
