@@ -118,5 +118,5 @@ def test_an_option_that_cannot_be_honoured_is_an_error_that_names_it(option: str
     with pytest.raises(TypeError, match=option):
         processor(scene(), **{option: value})
     plain = processor(scene())["pixel_values"]
-    same = processor(scene(), do_resize=None, size=processor.size, image_mean=processor.image_mean)["pixel_values"]
+    same = processor(scene(), do_resize=True, do_pad=None, size=processor.size, image_mean=processor.image_mean)["pixel_values"]
     assert np.array_equal(plain, same)

@@ -24,6 +24,9 @@ SETTINGS = (
     "max_aspect_ratio",
 )
 
+# What transformers' image processors can be asked to do or to leave out, and this one always does.
+DONE_ANYWAY = {"do_convert_rgb": True, "do_resize": True, "do_rescale": True, "do_normalize": True, "device": "cpu"}
+
 
 class AestheticMLLMImageProcessor(BaseImageProcessor):
     r"""Puts photos on a square canvas without distorting them.
@@ -95,7 +98,7 @@ class AestheticMLLMImageProcessor(BaseImageProcessor):
             images: path, bytes, `PIL.Image.Image`, array or tensor (see [`array_to_image`]), or a (nested) list of them. An array
                 of four dimensions is a batch of photos.
             return_tensors: `"pt"` or `"np"`; without it, lists of arrays.
-            kwargs: none. What comes as `None`, or as the processor's own setting, changes nothing and is let pass.
+            kwargs: none. What comes as `None`, as the processor's own setting, or asks for what is done anyway is let pass.
 
         Returns:
             `pixel_values` [N, 3, H, W] float32 and `image_sizes` [N, 2] int64, height and width of each photo's rectangle.
@@ -113,7 +116,7 @@ class AestheticMLLMImageProcessor(BaseImageProcessor):
         return BatchFeature(data, tensor_type=return_tensors)
 
     def _refuse_options(self, options: Mapping[str, Any]) -> None:
-        own = {name: getattr(self, name) for name in SETTINGS}
+        own = {name: getattr(self, name) for name in SETTINGS} | DONE_ANYWAY
         for name, value in options.items():
             if value is None or (name in own and value == own[name]):
                 continue
