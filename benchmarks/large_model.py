@@ -54,7 +54,7 @@ def large_assessor(device: str, dtype: torch.dtype, layers: int | None = None) -
     image_processor = AestheticMLLMImageProcessor(canvas_size=CANVAS, image_mean=[0.5] * 3, image_std=[0.5] * 3)
     processor = AestheticMLLMProcessor(image_processor, source.tokenizer)
     vision, text = _configs(layers)
-    config = AestheticMLLMConfig(vision_config=vision, text_config=text, group_token_ids=processor.group_token_ids)
+    config = AestheticMLLMConfig(vision_config=vision, text_config=text, image_token_id=processor.image_token_id)
     with torch.device(device):
         model = AestheticMLLMForConditionalGeneration(config)
     return AestheticAssessor(model.to(dtype), processor)

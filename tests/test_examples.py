@@ -9,8 +9,6 @@ import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
-import torch
-
 from aesthetic_mllm import AestheticMLLMForConditionalGeneration
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
 from aesthetic_mllm.pretext.pretext_samples import LEVELS
@@ -69,8 +67,7 @@ def test_stock_trl_learns_the_answers_and_no_placeholder(checkpoint: Path, tmp_p
     processor = trainer.processing_class
     predicted = [ids[ids != -100] for batch in trainer.get_train_dataloader() for ids in batch["labels"].cpu()]
     assert [processor.tokenizer.decode(ids) for ids in predicted] == ["Soft light.<|im_end|>"] * 4
-    placeholders = torch.tensor(list(processor.group_token_ids.values()))
-    assert sum(int(torch.isin(ids, placeholders).sum()) for ids in predicted) == 0
+    assert not any((ids == processor.image_token_id).any() for ids in predicted)
     run("trl_sft.py", str(table), "--model", str(checkpoint), "--output", str(tmp_path / "out"), "--max-steps", "3")
     AestheticMLLMForConditionalGeneration.from_pretrained(tmp_path / "out" / "tuned")
 

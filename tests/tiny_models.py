@@ -25,7 +25,7 @@ from aesthetic_mllm import (
     MultiScaleFeatureAlignmentConfig,
 )
 from aesthetic_mllm.modeling.configuration_efficientnet_lite import EfficientNetLiteConfig
-from aesthetic_mllm.processing.processing_aesthetic_mllm import DEFAULT_GROUP_TOKENS, TURN_TOKENS
+from aesthetic_mllm.processing.processing_aesthetic_mllm import IMAGE_TOKEN, TURN_TOKENS
 from aesthetic_mllm.processing.rating_scale import RatingScale
 
 CANVAS = 64
@@ -63,7 +63,7 @@ LANGUAGE_MODELS = {
 }
 
 
-SPECIAL_TOKENS = ("<pad>", *TURN_TOKENS, *DEFAULT_GROUP_TOKENS.values())
+SPECIAL_TOKENS = ("<pad>", *TURN_TOKENS, IMAGE_TOKEN)
 
 
 def tiny_tokenizer(
@@ -105,7 +105,8 @@ def tiny_model(
         alignment_config=MultiScaleFeatureAlignmentConfig(
             hidden_size=16, num_attention_heads=2, intermediate_size=32, initializer_range=0.2
         ),
-        group_token_ids=processor.group_token_ids,
+        image_token_id=processor.image_token_id,
+        num_group_tokens=processor.num_group_tokens,
         **options,
     )
     model = AestheticMLLMForConditionalGeneration(config).eval()

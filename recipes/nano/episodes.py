@@ -162,7 +162,7 @@ def episode_loss(
         for whole, part in ((ids, row_ids), (places, row_places), (owners, row_owners)):
             whole[number, : len(part)] = torch.tensor(part)
     embeddings = model.get_input_embeddings()(ids)
-    visual = torch.isin(ids, torch.tensor(list(processor.group_token_ids.values())))
+    visual = ids == processor.image_token_id
     tokens = torch.cat([_tokens(processor, seen, episode) for episode in drawn])
     embeddings = embeddings.masked_scatter(visual[..., None], tokens.to(embeddings.dtype))
     with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):

@@ -32,7 +32,7 @@ NUM_MERGES = 8_000  # at least 5,161, or " excellent" falls apart
 LAYERS = (0, 1, 2, 3, 16, 17, 18, 29)
 COPY_SHARE = 0.25  # of the rows: random tokens said twice, so that the layers find each other again
 LEARNING_RATE = 1e-3
-PLACEHOLDERS = {"low": "<low>", "middle": "<middle>", "high": "<high>", "thematic": "<image>"}
+PLACEHOLDERS = ("<low>", "<middle>", "<high>", "<image>")  # the last is used; the others keep the ids that nano was made with
 SEQUENCE_LENGTH = 128
 SEED = 0
 OWN_ANSWERS = "own_answers.json"
@@ -85,7 +85,7 @@ def cut_tokenizer(tokenizer: PreTrainedTokenizerFast) -> tuple[PreTrainedTokeniz
         padding_side="left",
         clean_up_tokenization_spaces=False,
     )
-    cut.add_special_tokens({"additional_special_tokens": list(PLACEHOLDERS.values())})
+    cut.add_special_tokens({"additional_special_tokens": list(PLACEHOLDERS)})
     return cut, kept
 
 

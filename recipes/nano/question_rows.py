@@ -94,7 +94,7 @@ def coded_loss(
         rated += [(number, position) for position, _ in ratings]
         wanted += [question for _, question in ratings]
     embeddings = model.get_input_embeddings()(ids)
-    visual = torch.isin(ids, torch.tensor(list(processor.group_token_ids.values())))
+    visual = ids == processor.image_token_id
     embeddings = embeddings.masked_scatter(visual[..., None], torch.cat([row.codes for row in rows]))
     with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
         states = model.model(

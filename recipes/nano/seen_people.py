@@ -11,6 +11,7 @@ from aesthetic_mllm import AestheticAssessor
 from aesthetic_mllm.data.record import Record
 from aesthetic_mllm.engine.engine import DEFAULT_BATCH_SIZE
 from aesthetic_mllm.modeling.model_outputs import AestheticImageFeatures
+from aesthetic_mllm.modeling.token_placement import image_features
 from aesthetic_mllm.personalization.profile_photos import ProfilePhotos
 
 STATISTICS = "map_statistics"
@@ -32,9 +33,9 @@ class SeenPeople:
         """Of some of the photos, as the model would give them."""
         rows = list(places)
         tokens = {group: values[rows] for group, values in self.tokens.items()}
-        return AestheticImageFeatures(
-            pooler_output=list(torch.cat(list(tokens.values()), dim=1)), tokens=tokens, map_statistics=self.statistics[rows]
-        )
+        features = image_features(tokens)
+        features.map_statistics = self.statistics[rows]
+        return features
 
 
 def see_people(assessor: AestheticAssessor, records: Sequence[Record], cache: Path) -> SeenPeople:

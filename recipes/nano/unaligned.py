@@ -45,7 +45,8 @@ def fresh_model(
         vision_config=tower.config,
         text_config=language.config,
         alignment_config=nano_alignment_config(),
-        group_token_ids=processor.group_token_ids,
+        image_token_id=processor.image_token_id,
+        num_group_tokens=processor.num_group_tokens,
     )
     model = AestheticMLLMForConditionalGeneration(config)
     model.model.vision_tower.load_state_dict(tower.state_dict())

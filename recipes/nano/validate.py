@@ -18,7 +18,7 @@ from scipy.stats import pearsonr, spearmanr
 
 from aesthetic_mllm import AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
 from aesthetic_mllm.modeling.configuration_aesthetic_mllm import TOKEN_GROUPS
-from aesthetic_mllm.modeling.model_outputs import AestheticImageFeatures
+from aesthetic_mllm.modeling.token_placement import image_features
 from data import RatedPhoto, beauty_fold, quality_validation, read_beauty, read_quality
 from features import FeatureCache
 from judge import LEFT_OUT
@@ -55,14 +55,11 @@ class Rater:
         for start in range(0, len(tokens["low"]), BATCH_SIZE):
             part = {group: values[start : start + BATCH_SIZE] for group, values in tokens.items()}
             size = len(part["low"])
-            features = AestheticImageFeatures(
-                pooler_output=list(torch.cat([part[group] for group in TOKEN_GROUPS], dim=1)), tokens=part
-            )
             logits = self.model.level_logits(
                 self.processor.level_ids,
                 input_ids=prompt.expand(size, -1),
                 attention_mask=torch.ones(size, prompt.shape[1], dtype=torch.long),
-                mm_encoder_outputs={"image": features},
+                mm_encoder_outputs={"image": image_features(part)},
             )
             means += [rating.mean for rating in self.processor.rating_scale.read_level_logits(logits, question)]
         return np.array(means)

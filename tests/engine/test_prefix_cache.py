@@ -10,7 +10,7 @@ import torch
 
 from aesthetic_mllm import AestheticMLLMProcessor
 from aesthetic_mllm.engine.prefix_cache import GUIDANCE, LEAST_PLAUSIBLE, PrefixCache, split_prompts
-from aesthetic_mllm.engine.visual_tokens import image_features
+from aesthetic_mllm.modeling.token_placement import image_features
 from photo_files import scene
 from tiny_models import LANGUAGE_MODELS, tiny_model
 

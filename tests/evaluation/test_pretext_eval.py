@@ -207,6 +207,7 @@ def test_scores_are_the_models_own_loss(exam: list[ExamItem], seen: SeenPhotos, 
         loss = nano(
             input_ids=torch.tensor([prompt + answer]),
             labels=torch.tensor([[-100] * len(prompt) + answer]),
+            image_layouts=torch.tensor([processor.image_layout(["low"])] * 2),
             **processor.image_processor(list(item.pretext_sample.images), return_tensors="pt"),
         ).loss
     assert found[target_text].total == pytest.approx(-loss.item() * len(answer), abs=1e-3)

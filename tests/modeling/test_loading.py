@@ -154,7 +154,7 @@ def test_configuration_survives_saving(processor: Any, tmp_path: Path, tower: st
         vision_config=TOWERS[tower],
         text_config=LANGUAGE_MODELS[language],
         alignment_config={"thematic_grid": 2, "num_query_tokens": {"low": 1, "middle": 2, "high": 3}},
-        group_token_ids=processor.group_token_ids,
+        image_token_id=processor.image_token_id,
     )
     config.save_pretrained(tmp_path)
     before = (tmp_path / "config.json").read_text()
@@ -168,11 +168,29 @@ def test_configuration_survives_saving(processor: Any, tmp_path: Path, tower: st
     assert json.loads(before)["model_type"] == "aesthetic_mllm"
 
 
-@pytest.mark.parametrize("ids", [{"low": 1}, dict.fromkeys(TOKEN_GROUPS, 7)])
-def test_each_group_needs_a_placeholder_of_its_own(ids: dict) -> None:
-    """Groups without a placeholder, or with a shared one, could not be told apart."""
-    with pytest.raises(ValueError, match="group_token_ids"):
-        AestheticMLLMConfig(group_token_ids=ids)
+@pytest.mark.parametrize(
+    "counts",
+    [{"low": 8}, dict.fromkeys(TOKEN_GROUPS, 0), {"low": 7, "middle": 8, "high": 8, "thematic": 9}],
+    ids=["some groups", "none shown", "not what the queries are"],
+)
+def test_tokens_of_a_photo_are_what_the_alignment_module_makes(counts: dict) -> None:
+    """Or none of a group; another number could never be filled."""
+    with pytest.raises(ValueError, match="num_group_tokens"):
+        AestheticMLLMConfig(num_group_tokens=counts)
+    with pytest.raises(ValueError, match="num_group_tokens"):
+        AestheticMLLMConfig(alignment_config={"thematic_grid": None})
+
+
+def test_a_configuration_of_an_older_version_is_an_error_that_names_the_new_key(checkpoint: Path, tmp_path: Path) -> None:
+    """A placeholder for each group, as an older checkpoint has it, is not silently left out."""
+    folder = shutil.copytree(checkpoint, tmp_path / "old")
+    path = folder / "config.json"
+    values = json.loads(path.read_text())
+    del values["image_token_id"], values["num_group_tokens"]
+    path.write_text(json.dumps(values | {"group_token_ids": {"low": 3, "middle": 4, "high": 5, "thematic": 6}}))
+    for door in (AestheticMLLMForConditionalGeneration, AutoModel, AutoConfig):
+        with pytest.raises(CheckpointError, match="group_token_ids.*image_token_id"):
+            door.from_pretrained(folder)
 
 
 def test_exactly_one_prompt(nano: Any) -> None:

@@ -48,7 +48,7 @@ def unforked(model: Any, processor: AestheticMLLMProcessor, tokens: dict, asked:
     visual = [torch.cat([values[row] for values in few.values()]) for row in range(3)]
     visual.append(torch.cat([values[asked] for values in tokens.values()]))
     embeds = model.get_input_embeddings()(whole)
-    at = torch.isin(whole, torch.tensor(list(processor.group_token_ids.values())))
+    at = whole == processor.image_token_id
     embeds = embeds.masked_scatter(at[..., None], torch.cat(visual))
     states = model.model.language_model(inputs_embeds=embeds, attention_mask=mask, position_ids=torch.tensor([places]))
     return model.token_logits(states.last_hidden_state[0, -1], processor.level_ids)

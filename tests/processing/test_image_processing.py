@@ -95,3 +95,28 @@ def test_torchvision_is_never_used(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert type(loaded) is AestheticMLLMImageProcessor
     assert np.array_equal(loaded(scene())["pixel_values"], processor(scene())["pixel_values"])
     assert "torchvision" not in sys.modules
+
+
+def test_size_says_the_canvas(tmp_path: Path) -> None:
+    """Servers ask for it; it follows the canvas, survives saving, and cannot say anything else."""
+    processor = AestheticMLLMImageProcessor(canvas_size=96)
+    assert processor.size == {"height": 96, "width": 96}
+    processor.save_pretrained(tmp_path)
+    assert AestheticMLLMImageProcessor.from_pretrained(tmp_path).size == processor.size
+    assert AestheticMLLMImageProcessor(canvas_size=96, size=processor.size).canvas_size == 96
+    with pytest.raises(TypeError, match="canvas_size"):
+        AestheticMLLMImageProcessor(canvas_size=96, size={"height": 64, "width": 64})
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("size", {"height": 64, "width": 64}), ("do_resize", False), ("bogus", 1), ("canvas_size", 64), ("image_mean", [0, 0, 0])],
+)
+def test_an_option_that_cannot_be_honoured_is_an_error_that_names_it(option: str, value: object) -> None:
+    """Nothing is ignored in silence; `None` and what is done anyway pass."""
+    processor = AestheticMLLMImageProcessor()
+    with pytest.raises(TypeError, match=option):
+        processor(scene(), **{option: value})
+    plain = processor(scene())["pixel_values"]
+    same = processor(scene(), do_resize=True, do_pad=None, size=processor.size, image_mean=processor.image_mean)["pixel_values"]
+    assert np.array_equal(plain, same)

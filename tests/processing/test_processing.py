@@ -1,5 +1,6 @@
 """The processor: prompts, placeholders, chat format."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,6 @@ import torch
 
 from aesthetic_mllm import AestheticMLLMImageProcessor, AestheticMLLMProcessor, ImageError, RatingScale, RatingScaleError
 from aesthetic_mllm.modeling.configuration_aesthetic_mllm import TOKEN_GROUPS
-from aesthetic_mllm.processing.processing_aesthetic_mllm import DEFAULT_GROUP_TOKENS
 from aesthetic_mllm.processing.rating_scale import RatingQuestion
 from photo_files import png_bytes, scene
 from tiny_models import CANVAS, SPECIAL_TOKENS, tiny_processor, tiny_tokenizer
@@ -15,10 +15,15 @@ from tiny_models import CANVAS, SPECIAL_TOKENS, tiny_processor, tiny_tokenizer
 
 def test_groups_are_the_models_in_the_models_order(processor: AestheticMLLMProcessor) -> None:
     """The two rooms, which may not import each other, agree on the groups and their order."""
-    assert tuple(DEFAULT_GROUP_TOKENS) == TOKEN_GROUPS == tuple(processor.group_tokens)
-    tokens = processor.tokenizer.tokenize(processor.image_placeholders())
-    assert tokens == ["<low>"] * 8 + ["<middle>"] * 8 + ["<high>"] * 8 + ["<image>"] * 9
-    assert processor.image_placeholders(["high"]) == "<high>" * 8
+    assert TOKEN_GROUPS == tuple(processor.num_group_tokens) == tuple(processor.num_example_tokens)
+    assert processor.image_layout() == [8, 8, 8, 9] and processor.image_layout(["thematic", "low"]) == [8, 0, 0, 9]
+
+
+def test_all_tokens_of_a_photo_share_one_placeholder(processor: AestheticMLLMProcessor) -> None:
+    """A photo is one unbroken run of one token, as long as its layout says."""
+    assert processor.tokenizer.tokenize(processor.image_placeholders()) == ["<image>"] * 33
+    assert processor.image_placeholders(["high"]) == "<image>" * 8
+    assert processor.tokenizer.convert_tokens_to_ids("<image>") == processor.image_token_id
 
 
 def test_saved_and_loaded_asks_the_same(processor: AestheticMLLMProcessor, tmp_path: Path) -> None:
@@ -29,7 +34,7 @@ def test_saved_and_loaded_asks_the_same(processor: AestheticMLLMProcessor, tmp_p
         assert loaded.rating_prompt_ids(question) == processor.rating_prompt_ids(question)
     assert loaded.rating_scale == processor.rating_scale
     assert loaded.image_processor.to_dict() == processor.image_processor.to_dict()
-    assert loaded.group_token_ids == processor.group_token_ids
+    assert loaded.image_token_id == processor.image_token_id and loaded.num_group_tokens == processor.num_group_tokens
 
 
 def test_rating_inputs_are_the_processors_own(processor: AestheticMLLMProcessor) -> None:
@@ -46,7 +51,7 @@ def test_every_photo_has_the_announced_tokens(processor: AestheticMLLMProcessor)
     """Servers ask for the number of tokens before they see a photo; it is the number that the prompt then holds."""
     announced = processor._get_num_multimodal_tokens(image_sizes=[(10, 90), (500, 300)])
     inputs = processor(images=[scene(90, 40), scene()], text="<image> and <image>", return_tensors="pt")
-    found = torch.isin(inputs["input_ids"], torch.tensor(list(processor.group_token_ids.values()))).sum()
+    found = (inputs["input_ids"] == processor.image_token_id).sum()
     assert announced.num_image_tokens == [processor.num_image_tokens] * 2
     assert announced.num_image_patches == [1, 1]
     assert found == sum(announced.num_image_tokens)
@@ -91,8 +96,8 @@ def test_switched_off_groups_have_no_placeholders(processor: AestheticMLLMProces
         AestheticMLLMImageProcessor(canvas_size=CANVAS), processor.tokenizer, num_group_tokens={"low": 4, "thematic": 0}
     )
     ids = small.rating_prompt_ids()
-    assert ids.count(small.group_token_ids["low"]) == 4 == small.num_image_tokens
-    assert not {small.group_token_ids[group] for group in ("middle", "high", "thematic")} & set(ids)
+    assert ids.count(small.image_token_id) == 4 == small.num_image_tokens
+    assert small.image_layout() == [4, 0, 0, 0]
 
 
 def test_photos_come_as_files_too(processor: AestheticMLLMProcessor, tmp_path: Path) -> None:
@@ -115,16 +120,16 @@ def test_photos_of_a_batch_are_counted_by_prompt(processor: AestheticMLLMProcess
         padding=True,
         return_tensors="pt",
     )
-    placeholders = torch.isin(inputs["input_ids"], torch.tensor(list(processor.group_token_ids.values())))
+    placeholders = inputs["input_ids"] == processor.image_token_id
     assert placeholders.sum(1).tolist() == [2 * processor.num_image_tokens, processor.num_image_tokens]
     assert inputs["image_sizes"].tolist() == [[28, 64], [43, 64], [64, 38]]
     assert inputs["attention_mask"][:, -1].tolist() == [1, 1] and inputs["attention_mask"][:, 0].tolist() == [1, 0]
 
 
 def test_every_placeholder_is_an_image_token_to_servers(processor: AestheticMLLMProcessor) -> None:
-    """Token types mark the placeholders of all four groups and nothing else."""
+    """Token types mark the placeholders and nothing else."""
     inputs = processor(images=scene(), text=["<image> is good"], return_mm_token_type_ids=True, return_tensors="pt")
-    placeholders = torch.isin(inputs["input_ids"], torch.tensor(list(processor.group_token_ids.values())))
+    placeholders = inputs["input_ids"] == processor.image_token_id
     assert torch.equal(inputs["mm_token_type_ids"].bool(), placeholders)
 
 
@@ -183,7 +188,8 @@ def test_an_example_is_an_exchange_in_the_checkpoints_own_words(processor: Aesth
     for word, example in zip(taught.rating_scale.level_words, examples, strict=True):
         text = taught.tokenizer.decode(start + example + asked)
         assert text.count(question.prompt) == 2 and text.count(f"{question.stem}{word}") == 1
-        assert text.count("<low>") == 2 + taught.num_group_tokens["low"] and "<low><low><middle><image>" in text
+        assert example.count(taught.image_token_id) == 4 == sum(taught.example_layout)
+        assert text.count("<image>") == 4 + taught.num_image_tokens
 
 
 def test_example_tokens_are_saved(tmp_path: Path) -> None:
@@ -200,3 +206,35 @@ def test_example_tokens_are_saved(tmp_path: Path) -> None:
 def test_an_in_context_weight_that_is_no_share_is_refused(processor: AestheticMLLMProcessor, weight: float) -> None:
     with pytest.raises(ValueError, match=f"in_context_weight is {weight}"):
         AestheticMLLMProcessor(processor.image_processor, processor.tokenizer, in_context_weight=weight)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "named"),
+    [("group_tokens", {"low": "<low>"}, "image_token"), ("example_weight", 0.25, "in_context_weight")],
+)
+def test_an_option_of_an_older_version_is_an_error_that_names_the_new_one(
+    processor: AestheticMLLMProcessor, tmp_path: Path, option: str, value: object, named: str
+) -> None:
+    """In a file as in code; transformers would leave it out, and the checkpoint would be another."""
+    with pytest.raises(ValueError, match=f"{option}.*{named}"):
+        AestheticMLLMProcessor(processor.image_processor, processor.tokenizer, **{option: value})
+    processor.save_pretrained(tmp_path)
+    path = tmp_path / "processor_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {option: value}))
+    with pytest.raises(ValueError, match=f"{option}.*{named}"):
+        AestheticMLLMProcessor.from_pretrained(tmp_path)
+
+
+def test_options_for_photos_that_cannot_be_honoured_are_refused(processor: AestheticMLLMProcessor) -> None:
+    """A checkpoint knows photos in one form: who asks for another one, or misspells an option, is told so."""
+    text = [processor.rating_prompt()]
+    for options in (
+        {"images_kwargs": {"bogus": 1}},
+        {"images_kwargs": {"do_resize": False}},
+        {"size": {"height": 32, "width": 32}},
+        {"do_resize": False},
+    ):
+        name = next(iter(options.get("images_kwargs", options)))
+        with pytest.raises((TypeError, ValueError), match=name):
+            processor(images=scene(), text=text, **options)
+    assert processor(images=scene(), text=text, size=processor.image_processor.size)["pixel_values"] is not None

@@ -25,7 +25,8 @@ def told() -> Any:
     from told_photos import ToldPhotos
 
     processor = nano_processor(tiny_tokenizer())
-    embedding = torch.randn(len(processor.tokenizer), 96, generator=torch.Generator().manual_seed(0))
+    # so wide that random words hardly overlap
+    embedding = torch.randn(len(processor.tokenizer), 128, generator=torch.Generator().manual_seed(0))
     book = Codebook(embedding, processor, BANK).requires_grad_(False)
     torch.manual_seed(0)
     values = {name: (-2.0, 0.0, 2.0)[number % 3] for number, name in enumerate(BANK.attributes)}

@@ -155,7 +155,7 @@ def test_text_finds_text_before_any_photo_is_asked(photos: Path, tmp_path: Path)
 
 
 def test_a_pretext_sample_is_answered_from_its_own_levels_tokens(processor: AestheticMLLMProcessor) -> None:
-    """A row holds its level's placeholders, once a photo, and no others; its labels are the target text and the turn's end."""
+    """A row holds its level's placeholders, once a photo, and no more; its labels are the target text and the turn's end."""
     photo = scene_photo(80, 64)
     samples = [
         Sample(PretextSample("low", "measured", "brightness", (photo,), "How bright?", "It is dark.", "brightness:0", bin=0)),
@@ -166,9 +166,8 @@ def test_a_pretext_sample_is_answered_from_its_own_levels_tokens(processor: Aest
     batch = PretextCollator(processor, PretextVocabulary(BANK))(samples)
     for row, (sample, group) in enumerate(zip(samples, ("low", "middle", "thematic"), strict=True)):
         ids = batch["input_ids"][row].tolist()
-        for other, token in processor.group_token_ids.items():
-            shown = len(sample.pretext_sample.images) if other == group else 0
-            assert ids.count(token) == shown * processor.num_group_tokens[other]
+        shown = len(sample.pretext_sample.images) * processor.num_group_tokens[group]
+        assert ids.count(processor.image_token_id) == shown
         told = batch["labels"][row][batch["labels"][row] != -100]
         assert processor.tokenizer.decode(told) == sample.pretext_sample.target_text + processor.tokenizer.eos_token
         prompt = pretext_prompt(processor, sample.pretext_sample.question, (group,), len(sample.pretext_sample.images))
@@ -183,6 +182,28 @@ def test_a_pretext_sample_is_answered_from_its_own_levels_tokens(processor: Aest
 
 BANK_LOW = PretextVocabulary(BANK).attributes["low"]
 BANK_MIDDLE_EDITS = PretextVocabulary(BANK).edits["middle"]
+
+
+def test_each_photo_of_a_batch_shows_the_tokens_of_its_own_level(photos: Path, tmp_path: Path) -> None:
+    """Photos of several levels and pairs stand in one batch; the language model reads each one's own group, in order."""
+    trainer = trainer_of(photos, tmp_path)
+    batch = trainer.data_collator([trainer.train_dataset[index] for index in range(12)])
+    batch.pop("unreadable")
+    inner = trainer.model.model.model
+    seen: list[torch.Tensor] = []
+    hook = inner.language_model.register_forward_pre_hook(
+        lambda module, args, inputs: seen.append(inputs["inputs_embeds"]) if "inputs_embeds" in inputs else None,
+        with_kwargs=True,
+    )
+    with torch.no_grad():
+        trainer.model(**batch)
+        tokens = inner.get_image_features(batch["pixel_values"], batch["image_sizes"]).tokens
+    hook.remove()
+    levels = [PRETEXT_GROUPS[batch["groups"][row]] for row in batch["image_rows"]]
+    assert len(set(levels)) > 1 and len(levels) > len(batch["groups"])
+    expected = torch.cat([tokens[level][photo] for photo, level in enumerate(levels)])
+    placeholder = trainer.processing_class.image_token_id
+    assert torch.allclose(seen[0][batch["input_ids"] == placeholder], expected, atol=1e-5)
 
 
 def test_losses_of_a_level_reach_its_own_qformer_alone(photos: Path, tmp_path: Path) -> None:

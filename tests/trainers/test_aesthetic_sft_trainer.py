@@ -19,6 +19,7 @@ from torch.distributed.tensor import DTensor
 from transformers import EarlyStoppingCallback, TrainerCallback
 
 from aesthetic_mllm import AestheticAssessor, AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
+from aesthetic_mllm.modeling.configuration_aesthetic_mllm import TOKEN_GROUPS
 from aesthetic_mllm.trainers.aesthetic_sft_collator import AestheticSFTCollator
 from aesthetic_mllm.trainers.aesthetic_sft_config import AestheticSFTConfig
 from aesthetic_mllm.trainers.aesthetic_sft_trainer import AestheticSFTTrainer
@@ -78,22 +79,37 @@ def test_words_are_learned_as_they_are_and_not_rated(processor: AestheticMLLMPro
     assert processor.tokenizer.decode(batch["input_ids"][0][counted]) == "The first.<|im_end|>"
     assert batch["level_positions"][0] == -1 == batch["rank_groups"][0] and batch["level_positions"][1] > 0
     assert len(batch["pixel_values"]) == 3
-    for group, token in processor.group_token_ids.items():
-        assert (batch["input_ids"][0] == token).sum() == 2 * processor.num_group_tokens[group]
+    assert (batch["input_ids"][0] == processor.image_token_id).sum() == 2 * processor.num_image_tokens
+    assert "image_layouts" not in batch  # whole photos need none
 
 
 def test_group_dropout_keeps_every_subset_of_groups_at_times(processor: AestheticMLLMProcessor, rows: list[dict]) -> None:
     """With dropout a batch has one of the 14 proper subsets, the same in all of its rows; without it, all four groups."""
-
-    def groups_of(batch: dict[str, torch.Tensor]) -> frozenset[str]:
-        present = [{group for group, token in processor.group_token_ids.items() if token in ids} for ids in batch["input_ids"]]
-        assert present[0] == present[1]
-        return frozenset(present[0])
-
+    pair = {"images": [rows[0]["images"][0], rows[1]["images"][0]], "prompt": "Which is better?", "answer": "The first."}
     collator = AestheticSFTCollator(processor, augment=False, group_dropout=1.0)
-    seen = {groups_of(collator(rows[:2])) for _ in range(200)}
-    assert len(seen) == 14 and all(0 < len(groups) < 4 for groups in seen)
-    assert len(groups_of(AestheticSFTCollator(processor, augment=False)(rows[:2]))) == 4
+    seen = set()
+    for _ in range(200):
+        batch = collator([rows[0], pair])
+        layouts = batch["image_layouts"]
+        assert layouts.shape == (3, 4) and (layouts == layouts[0]).all()
+        assert ((layouts[0] == 0) | (layouts[0] == torch.tensor(processor.image_layout()))).all()
+        shown = (batch["input_ids"] == processor.image_token_id).sum(1)
+        assert shown.tolist() == [layouts[0].sum(), 2 * layouts[0].sum()]
+        seen.add(tuple(layouts[0].tolist()))
+    assert len(seen) == 14 and all(0 < sum(map(bool, layout)) < 4 for layout in seen)
+    assert "image_layouts" not in AestheticSFTCollator(processor, augment=False)(rows[:2])
+
+
+def test_groups_that_are_dropped_are_not_seen(nano: Any, processor: AestheticMLLMProcessor, rows: list[dict]) -> None:
+    """What a step with dropped groups computes is what the model computes from the kept groups' tokens alone."""
+    batch = AestheticSFTCollator(processor, augment=False, group_dropout=1.0, seed=1)(rows[:2])
+    inputs = {name: batch[name] for name in ("input_ids", "attention_mask", "pixel_values", "image_sizes", "image_layouts")}
+    kept = [group for group, count in zip(TOKEN_GROUPS, batch["image_layouts"][0], strict=True) if count]
+    with torch.inference_mode():
+        found = nano(**inputs).logits
+        features = nano.get_image_features(batch["pixel_values"], batch["image_sizes"], groups=kept)
+        words = {name: batch[name] for name in ("input_ids", "attention_mask")}
+        assert torch.allclose(found, nano(**words, mm_encoder_outputs={"image": features}).logits, atol=1e-5)
 
 
 def test_augmented_shapes_do_not_tell_the_source(processor: AestheticMLLMProcessor, rows: list[dict], tmp_path: Path) -> None:

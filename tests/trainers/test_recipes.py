@@ -182,7 +182,7 @@ def test_resuming_needs_a_checkpoint(write: Any, tmp_path: Path) -> None:
 
 def test_models_of_a_recipe(write: Any, checkpoint: Path) -> None:
     model, processor = load_model(read_recipe(write(model=str(checkpoint)))[0])
-    assert model.config.group_token_ids == processor.group_token_ids
+    assert model.config.image_token_id == processor.image_token_id
     with pytest.raises(RecipeError, match="model: no/such/model: cannot be loaded; give a checkpoint's folder"):
         load_model(read_recipe(write(model="no/such/model"))[0])
     with pytest.raises(RecipeError, match="vision: no/tower, text: no/language: cannot be loaded"):

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..modeling.model_outputs import CACHE, AestheticImageFeatures
+from ..modeling.model_outputs import CACHE
 from ..modeling.modeling_efficientnet_lite import photo_mask
+from ..modeling.token_placement import image_features
 from ..modeling.vision_tower import tower_feature_maps
 from ..pretext.pretext_samples import LEVELS
 from ..trainers.pretext_collator import pad_left, pretext_prompt
@@ -298,8 +299,7 @@ class PretextEvaluator:
         if tokens is None:
             return {}
         placed = {group: values.to(self.model.device) for group, values in tokens.items()}
-        features = AestheticImageFeatures(pooler_output=list(torch.cat(list(placed.values()), dim=1)), tokens=placed)
-        return {"mm_encoder_outputs": {"image": features}}
+        return {"mm_encoder_outputs": {"image": image_features(placed)}}
 
 
 def answer_items(

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 
 import torch
 
-from ..engine.visual_tokens import image_features
 from ..modeling.model_outputs import AestheticImageFeatures
 from ..modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGeneration
+from ..modeling.token_placement import image_features
 from ..tasks.commenting import CommentingError
 
 MEAN_VISUAL_TOKENS = "mean_visual_tokens"  # side file of a checkpoint

@@ -26,7 +26,7 @@ class FromPretrainedParts:
 
         Args:
             vision, text: names or folders of the two checkpoints.
-            processor: the [`AestheticMLLMProcessor`] that was made from the same two; gives the placeholders' ids, the number
+            processor: the [`AestheticMLLMProcessor`] that was made from the same two; gives the placeholder's id, the number
                 of tokens of each group and the vocabulary's size.
             dtype: of all weights.
             alignment: for [`MultiScaleFeatureAlignmentConfig`].
@@ -50,7 +50,8 @@ class FromPretrainedParts:
             vision_config=tower.config,
             text_config=language.config,
             alignment_config=MultiScaleFeatureAlignmentConfig(**alignment),
-            group_token_ids=processor.group_token_ids,
+            image_token_id=processor.image_token_id,
+            num_group_tokens=processor.num_group_tokens,
         )
         model = cls(config).to(tower.dtype)
         model.model.vision_tower.load_state_dict(tower.state_dict())
@@ -61,8 +62,8 @@ class FromPretrainedParts:
     def from_llava_pretrained(cls, llava: str, processor: Any, dtype: torch.dtype | str = torch.float32, **alignment: Any) -> Any:
         """A model grown from a LLaVA: its tower, its projector as the thematic path, its language model.
 
-        Without the aesthetic groups in `input_ids`, logits equal the original's on the same `pixel_values` and `input_ids`.
-        The Q-Formers are untrained.
+        Where the processor's `num_group_tokens` switch the aesthetic groups off, logits equal the original's on the same
+        `pixel_values` and `input_ids`. The Q-Formers are untrained.
 
         Args:
             llava: name or folder of a `LlavaForConditionalGeneration` checkpoint.
@@ -102,7 +103,8 @@ class FromPretrainedParts:
             vision_config=source.config.vision_config,
             text_config=source.config.text_config,
             alignment_config=MultiScaleFeatureAlignmentConfig(**alignment),
-            group_token_ids=processor.group_token_ids,
+            image_token_id=processor.image_token_id,
+            num_group_tokens=processor.num_group_tokens,
         )
         model = cls(config).to(source.dtype)
         model.model.vision_tower.load_state_dict(tower_weights)

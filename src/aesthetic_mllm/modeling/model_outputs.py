@@ -16,9 +16,9 @@ class AestheticImageFeatures(BaseModelOutputWithPooling):
 
     Args:
         pooler_output (`list[torch.Tensor]`):
-            For each photo its tokens as they enter the language model, [T, D]; T = all groups' tokens.
-        tokens (`dict[str, torch.Tensor]`):
-            For each group its tokens [N, T_group, D].
+            For each photo its tokens as they enter the language model, [T, D]; T follows from the photo's layout.
+        tokens (`dict[str, torch.Tensor]`, *optional*):
+            For each group that was computed all of its tokens, [N, T_group, D], whatever the photos show of them.
         low_embeds, middle_embeds, high_embeds, thematic_embeds (`torch.Tensor` [N, D], *optional*):
             Mean of a group's tokens: one embedding a photo and level. `None` for a group that is switched off.
         map_statistics (`torch.Tensor` [N, S], *optional*):
@@ -42,7 +42,8 @@ class AestheticMLLMModelOutputWithPast(BaseModelOutputWithPast):
         last_hidden_state (`torch.Tensor` [B, L, D]):
             States of the language model's last layer.
         image_hidden_states (`torch.Tensor` [N, T, D], *optional*):
-            The photos' visual tokens, groups in the order low, middle, high, thematic.
+            The photos' visual tokens, groups in the order low, middle, high, thematic; [P, D], photo after photo, where photos
+            show different numbers of tokens.
         low_embeds, middle_embeds, high_embeds, thematic_embeds (`torch.Tensor` [N, D], *optional*):
             Each group's mean token, as in [`AestheticImageFeatures`].
     """

@@ -4,12 +4,11 @@ import copy
 from collections.abc import Mapping, Sequence
 
 import torch
-import torch.nn.functional as F
 from transformers import DynamicCache
 
-from ..engine.visual_tokens import image_features
 from ..modeling.model_outputs import CACHE
 from ..modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGeneration
+from ..modeling.token_placement import image_features, mean_of_neighbours
 from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
 
 
@@ -20,11 +19,7 @@ def example_tokens(tokens: Mapping[str, torch.Tensor], counts: Mapping[str, int]
         tokens: [N, T, D] of each group.
         counts: how many there are to be of each group; groups with none are left out.
     """
-    return {
-        group: F.adaptive_avg_pool1d(values.transpose(1, 2), counts[group]).transpose(1, 2)
-        for group, values in tokens.items()
-        if counts.get(group)
-    }
+    return {group: mean_of_neighbours(values, counts[group]) for group, values in tokens.items() if counts.get(group)}
 
 
 class ExamplePrefix:

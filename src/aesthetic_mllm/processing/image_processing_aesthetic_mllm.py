@@ -1,6 +1,6 @@
 """Photos onto the checkpoint's canvas, with Pillow alone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,22 @@ from transformers.image_processing_utils import BaseImageProcessor
 
 from .image_arrays import is_array
 from .image_loading import ImageSource, UnsuitableImageError, load_image, source_name
+
+# What a processor is made with, and `size`, which follows from it.
+SETTINGS = (
+    "size",
+    "canvas_size",
+    "resize_mode",
+    "image_mean",
+    "image_std",
+    "background_color",
+    "resample",
+    "min_side",
+    "max_aspect_ratio",
+)
+
+# What transformers' image processors can be asked to do or to leave out, and this one always does.
+DONE_ANYWAY = {"do_convert_rgb": True, "do_resize": True, "do_rescale": True, "do_normalize": True, "device": "cpu"}
 
 
 class AestheticMLLMImageProcessor(BaseImageProcessor):
@@ -33,6 +49,10 @@ class AestheticMLLMImageProcessor(BaseImageProcessor):
             A photo with a shorter side is refused.
         max_aspect_ratio (`float`, defaults to 20):
             A photo that is longer than so many times its short side is refused: it would shrink to a line.
+
+    Raises:
+        ValueError: a `resize_mode` that there is not.
+        TypeError: a `size` other than the canvas.
     """
 
     model_input_names = ["pixel_values", "image_sizes"]
@@ -49,10 +69,12 @@ class AestheticMLLMImageProcessor(BaseImageProcessor):
         max_aspect_ratio: float = 20.0,
         **kwargs: Any,
     ):
+        self.canvas_size = canvas_size
+        if (size := kwargs.pop("size", None)) not in (None, self.size):
+            raise TypeError(f"The image processor has no size of its own, got {size}; set canvas_size, the side of the canvas.")
         super().__init__(**kwargs)
         if resize_mode not in ("letterbox", "clip"):
             raise ValueError(f"resize_mode must be 'letterbox' or 'clip', got {resize_mode!r}.")
-        self.canvas_size = canvas_size
         self.resize_mode = resize_mode
         self.image_mean = list(image_mean)
         self.image_std = list(image_std)
@@ -60,6 +82,11 @@ class AestheticMLLMImageProcessor(BaseImageProcessor):
         self.resample = int(resample)
         self.min_side = min_side
         self.max_aspect_ratio = max_aspect_ratio
+
+    @property
+    def size(self) -> dict[str, int]:
+        """Height and width of what comes out, as servers ask for it."""
+        return {"height": self.canvas_size, "width": self.canvas_size}
 
     def __call__(self, images: Any, return_tensors: str | None = None, **kwargs: Any) -> BatchFeature:
         return self.preprocess(images, return_tensors=return_tensors, **kwargs)
@@ -71,19 +98,32 @@ class AestheticMLLMImageProcessor(BaseImageProcessor):
             images: path, bytes, `PIL.Image.Image`, array or tensor (see [`array_to_image`]), or a (nested) list of them. An array
                 of four dimensions is a batch of photos.
             return_tensors: `"pt"` or `"np"`; without it, lists of arrays.
+            kwargs: none. What comes as `None`, as the processor's own setting, or asks for what is done anyway is let pass.
 
         Returns:
             `pixel_values` [N, 3, H, W] float32 and `image_sizes` [N, 2] int64, height and width of each photo's rectangle.
 
         Raises:
             ImageError: a photo cannot be read or judged.
+            TypeError: an option that is unknown, or that this processor does not take in a call.
         """
+        self._refuse_options(kwargs)
         arrays = [self.to_canvas(image) for image in _flat(images)]
         data = {
             "pixel_values": np.stack([pixels for pixels, _ in arrays]),
             "image_sizes": np.array([size for _, size in arrays], dtype=np.int64),
         }
         return BatchFeature(data, tensor_type=return_tensors)
+
+    def _refuse_options(self, options: Mapping[str, Any]) -> None:
+        own = {name: getattr(self, name) for name in SETTINGS} | DONE_ANYWAY
+        for name, value in options.items():
+            if value is None or (name in own and value == own[name]):
+                continue
+            raise TypeError(
+                f"The image processor cannot honour {name}={value!r} in a call: a checkpoint knows photos in one form only. "
+                f"Leave it out, or make the image processor of a new checkpoint with other {', '.join(SETTINGS[1:])}."
+            )
 
     def fetch_images(self, image_url_or_urls: Any) -> Any:
         """Photos as they were given, nested as they were; reading them is `preprocess`'s work."""

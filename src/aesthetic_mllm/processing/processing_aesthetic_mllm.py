@@ -14,9 +14,14 @@ from .image_processing_aesthetic_mllm import AestheticMLLMImageProcessor
 from .rating_scale import Rating, RatingScale
 
 # Groups in the order in which they enter the language model, as in modeling/.
-DEFAULT_GROUP_TOKENS = {"low": "<low>", "middle": "<middle>", "high": "<high>", "thematic": "<image>"}
 DEFAULT_NUM_GROUP_TOKENS = {"low": 8, "middle": 8, "high": 8, "thematic": 9}
 TURN_TOKENS = ("<|im_start|>", "<|im_end|>")
+IMAGE_TOKEN = "<image>"
+OLD_OPTIONS = {
+    "group_tokens": "All visual tokens share one placeholder now: give image_token, the placeholder of the thematic group.",
+    "example_trust": "It is called in_context_weight now.",
+    "example_weight": "It is called in_context_weight now.",
+}
 PUSH_OPTIONS = ("commit_description", "commit_message", "create_pr", "private", "revision", "token")  # of `push_to_hub`
 
 # ChatML. Photos stand where the message names them; the assistant's words and the end of its turn are what trainers with an
@@ -49,11 +54,11 @@ class AestheticMLLMProcessor(ProcessorMixin):
 
     Args:
         image_processor ([`AestheticMLLMImageProcessor`]): makes `pixel_values` and `image_sizes`.
-        tokenizer: the language model's, with the groups' placeholders as tokens.
+        tokenizer: the language model's, with the placeholder as a token.
         chat_template (`str`, *optional*): default ChatML with `{% generation %}` around the assistant's turn.
         rating_scale ([`RatingScale`] or its dictionary, *optional*): questions, level words, scores.
-        group_tokens (`dict[str, str]`, *optional*): placeholder of each group of visual tokens. The thematic one also
-            stands for a whole photo in a prompt.
+        image_token (`str`, defaults to `"<image>"`): placeholder of every visual token. In a prompt that is still to be
+            processed one stands for a whole photo.
         num_group_tokens (`dict[str, int]`, *optional*): how many tokens of each group a photo gets, in this order; 0
             switches a group off.
         writes_comments (`bool`, defaults to `True`): whether the checkpoint was taught to comment. One that was only taught to
@@ -72,7 +77,7 @@ class AestheticMLLMProcessor(ProcessorMixin):
 
     Raises:
         RatingScaleError: the level words are not distinct single tokens of this tokenizer.
-        ValueError: an `in_context_weight` that is not above 0 and at most 1.
+        ValueError: an `in_context_weight` that is not above 0 and at most 1, or an option of an older version.
     """
 
     def __init__(
@@ -81,7 +86,7 @@ class AestheticMLLMProcessor(ProcessorMixin):
         tokenizer: Any = None,
         chat_template: str | None = None,
         rating_scale: RatingScale | Mapping[str, Any] | None = None,
-        group_tokens: Mapping[str, str] | None = None,
+        image_token: str = IMAGE_TOKEN,
         num_group_tokens: Mapping[str, int] | None = None,
         writes_comments: bool = True,
         num_example_tokens: Mapping[str, int] | None = None,
@@ -90,12 +95,13 @@ class AestheticMLLMProcessor(ProcessorMixin):
         side_files: Mapping[str, SideFile] | None = None,
         **kwargs: Any,
     ):
+        _refuse_old(kwargs)
         if not 0 < in_context_weight <= 1:
             raise ValueError(f"in_context_weight is {in_context_weight}; give a share above 0 and at most 1.")
         self.in_context_weight = in_context_weight
         self.measurement_cuts = {name: list(cuts) for name, cuts in (measurement_cuts or {}).items()}
         self.writes_comments = writes_comments
-        self.num_example_tokens = {group: (num_example_tokens or {}).get(group, 0) for group in DEFAULT_GROUP_TOKENS}
+        self.num_example_tokens = {group: (num_example_tokens or {}).get(group, 0) for group in DEFAULT_NUM_GROUP_TOKENS}
         self.side_files = dict(side_files or {})
         if rating_scale is None:
             rating_scale = RatingScale()
@@ -103,46 +109,37 @@ class AestheticMLLMProcessor(ProcessorMixin):
             rating_scale = RatingScale.from_dict(rating_scale)
         self.rating_scale = rating_scale
         # in the order in which the groups enter the language model, which a saved file with sorted keys has lost
-        group_tokens = group_tokens or DEFAULT_GROUP_TOKENS
         num_group_tokens = num_group_tokens or DEFAULT_NUM_GROUP_TOKENS
-        self.group_tokens = {group: group_tokens[group] for group in DEFAULT_GROUP_TOKENS}
-        self.num_group_tokens = {group: num_group_tokens.get(group, 0) for group in DEFAULT_GROUP_TOKENS}
-        self.image_token = self.group_tokens["thematic"]
-        self.image_token_id = tokenizer.convert_tokens_to_ids(self.image_token)
-        # every placeholder is an image token to whoever asks for token types
-        self.image_token_ids = [tokenizer.convert_tokens_to_ids(token) for token in self.group_tokens.values()]
+        self.num_group_tokens = {group: num_group_tokens.get(group, 0) for group in DEFAULT_NUM_GROUP_TOKENS}
+        self.image_token = image_token
+        self.image_token_id = tokenizer.convert_tokens_to_ids(image_token)
         self.level_ids = rating_scale.level_ids(tokenizer)
         super().__init__(image_processor, tokenizer, chat_template=chat_template or CHAT_TEMPLATE)
-
-    @property
-    def group_token_ids(self) -> dict[str, int]:
-        """Id of each group's placeholder, for the model's configuration."""
-        return {group: self.tokenizer.convert_tokens_to_ids(token) for group, token in self.group_tokens.items()}
 
     @property
     def num_image_tokens(self) -> int:
         """Visual tokens of one photo; the same for every photo."""
         return sum(self.num_group_tokens.values())
 
+    def image_layout(self, groups: Sequence[str] | None = None) -> list[int]:
+        """How many tokens of each group a photo shows: a row of the model's `image_layouts`, low, middle, high, thematic.
+
+        Args:
+            groups: that are shown; default all, for which the model needs no `image_layouts`.
+        """
+        return [count if groups is None or group in groups else 0 for group, count in self.num_group_tokens.items()]
+
+    @property
+    def example_layout(self) -> list[int]:
+        """As `image_layout`, of a photo that only stands as a rated example before another one."""
+        return list(self.num_example_tokens.values())
+
     def image_placeholders(self, groups: Sequence[str] | None = None) -> str:
-        """The placeholders of one photo, low, middle, high, thematic, or of some of its groups."""
-        chosen = self.num_group_tokens if groups is None else groups
-        return "".join(token * self.num_group_tokens[group] for group, token in self.group_tokens.items() if group in chosen)
+        """The placeholders of one photo, or of some of its groups; the groups' tokens follow each other in one block."""
+        return self.image_token * sum(self.image_layout(groups))
 
     def replace_image_token(self, image_inputs: Mapping[str, Any], image_idx: int, **kwargs: Any) -> str:
         return self.image_placeholders()
-
-    def _check_special_mm_tokens(self, text: list[str], text_inputs: Mapping[str, Any], modalities: list[str]) -> None:
-        super()._check_special_mm_tokens(text, text_inputs, modalities)
-        # the parent counts the thematic placeholders; truncation on the left cuts the other groups first
-        for token, token_id in zip(self.group_tokens.values(), self.image_token_ids, strict=True):
-            wanted = [sample.count(token) for sample in text]
-            found = [list(ids).count(token_id) for ids in text_inputs["input_ids"]]
-            if found != wanted:
-                raise ValueError(
-                    f"The prompts hold {wanted} placeholders {token}, but {found} are left after truncation. Do not truncate, "
-                    "or raise max_length."
-                )
 
     def _get_num_multimodal_tokens(self, image_sizes: Any = None, **kwargs: Any) -> MultiModalData:
         if image_sizes is None:
@@ -192,16 +189,12 @@ class AestheticMLLMProcessor(ProcessorMixin):
             answered = {"role": "assistant", "content": [{"type": "text", "text": asked.stem + word}]}
             text = self.apply_chat_template([photo, answered, photo], tokenize=False, add_generation_prompt=True)
             start, between, _ = text.split(self.image_token)
-            examples.append(self._example_placeholders + between)
+            examples.append(self.image_token * sum(self.example_layout) + between)
         last = self.rating_prompt(question).partition(self.image_token)[2]
         parts = [start, *examples, self.image_placeholders() + last]
         # only what stands first may get a token that begins all texts
         ids = [self.tokenizer(part, add_special_tokens=place == 0)["input_ids"] for place, part in enumerate(parts)]
         return ids[0], ids[1:-1], ids[-1]
-
-    @property
-    def _example_placeholders(self) -> str:
-        return "".join(token * self.num_example_tokens[group] for group, token in self.group_tokens.items())
 
     @property
     def end_of_turn_ids(self) -> list[int]:
@@ -251,6 +244,7 @@ class AestheticMLLMProcessor(ProcessorMixin):
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """As the parent's, with the side files that the configuration names."""
         values, unused = super().get_processor_dict(pretrained_model_name_or_path, **kwargs)
+        _refuse_old(values)
         options = {name: kwargs[name] for name in HUB_OPTIONS if kwargs.get(name) is not None}
         names = values.get("side_files", ())
         values["side_files"] = {name: load_side_file(pretrained_model_name_or_path, name, **options) for name in names}
@@ -260,7 +254,7 @@ class AestheticMLLMProcessor(ProcessorMixin):
     def from_vision_text_pretrained(cls, vision: str, text: str, **kwargs: Any) -> "AestheticMLLMProcessor":
         """A processor for a model grown from a vision tower and a language model.
 
-        The tokenizer gets the placeholders, and ChatML's turn tokens where it lacks them; the canvas and the normalisation
+        The tokenizer gets the placeholder, and ChatML's turn tokens where it lacks them; the canvas and the normalisation
         are the tower's own.
 
         Args:
@@ -268,8 +262,8 @@ class AestheticMLLMProcessor(ProcessorMixin):
             kwargs: for `__init__`.
         """
         tokenizer = AutoTokenizer.from_pretrained(text)
-        tokens = kwargs.get("group_tokens", DEFAULT_GROUP_TOKENS)
-        tokenizer.add_special_tokens({"additional_special_tokens": [*TURN_TOKENS, *tokens.values()]})
+        placeholder = kwargs.get("image_token", IMAGE_TOKEN)
+        tokenizer.add_special_tokens({"additional_special_tokens": [*TURN_TOKENS, placeholder]})
         _pad_like_end(tokenizer, end_of_turn=TURN_TOKENS[1])
         source = AutoImageProcessor.from_pretrained(vision, backend="pil")
         size = source.size
@@ -288,8 +282,6 @@ class AestheticMLLMProcessor(ProcessorMixin):
             kwargs: for `__init__`; `num_group_tokens` without aesthetic groups gives LLaVA's own prompts.
         """
         source = AutoProcessor.from_pretrained(llava, backend="pil")
-        tokens = {**DEFAULT_GROUP_TOKENS, "thematic": source.image_token}
-        source.tokenizer.add_special_tokens({"additional_special_tokens": list(tokens.values())})
         policy = source.image_processor
         image_processor = AestheticMLLMImageProcessor(
             canvas_size=policy.crop_size["height"],
@@ -300,7 +292,13 @@ class AestheticMLLMProcessor(ProcessorMixin):
         cells = (policy.crop_size["height"] // source.patch_size) ** 2
         kwargs.setdefault("num_group_tokens", DEFAULT_NUM_GROUP_TOKENS | {"thematic": cells})
         kwargs.setdefault("chat_template", source.chat_template)
-        return cls(image_processor, source.tokenizer, group_tokens=tokens, **kwargs)
+        return cls(image_processor, source.tokenizer, image_token=source.image_token, **kwargs)
+
+
+def _refuse_old(options: Mapping[str, Any]) -> None:
+    """Options that older versions knew, which would now be ignored."""
+    for name in OLD_OPTIONS.keys() & options.keys():
+        raise ValueError(f"The processor has the option {name}={options[name]!r} of an older version. {OLD_OPTIONS[name]}")
 
 
 def _pad_like_end(tokenizer: Any, end_of_turn: str) -> None:

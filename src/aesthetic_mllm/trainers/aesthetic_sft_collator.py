@@ -59,7 +59,7 @@ class AestheticSFTCollator:
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
         """Batch with `input_ids`, `attention_mask`, `labels` [B, L] (-100: prompt, padding, all of a rating row), the photos, and
         `level_targets` [B, levels] (zeros: no rating), `level_positions` [B] (where the level word is predicted; -1: no rating),
-        `mean_targets` [B], `rank_groups` [B] (-1: not ranked)."""
+        `mean_targets` [B], `rank_groups` [B] (-1: not ranked); where groups are dropped also `image_layouts` [N, 4]."""
         scale = self.processor.rating_scale
         groups = self.rng.choice(self.subsets) if self.rng.random() < self.group_dropout else self.whole
         samples = [self._sample(row, groups) for row in rows]
@@ -77,6 +77,9 @@ class AestheticSFTCollator:
             batch["attention_mask"][index, start:] = 1
             batch["labels"][index, start:] = torch.tensor(labels)
             positions.append(-1 if position is None else start + position)
+        if groups != self.whole:
+            photos = sum(len(row["images"]) for row in rows)
+            batch["image_layouts"] = torch.tensor([self.processor.image_layout(groups)] * photos)
         rated = [position >= 0 for position in positions]
         none = [0.0] * len(scale.level_words)
         return batch | {
@@ -108,7 +111,7 @@ class AestheticSFTCollator:
         return ids, [-100] * len(ids), len(ids) - 1
 
     def _prompt(self, text: str, photos: int, groups: tuple[str, ...]) -> list[int]:
-        """Token ids of a prompt with its photos' placeholders."""
+        """Token ids of a prompt with its photos' placeholders, as many as these groups have tokens."""
         key = (text, photos, groups)
         if key not in self.tokens:
             placeholders = self.processor.image_placeholders(groups) * photos

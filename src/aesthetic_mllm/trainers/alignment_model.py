@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import nn
 from transformers.utils import ModelOutput
 
-from ..modeling.model_outputs import AestheticImageFeatures
+from ..modeling.configuration_aesthetic_mllm import TOKEN_GROUPS
+from ..modeling.token_placement import image_features
 from ..modeling.vision_tower import tower_feature_maps
 from ..pretext.phrase_bank import BINS, PhraseBank
 from ..pretext.pretext_samples import LEVELS
@@ -126,7 +127,7 @@ class AlignmentModel(nn.Module):
         first = torch.searchsorted(image_rows, rows)
         last = torch.searchsorted(image_rows, rows, right=True) - 1
         losses = {
-            "generation_loss": self._generation(input_ids, attention_mask, labels, tokens).mean(),
+            "generation_loss": self._generation(input_ids, attention_mask, labels, tokens, shown).mean(),
             "contrastive_loss": self._contrast(
                 tokens, groups, first, last, target_text_ids, target_text_mask, target_text_labels
             ),
@@ -169,16 +170,23 @@ class AlignmentModel(nn.Module):
         return tokens
 
     def _generation(
-        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor, tokens: dict[str, torch.Tensor]
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        labels: torch.Tensor,
+        tokens: dict[str, torch.Tensor],
+        shown: torch.Tensor,
     ) -> torch.Tensor:
         """Mean next-token loss of each target text: [B]."""
         # from the position that predicts the first word of the longest target text; target texts end every row
         first = int((labels != -100).any(0).nonzero()[0]) - 1
-        features = AestheticImageFeatures(pooler_output=list(torch.cat(list(tokens.values()), dim=1)), tokens=tokens)
+        layouts = torch.zeros(len(shown), len(TOKEN_GROUPS), dtype=torch.long, device=shown.device)  # one group a photo
+        for group, values in tokens.items():
+            layouts[shown == PRETEXT_GROUPS.index(group), TOKEN_GROUPS.index(group)] = values.shape[1]
         logits = self.model(
             input_ids=input_ids,
             attention_mask=attention_mask,
-            mm_encoder_outputs={"image": features},
+            mm_encoder_outputs={"image": image_features(tokens, layouts)},
             use_cache=False,
             logits_to_keep=labels.shape[1] - first,
         ).logits  # [B, K, V]

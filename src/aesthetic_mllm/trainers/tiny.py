@@ -12,7 +12,7 @@ from ..modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGenera
 from ..pretext.phrase_bank import PhraseBank
 from ..pretext.pretext_samples import LEVELS
 from ..processing.image_processing_aesthetic_mllm import AestheticMLLMImageProcessor
-from ..processing.processing_aesthetic_mllm import DEFAULT_GROUP_TOKENS, TURN_TOKENS, AestheticMLLMProcessor
+from ..processing.processing_aesthetic_mllm import IMAGE_TOKEN, TURN_TOKENS, AestheticMLLMProcessor
 from ..processing.rating_scale import RatingScale
 
 CANVAS = 64
@@ -43,7 +43,8 @@ def tiny_model(seed: int = 0) -> tuple[AestheticMLLMForConditionalGeneration, Ae
         ),
         text_config=text_config,
         alignment_config=MultiScaleFeatureAlignmentConfig(hidden_size=16, num_attention_heads=2, intermediate_size=32),
-        group_token_ids=processor.group_token_ids,
+        image_token_id=processor.image_token_id,
+        num_group_tokens=processor.num_group_tokens,
     )
     return AestheticMLLMForConditionalGeneration(config).eval(), processor
 
@@ -55,7 +56,7 @@ def _tokenizer() -> PreTrainedTokenizerFast:
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY,
-        special_tokens=[PAD, *TURN_TOKENS, *DEFAULT_GROUP_TOKENS.values()],
+        special_tokens=[PAD, *TURN_TOKENS, IMAGE_TOKEN],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )

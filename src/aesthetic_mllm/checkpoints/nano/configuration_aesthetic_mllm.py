@@ -4,6 +4,7 @@ from typing import Any
 
 from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
 
+from .checkpoint_errors import CheckpointError
 from .configuration_efficientnet_lite import EfficientNetLiteConfig
 
 # The order in which the groups of visual tokens enter the language model (CALM, arXiv:2412.11952).
@@ -82,14 +83,17 @@ class AestheticMLLMConfig(PreTrainedConfig):
             Any causal language model of transformers. Default: a Llama.
         alignment_config ([`MultiScaleFeatureAlignmentConfig`] or `dict`, *optional*):
             The module between the two.
-        group_token_ids (`dict[str, int]`, *optional*):
-            The placeholder token of each group. A group without a placeholder in `input_ids` is switched off.
+        image_token_id (`int`, defaults to 4):
+            The placeholder of every visual token in `input_ids`.
+        num_group_tokens (`dict[str, int]`, *optional*):
+            How many tokens of each group a photo shows, where a call's `image_layouts` do not say otherwise: all that the
+            alignment module makes, or 0, and the group is switched off. Default: all.
         tie_word_embeddings (`bool`, defaults to `True`):
             Whether the language model's input and output embeddings are one matrix. The parent's default is the same; it
             is taken from `text_config` when that says otherwise.
 
     Raises:
-        ValueError: a group without a placeholder id, or two groups with the same one.
+        ValueError: `num_group_tokens` does not fit the alignment module, or the key is of an older version.
     """
 
     model_type = "aesthetic_mllm"
@@ -102,7 +106,8 @@ class AestheticMLLMConfig(PreTrainedConfig):
     vision_config: dict | PreTrainedConfig | None = None
     text_config: dict | PreTrainedConfig | None = None
     alignment_config: dict | PreTrainedConfig | None = None
-    group_token_ids: dict[str, int] | None = None
+    image_token_id: int = 4
+    num_group_tokens: dict[str, int] | None = None
     tie_word_embeddings: bool = True
 
     def __post_init__(self, **kwargs: Any) -> None:
@@ -110,20 +115,41 @@ class AestheticMLLMConfig(PreTrainedConfig):
         self.text_config = _sub_config(self.text_config, "llama")
         if not isinstance(self.alignment_config, PreTrainedConfig):
             self.alignment_config = MultiScaleFeatureAlignmentConfig(**(self.alignment_config or {}))
-        self.group_token_ids = self.group_token_ids or {group: index for index, group in enumerate(TOKEN_GROUPS, 1)}
-        if set(self.group_token_ids) != set(TOKEN_GROUPS) or len(set(self.group_token_ids.values())) != len(TOKEN_GROUPS):
-            raise ValueError(
-                f"group_token_ids must give each of {TOKEN_GROUPS} a placeholder id of its own, got {self.group_token_ids}."
+        if "group_token_ids" in kwargs:
+            raise CheckpointError(
+                f"The configuration has group_token_ids, {kwargs['group_token_ids']}, of an older version; now all visual tokens "
+                "share one placeholder. Give image_token_id, the id of the thematic group, and num_group_tokens instead."
             )
+        self.num_group_tokens = _group_counts(self.num_group_tokens, self.alignment_config)
         self.tie_word_embeddings = self.text_config.tie_word_embeddings
         # Both doors of a saved checkpoint must open without the plug-in; saving a model adds only its own class.
         self.auto_map = {"AutoModel": "modeling_aesthetic_mllm.AestheticMLLMModel"} | (getattr(self, "auto_map", None) or {})
         super().__post_init__(**kwargs)
 
     @property
-    def image_token_id(self) -> int:
-        """The thematic group's placeholder, which is also what a prompt holds for a whole photo."""
-        return self.group_token_ids["thematic"]
+    def shown_groups(self) -> tuple[str, ...]:
+        """The groups that are not switched off."""
+        return tuple(group for group in TOKEN_GROUPS if self.num_group_tokens[group])
+
+
+def _group_counts(counts: dict[str, int] | None, alignment: MultiScaleFeatureAlignmentConfig) -> dict[str, int]:
+    """Tokens of each group that a photo shows, in the order of `TOKEN_GROUPS`, which a saved file has lost."""
+    made = {**alignment.num_query_tokens, "thematic": alignment.thematic_grid and alignment.thematic_grid**2}
+    if counts is None:
+        if made["thematic"] is None:
+            raise ValueError(
+                "Without a thematic_grid the canvas decides how many thematic tokens there are; give num_group_tokens."
+            )
+        counts = made
+    fit = set(counts) == set(TOKEN_GROUPS) and all(
+        counts[group] in (0, made[group]) or made[group] is None for group in TOKEN_GROUPS
+    )
+    if not fit or not any(counts.values()):
+        raise ValueError(
+            f"num_group_tokens must give each of {TOKEN_GROUPS} what the alignment module makes, {made}, or 0, and not all 0; "
+            f"got {counts}."
+        )
+    return {group: counts[group] for group in TOKEN_GROUPS}
 
 
 def _sub_config(config: dict | PreTrainedConfig | None, default_model_type: str) -> PreTrainedConfig:

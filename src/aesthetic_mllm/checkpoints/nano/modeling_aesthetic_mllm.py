@@ -27,7 +27,7 @@ from .model_outputs import (
     AestheticMLLMModelOutputWithPast,
 )
 from .multi_scale_feature_alignment import AestheticQFormer, MultiScaleFeatureAlignment, ThematicPath
-from .token_placement import number_photos, place_tokens, present_groups
+from .token_placement import groups_shown, image_features, place_tokens
 from .vision_tower import (
     build_vision_tower,
     default_feature_layers,
@@ -130,7 +130,8 @@ class AestheticMLLMModel(AestheticMLLMPreTrainedModel):
         self,
         pixel_values: torch.Tensor,
         image_sizes: torch.Tensor | None = None,
-        groups: Sequence[str] = TOKEN_GROUPS,
+        image_layouts: torch.Tensor | None = None,
+        groups: Sequence[str] | None = None,
         statistics: bool = False,
         **kwargs: Any,
     ) -> AestheticImageFeatures:
@@ -141,11 +142,16 @@ class AestheticMLLMModel(AestheticMLLMPreTrainedModel):
                 Photos letterboxed on the canvas and normalised, as the image processor gives them.
             image_sizes (`torch.Tensor` [N, 2], *optional*):
                 Height and width in pixels of each photo's rectangle on the canvas. Default: it fills the canvas.
-            groups (`Sequence[str]`):
-                The groups to compute.
+            image_layouts (`torch.Tensor` [N, 4], *optional*):
+                How many tokens of each of `TOKEN_GROUPS` each photo shows in its prompt; fewer than the group has are means of
+                neighbours. Default: all of `groups`.
+            groups (`Sequence[str]`, *optional*):
+                The groups to compute. Default: those that are shown.
             statistics (`bool`):
                 Whether to give the feature maps' statistics beside the tokens.
         """
+        if groups is None:
+            groups = self.config.shown_groups if image_layouts is None else groups_shown(image_layouts)
         pixel_values = pixel_values.to(self.vision_tower.dtype)
         if image_sizes is not None:
             image_sizes = image_sizes.to(pixel_values.device)
@@ -158,25 +164,18 @@ class AestheticMLLMModel(AestheticMLLMPreTrainedModel):
             image_sizes,
             tuple(pixel_values.shape[-2:]),
         )
-        features = _image_features(tokens)
+        features = image_features(tokens, image_layouts)
         if statistics:
             height = pixel_values.shape[-2]
             features.map_statistics = torch.cat([map_statistics(values, image_sizes, height) for values in maps], dim=1)
         return features
 
-    def get_placeholder_mask(self, input_ids: torch.Tensor | None, inputs_embeds: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Where each group's placeholders stand: a [B, L] boolean mask a group.
-
-        Without `input_ids` the embeddings are compared with those of the placeholders.
-        """
+    def get_placeholder_mask(self, input_ids: torch.Tensor | None, inputs_embeds: torch.Tensor) -> torch.Tensor:
+        """Where placeholders stand, [B, L] boolean. Without `input_ids` the embeddings are compared with the placeholder's."""
         if input_ids is not None:
-            return {group: input_ids == token for group, token in self.config.group_token_ids.items()}
-        embed = self.get_input_embeddings()
-        device = inputs_embeds.device
-        return {
-            group: (inputs_embeds == embed(torch.tensor(token, device=device))).all(-1)
-            for group, token in self.config.group_token_ids.items()
-        }
+            return input_ids == self.config.image_token_id
+        placeholder = torch.tensor(self.config.image_token_id, device=inputs_embeds.device)
+        return (inputs_embeds == self.get_input_embeddings()(placeholder)).all(-1)
 
     @can_return_tuple
     def forward(
@@ -188,40 +187,46 @@ class AestheticMLLMModel(AestheticMLLMPreTrainedModel):
         cache: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         image_sizes: torch.Tensor | None = None,
+        image_layouts: torch.Tensor | None = None,
         mm_encoder_outputs: dict[str, AestheticImageFeatures] | None = None,
         **kwargs: Any,
     ) -> AestheticMLLMModelOutputWithPast:
         """See the class; shapes as in [`AestheticMLLMModelOutputWithPast`].
 
+        Args:
+            image_layouts (`torch.Tensor` [N, 4], *optional*):
+                How many tokens of each of `TOKEN_GROUPS` each of the `pixel_values` shows at its placeholders: all, fewer (means
+                of neighbours), or 0. Default: the configuration's `num_group_tokens`.
+            mm_encoder_outputs (`dict`, *optional*):
+                Under `"image"` what `get_image_features` gave, layouts included, in place of `pixel_values`.
+
         Raises:
-            ValueError: both or neither of `input_ids` and `inputs_embeds` are given, both `pixel_values` and
-                `mm_encoder_outputs` are, or placeholders and photos do not match.
+            ValueError: both or neither of `input_ids` and `inputs_embeds` are given, `mm_encoder_outputs` beside `pixel_values`
+                or `image_layouts`, or placeholders and photos do not match.
         """
-        if pixel_values is not None and mm_encoder_outputs is not None:
-            raise ValueError("Give either pixel_values or mm_encoder_outputs, not both.")
-        image_features = None if mm_encoder_outputs is None else mm_encoder_outputs.get("image")
-        if input_ids is None and inputs_embeds is None and pixel_values is not None:
-            return _image_output(self.get_image_features(pixel_values, image_sizes))
+        features = None if mm_encoder_outputs is None else mm_encoder_outputs.get("image")
+        if features is not None and not (pixel_values is None and image_layouts is None):
+            raise ValueError("Give either pixel_values (with image_layouts) or mm_encoder_outputs, not both.")
+        if pixel_values is not None:
+            features = self.get_image_features(pixel_values, image_sizes, image_layouts)
+            if input_ids is None and inputs_embeds is None:
+                return _image_output(features)
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("Give exactly one of input_ids and inputs_embeds (or pixel_values alone for embeddings).")
         if inputs_embeds is None:
             inputs_embeds = self.get_input_embeddings()(input_ids)
 
-        if pixel_values is not None or image_features is not None:
-            masks = self.get_placeholder_mask(input_ids, inputs_embeds)
-            if image_features is None:
-                groups = present_groups(masks)
-                if not groups:
-                    raise ValueError(f"{len(pixel_values)} photos were given, but input_ids hold no placeholder for any.")
-                image_features = self.get_image_features(pixel_values, image_sizes, groups)
-            inputs_embeds = place_tokens(inputs_embeds, masks, image_features.tokens)
+        if features is not None:
+            mask = self.get_placeholder_mask(input_ids, inputs_embeds)
+            # what generation cuts out for a chunk of a prompt has no groups any more
+            inputs_embeds = place_tokens(inputs_embeds, mask, features.pooler_output, whole=features.tokens is not None)
 
         if cache is not None:
             kwargs[CACHE] = cache
         outputs = self.language_model(
             attention_mask=attention_mask, position_ids=position_ids, inputs_embeds=inputs_embeds, **kwargs
         )
-        image_output = {} if image_features is None else _image_output(image_features)
+        image_output = {} if features is None else _image_output(features)
         return AestheticMLLMModelOutputWithPast(
             **{**image_output, "last_hidden_state": outputs.last_hidden_state, CACHE: outputs.get(CACHE)},
             hidden_states=outputs.hidden_states,
@@ -268,9 +273,15 @@ class AestheticMLLMForConditionalGeneration(AestheticMLLMPreTrainedModel, FromPr
         return self.token_logits(self.model(use_cache=False, **inputs).last_hidden_state[:, -1], level_ids)
 
     def token_logits(self, states: torch.Tensor, token_ids: Sequence[int]) -> torch.Tensor:
-        """Logits of a few tokens after the language model's states: [..., D] -> [..., len(token_ids)], float32."""
-        rows = self.lm_head.weight[torch.as_tensor(token_ids, device=states.device)]  # [tokens, D]
-        return self._cap(states.float() @ rows.float().T)
+        """Logits of a few tokens after the language model's states: [..., D] -> [..., len(token_ids)], float32.
+
+        Where the head's weights are not there to be read (quantized, packed or offloaded), all of its logits are computed.
+        """
+        ids = torch.as_tensor(token_ids, device=states.device)
+        weight = getattr(self.lm_head, "weight", None)
+        if not _is_plain(weight) or weight.shape != (self.config.text_config.vocab_size, states.shape[-1]):
+            return self._cap(self.lm_head(states)[..., ids].float())
+        return self._cap(states.float() @ weight[ids].float().T)
 
     def _expand_multimodal_outputs(
         self,
@@ -281,21 +292,20 @@ class AestheticMLLMForConditionalGeneration(AestheticMLLMPreTrainedModel, FromPr
     ) -> dict[str, AestheticImageFeatures]:
         """For several sequences a prompt (beams, `num_return_sequences`): each prompt's photos together, once for each of them.
 
-        The parent counts placeholders of one kind, but a photo has four here.
+        The parent's in transformers 5.18 repeats each photo by itself, so that the second photo of a prompt becomes the first.
         """
-        if "image" not in mm_encoder_output:
+        features = mm_encoder_output.get("image")
+        if features is None:
             return mm_encoder_output
-        tokens = mm_encoder_output["image"].tokens
         if input_ids is not None and input_ids.numel() == 0:
             input_ids = None
-        starts, _, _ = number_photos(
-            self.model.get_placeholder_mask(input_ids, inputs_embeds),
-            {group: values.shape[1] for group, values in tokens.items()},
-        )
-        photos = torch.arange(len(next(iter(tokens.values())))).split(starts.sum(1).tolist())  # of each prompt
-        order = torch.cat([photo for photo in photos for _ in range(expand_size)])
-        expanded = {group: values[order.to(values.device)] for group, values in tokens.items()}
-        return mm_encoder_output | {"image": _image_features(expanded)}
+        remaining, expanded = list(features.pooler_output), []
+        for count in self.model.get_placeholder_mask(input_ids, inputs_embeds).sum(1).tolist():
+            own: list[torch.Tensor] = []
+            while remaining and sum(map(len, own)) < count:
+                own.append(remaining.pop(0))
+            expanded += own * expand_size
+        return mm_encoder_output | {"image": AestheticImageFeatures(**{**features, "pooler_output": expanded})}
 
     def _cap(self, logits: torch.Tensor) -> torch.Tensor:
         """Soft limit of the logits, which Gemma's configurations may ask for."""
@@ -314,15 +324,17 @@ class AestheticMLLMForConditionalGeneration(AestheticMLLMPreTrainedModel, FromPr
         labels: torch.Tensor | None = None,
         logits_to_keep: int | torch.Tensor = 0,
         image_sizes: torch.Tensor | None = None,
+        image_layouts: torch.Tensor | None = None,
         mm_encoder_outputs: dict[str, AestheticImageFeatures] | None = None,
         **kwargs: Any,
     ) -> AestheticMLLMCausalLMOutputWithPast:
         """Next-token logits, and the language-modelling loss where `labels` [B, L] (-100: not counted) are given.
 
         Args:
-            input_ids (`torch.Tensor` [B, L]): prompts with the groups' placeholders.
+            input_ids (`torch.Tensor` [B, L]): prompts with a placeholder for each visual token.
             pixel_values (`torch.Tensor` [N, 3, H, W]): the photos in the order in which the prompts name them.
             image_sizes (`torch.Tensor` [N, 2]): height and width of each photo's rectangle on the canvas.
+            image_layouts (`torch.Tensor` [N, 4]): which tokens of each photo the prompts show, as in [`AestheticMLLMModel`].
             cache (`Cache`): keys and values of earlier tokens; before transformers 5.24 also called `past_key_values`.
             logits_to_keep (`int` or `torch.Tensor`): how many last positions get logits (0: all), or which.
         """
@@ -334,6 +346,7 @@ class AestheticMLLMForConditionalGeneration(AestheticMLLMPreTrainedModel, FromPr
             cache=cache,
             inputs_embeds=inputs_embeds,
             image_sizes=image_sizes,
+            image_layouts=image_layouts,
             mm_encoder_outputs=mm_encoder_outputs,
             **kwargs,
         )
@@ -352,17 +365,18 @@ class AestheticMLLMForConditionalGeneration(AestheticMLLMPreTrainedModel, FromPr
         )
 
 
-def _image_features(tokens: dict[str, torch.Tensor]) -> AestheticImageFeatures:
-    return AestheticImageFeatures(
-        pooler_output=list(torch.cat(list(tokens.values()), dim=1)),
-        tokens=tokens,
-        **{f"{group}_embeds": tokens[group].mean(dim=1) for group in tokens},
+def _is_plain(weight: torch.Tensor | None) -> bool:
+    """Whether a weight holds its numbers itself, in memory."""
+    return (
+        weight is not None and type(weight.data) is torch.Tensor and weight.is_floating_point() and weight.device.type != "meta"
     )
 
 
 def _image_output(features: AestheticImageFeatures) -> AestheticMLLMModelOutputWithPast:
+    photos = features.pooler_output
+    alike = len({len(photo) for photo in photos}) == 1
     return AestheticMLLMModelOutputWithPast(
-        image_hidden_states=torch.stack(features.pooler_output),
+        image_hidden_states=torch.stack(photos) if alike else torch.cat(photos),
         **{f"{group}_embeds": getattr(features, f"{group}_embeds") for group in TOKEN_GROUPS},
     )
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 from transformers import Blip2QFormerConfig, Blip2QFormerModel
+from transformers import initialization as init
 from transformers.activations import ACT2FN
 from transformers.models.blip_2.modeling_blip_2 import Blip2QFormerMultiHeadAttention
 
@@ -21,13 +22,52 @@ from .modeling_efficientnet_lite import photo_mask
 POSITION_FREQUENCIES = 4
 
 
+class HeadProjection(nn.Module):
+    """The weights of a linear layer from C to H * d channels, used head by head.
+
+    It is no `nn.Linear`, because servers pack or quantize those, after which nothing but their own forward can read the weights.
+    """
+
+    def __init__(self, in_features: int, num_heads: int, head_size: int):
+        super().__init__()
+        self.shape = (num_heads, head_size, in_features)
+        self.weight = nn.Parameter(torch.empty(num_heads * head_size, in_features))
+        self.bias = nn.Parameter(torch.empty(num_heads * head_size))
+
+
+class KeyProjection(HeadProjection):
+    """Takes queries through the projection of the keys, so that they can be compared with the cells themselves.
+
+    The keys' bias shifts all of a query's scores alike, so it drops out of the softmax and has no part in this.
+    """
+
+    def forward(self, queries: torch.Tensor) -> torch.Tensor:
+        """[B, Nq, H, d] -> [B, H, Nq, C]."""
+        return torch.einsum("bqhd,hdc->bhqc", queries, self.weight.view(self.shape))
+
+
+class ValueProjection(HeadProjection):
+    """Projects weighted sums of cells, as if the cells had been projected before they were summed."""
+
+    def forward(self, summed: torch.Tensor, total: torch.Tensor) -> torch.Tensor:
+        """[B, H, Nq, C] sums and [B, H, Nq] sums of their weights, which dropout leaves other than 1 -> [B, Nq, H, d]."""
+        bias = self.bias.view(self.shape[:2]) * total.transpose(1, 2)[..., None]  # [B, Nq, H, d]
+        return torch.einsum("bhqc,hdc->bqhd", summed, self.weight.view(self.shape)) + bias
+
+
 class FewQueriesCrossAttention(Blip2QFormerMultiHeadAttention):
     """BLIP-2's cross-attention, computed in another order because there are few queries and many cells.
 
     The parent projects every cell to a key and a value. Here the queries are taken through the key projection instead, and the
     value projection follows the weighted sum: with 8 queries and 1,296 cells about an eighth of the operations, and the same
-    result. The keys' bias shifts all of a query's scores alike, so it drops out of the softmax.
+    result from the same weights under the same names.
     """
+
+    def __init__(self, config: Blip2QFormerConfig):
+        super().__init__(config, is_cross_attention=True)
+        shape = (config.encoder_hidden_size, self.num_attention_heads, self.attention_head_size)
+        self.key = KeyProjection(*shape)
+        self.value = ValueProjection(*shape)
 
     def forward(
         self,
@@ -39,11 +79,8 @@ class FewQueriesCrossAttention(Blip2QFormerMultiHeadAttention):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """[B, Nq, hidden] queries, [B, N, C] cells, mask of the cells (boolean or added) -> [B, Nq, hidden], [B, H, Nq, N]."""
         cells = encoder_hidden_states
-        heads, size = self.num_attention_heads, self.attention_head_size
-        queries = self.query(hidden_states).unflatten(-1, (heads, size))  # [B, Nq, H, d]
-        key_weight = self.key.weight.view(heads, size, -1)  # [H, d, C]
-        queries = torch.einsum("bqhd,hdc->bhqc", queries, key_weight)
-        scores = torch.einsum("bhqc,bnc->bhqn", queries, cells) * self.scaling
+        queries = self.query(hidden_states).unflatten(-1, (self.num_attention_heads, self.attention_head_size))  # [B, Nq, H, d]
+        scores = torch.einsum("bhqc,bnc->bhqn", self.key(queries), cells) * self.scaling
         if encoder_attention_mask is not None:
             if encoder_attention_mask.dtype == torch.bool:
                 scores = scores.masked_fill(~encoder_attention_mask, torch.finfo(scores.dtype).min)
@@ -52,11 +89,24 @@ class FewQueriesCrossAttention(Blip2QFormerMultiHeadAttention):
         weights = scores.softmax(-1)
         dropped = nn.functional.dropout(weights, self.attention_dropout, self.training)
         summed = torch.einsum("bhqn,bnc->bhqc", dropped, cells)
-        value_weight = self.value.weight.view(heads, size, -1)  # [H, d, C]
-        # dropped weights do not sum to 1, and neither would the parent's biased values
-        bias = self.value.bias.view(heads, size) * dropped.sum(-1).transpose(1, 2)[..., None]  # [B, Nq, H, d]
-        output = torch.einsum("bhqc,hdc->bqhd", summed, value_weight) + bias
-        return output.flatten(2), weights
+        return self.value(summed, dropped.sum(-1)).flatten(2), weights
+
+
+class FewQueriesQFormer(Blip2QFormerModel):
+    """BLIP-2's Q-Former with [`FewQueriesCrossAttention`]."""
+
+    def __init__(self, config: Blip2QFormerConfig):
+        super().__init__(config)
+        for layer in self.encoder.layer:
+            layer.crossattention.attention = FewQueriesCrossAttention(config)
+        self.post_init()
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        if isinstance(module, HeadProjection):  # as a linear layer
+            init.normal_(module.weight, std=self.config.initializer_range)
+            init.zeros_(module.bias)
 
 
 class AestheticQFormer(nn.Module):
@@ -84,11 +134,9 @@ class AestheticQFormer(nn.Module):
         )
         # BLIP-2's Q-Former refuses flash attention, which the tower and the language model may use
         wanted = config._attn_implementation
-        self.qformer = Blip2QFormerModel._from_config(
+        self.qformer = FewQueriesQFormer._from_config(
             qformer_config, attn_implementation="eager" if wanted == "eager" else "sdpa"
         )
-        for layer in self.qformer.encoder.layer:
-            layer.crossattention.attention = FewQueriesCrossAttention(qformer_config, is_cross_attention=True)
         self.output_projection = nn.Linear(config.hidden_size, output_size)
 
     def forward(self, features: torch.Tensor, positions: torch.Tensor, padding_mask: torch.Tensor | None) -> torch.Tensor:
