@@ -14,6 +14,7 @@ import numpy as np
 from scipy import stats
 
 from ..data.record import DataError, Record
+from ..data.splits import lowest_hashes
 
 # (person, places of the shown photos, their ratings, places of the photos that are asked about) -> predictions for these.
 Predict = Callable[[str, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
@@ -116,11 +117,6 @@ def training_votes(records: Iterable[Record], protocol: Protocol) -> list[tuple[
         for vote in record.votes
         if vote.rater not in people
     ]
-
-
-def lowest_hashes(names: Iterable[str], count: int) -> list[str]:
-    """So many of the names, by a hash: a fixed choice that looks at nothing else."""
-    return sorted(names, key=lambda name: hashlib.sha256(name.encode()).hexdigest())[:count]
 
 
 @dataclass(frozen=True)
