@@ -1,7 +1,7 @@
 """Which photos, prompts and people are for evaluation, where a data set does not say it itself.
 
-One rule each, for the readers in `sources` and for the recipe of the embedded checkpoint alike, so that what it was trained on and
-what it is evaluated on never meet. A rule looks at one name alone; it gives the same answer for any part of a data set.
+One rule each, for the readers in `sources` and for the recipe of the embedded checkpoint alike, so that what it was trained on
+and what it is evaluated on never meet. A rule looks at one name alone; it gives the same answer for any part of a data set.
 """
 
 import hashlib

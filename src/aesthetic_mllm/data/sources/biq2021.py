@@ -1,8 +1,8 @@
 """BIQ2021: 12,000 photos, each with the mean of 30 people's judgements of its technical quality (Ahmed and Asif 2022).
 
 Official are the lists for training (10,000 photos) and for testing (2,000). A tenth of the training photos is for validation,
-which is our choice (`data/splits.py`): the embedded checkpoint learned nothing of them. Two layouts are read: that of the release,
-and that of an image folder, with metadata.csv beside the photos, which holds training photos only. Both give a photo to the same
+which is our choice (`data/splits.py`): the embedded checkpoint learned nothing of them. Two layouts are read: the release's, and
+that of an image folder, with metadata.csv beside the photos, which holds training photos only. Both give a photo to the same
 split.
 
 The release's Train.csv and Test.csv are the same lists with unscaled values, some below 0; the lists with scaled values are read.
