@@ -145,10 +145,8 @@ class PersonalResult:
 
 def paired_difference(first: np.ndarray, second: np.ndarray) -> dict[str, float]:
     """Mean of first minus second over people, and its 95% interval (Student's t)."""
-    differences = first - second
-    reach = float(stats.sem(differences) * stats.t.ppf(0.975, len(differences) - 1))
-    mean = float(differences.mean())
-    return {"mean": mean, "low": mean - reach, "high": mean + reach}
+    interval = stats.ttest_rel(first, second).confidence_interval(0.95)
+    return {"mean": float((first - second).mean()), "low": float(interval.low), "high": float(interval.high)}
 
 
 def run_protocol(protocol: Protocol, predict: Predict, shots: Sequence[int] | None = None) -> PersonalResult:
@@ -185,7 +183,7 @@ def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
     """Spearman's; 0 where one of them does not vary, which then ranks nothing."""
     if np.ptp(first) == 0 or np.ptp(second) == 0:
         return 0.0
-    return float(np.corrcoef(stats.rankdata(first), stats.rankdata(second))[0, 1])
+    return float(stats.spearmanr(first, second).statistic)
 
 
 def shuffled(predict: Predict) -> Predict:

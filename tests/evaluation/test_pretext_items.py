@@ -1,4 +1,4 @@
-"""The exam is fixed, its questions are fair, and answers are scored as they should be."""
+"""The items are fixed, their questions are fair, and answers are scored as they should be."""
 
 import copy
 import random
@@ -11,7 +11,7 @@ from PIL import Image
 
 from aesthetic_mllm.editing import EDITS
 from aesthetic_mllm.editing.measurements.pool_statistics import PoolStatistics
-from aesthetic_mllm.evaluation.pretext_eval import ExamError, ExamItem, altered_target_text, build_exam
+from aesthetic_mllm.evaluation.eval_pretext import evaluate_pretext, pretext_table
 from aesthetic_mllm.evaluation.pretext_evaluator import (
     PretextEvaluator,
     SeenPhotos,
@@ -19,7 +19,8 @@ from aesthetic_mllm.evaluation.pretext_evaluator import (
     answer_items,
     see_photos,
 )
-from aesthetic_mllm.evaluation.pretext_probe import PretextProbe, Ridge, probe_pretext_samples
+from aesthetic_mllm.evaluation.pretext_items import PretextItem, PretextItemError, altered_target_text, build_pretext_items
+from aesthetic_mllm.evaluation.pretext_probe import PretextProbe, probe_pretext_samples
 from aesthetic_mllm.evaluation.pretext_report import (
     by_level,
     by_question,
@@ -29,7 +30,6 @@ from aesthetic_mllm.evaluation.pretext_report import (
     markdown_cross,
     markdown_table,
     summarise,
-    wilson_interval,
 )
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
 from aesthetic_mllm.pretext.pretext_samples import LEVELS, PretextSampleMaker
@@ -56,20 +56,20 @@ def maker(photos: list[tuple[str, Image.Image]]) -> PretextSampleMaker:
 
 
 @pytest.fixture(scope="module")
-def exam(photos: list[tuple[str, Image.Image]], maker: PretextSampleMaker) -> list[ExamItem]:
-    return build_exam(photos, maker, PER_SUBJECT)
+def fixed_items(photos: list[tuple[str, Image.Image]], maker: PretextSampleMaker) -> list[PretextItem]:
+    return build_pretext_items(photos, maker, PER_SUBJECT)
 
 
 @pytest.fixture(scope="module")
-def seen(exam: list[ExamItem], nano: Any, processor: Any) -> SeenPhotos:
-    return see_photos([nano], processor, _images(exam))[0]
+def seen(fixed_items: list[PretextItem], nano: Any, processor: Any) -> SeenPhotos:
+    return see_photos([nano], processor, _images(fixed_items))[0]
 
 
-def _images(items: list[ExamItem]) -> list[Image.Image]:
+def _images(items: list[PretextItem]) -> list[Image.Image]:
     return [image for item in items for image in item.pretext_sample.images]
 
 
-def _planted(items: list[ExamItem], right: bool = True) -> list[dict[str, TargetTextScore]]:
+def _planted(items: list[PretextItem], right: bool = True) -> list[dict[str, TargetTextScore]]:
     """Scores under which the right texts, or only wrong ones, are likeliest."""
     scores = []
     for item in items:
@@ -86,22 +86,22 @@ def _planted(items: list[ExamItem], right: bool = True) -> list[dict[str, Target
 
 
 def test_exam_is_the_same_again_and_another_with_another_seed(
-    exam: list[ExamItem], photos: list[tuple[str, Image.Image]], maker: PretextSampleMaker
+    fixed_items: list[PretextItem], photos: list[tuple[str, Image.Image]], maker: PretextSampleMaker
 ) -> None:
-    again, other = build_exam(photos, maker, PER_SUBJECT), build_exam(photos, maker, PER_SUBJECT, seed=1)
-    assert [(i.photo, i.pretext_sample.label, i.choices) for i in exam] == [
+    again, other = build_pretext_items(photos, maker, PER_SUBJECT), build_pretext_items(photos, maker, PER_SUBJECT, seed=1)
+    assert [(i.photo, i.pretext_sample.label, i.choices) for i in fixed_items] == [
         (i.photo, i.pretext_sample.label, i.choices) for i in again
     ]
-    pairs = zip(_images(exam), _images(again), strict=True)
+    pairs = zip(_images(fixed_items), _images(again), strict=True)
     assert all(np.array_equal(x, y) for x, y in pairs)
-    assert [i.photo for i in exam] != [i.photo for i in other]
+    assert [i.photo for i in fixed_items] != [i.photo for i in other]
 
 
-def test_every_edit_is_asked_at_its_two_amounts_in_both_directions(exam: list[ExamItem]) -> None:
+def test_every_edit_is_asked_at_its_two_amounts_in_both_directions(fixed_items: list[PretextItem]) -> None:
     for name in BANK.edits:
         edit = EDITS[name]
         for amount in ("strong", "barely"):
-            items = [item for item in exam if item.pretext_sample.subject == name and item.amount == amount]
+            items = [item for item in fixed_items if item.pretext_sample.subject == name and item.amount == amount]
             if amount == "barely" and edit.barely == edit.strong:
                 assert not items
                 continue
@@ -111,23 +111,23 @@ def test_every_edit_is_asked_at_its_two_amounts_in_both_directions(exam: list[Ex
             assert ways.count("more") == (PER_SUBJECT if edit.less is None else PER_SUBJECT / 2)
 
 
-def test_attributes_are_spread_over_bins_and_contents_over_labels(exam: list[ExamItem]) -> None:
+def test_attributes_are_spread_over_bins_and_contents_over_labels(fixed_items: list[PretextItem]) -> None:
     for name in BANK.attributes:
-        items = [item for item in exam if item.pretext_sample.kind == "measured" and item.pretext_sample.subject == name]
+        items = [item for item in fixed_items if item.pretext_sample.kind == "measured" and item.pretext_sample.subject == name]
         assert len(items) == PER_SUBJECT
     bins = [
         item.pretext_sample.bin
-        for item in exam
+        for item in fixed_items
         if item.pretext_sample.kind == "measured" and item.pretext_sample.subject == "brightness"
     ]
     assert len(set(bins)) == PER_SUBJECT
-    contents = [item for item in exam if item.pretext_sample.kind == "content"]
+    contents = [item for item in fixed_items if item.pretext_sample.kind == "content"]
     assert len(contents) == PER_SUBJECT
     assert all(len(item.choices[0].options) == 6 and len(set(item.choices[0].options)) == 6 for item in contents)
 
 
-def test_right_options_say_what_the_pretext_sample_says(exam: list[ExamItem]) -> None:
-    for item in exam:
+def test_right_options_say_what_the_pretext_sample_says(fixed_items: list[PretextItem]) -> None:
+    for item in fixed_items:
         for choice in item.choices:
             texts = choice.target_texts[choice.answer]
             assert any(item.pretext_sample.target_text.startswith(text) for text in texts), (
@@ -153,13 +153,13 @@ def test_texts_of_changes_end_before_the_verdict() -> None:
 def test_exam_needs_photos_and_a_bank_whose_changes_can_be_told_apart(
     photos: list[tuple[str, Image.Image]], maker: PretextSampleMaker
 ) -> None:
-    with pytest.raises(ExamError, match="0 photos"):
-        build_exam([], maker, 1)
+    with pytest.raises(PretextItemError, match="0 photos"):
+        build_pretext_items([], maker, 1)
     bank = copy.deepcopy(BANK)
     bank.grammar["altered"] = ["{verdict}: {strength} {change}."] * 2
     odd = PretextSampleMaker(bank, maker.statistics, held_out=True)
-    with pytest.raises(ExamError, match="before the verdict"):
-        build_exam(photos, odd, 1)
+    with pytest.raises(PretextItemError, match="before the verdict"):
+        build_pretext_items(photos, odd, 1)
 
 
 @pytest.mark.parametrize("language", ["llama", "gemma3"])
@@ -167,17 +167,17 @@ def test_exam_needs_photos_and_a_bank_whose_changes_can_be_told_apart(
 def test_forked_equals_unforked(processor: Any, language: str, uneven: bool) -> None:
     """Copies of the prompt's cache give what reading the prompt anew gives; prompts and texts of unequal length."""
     model = tiny_model("efficientnet_lite", language, processor)
-    examiner = PretextEvaluator(model, processor)
+    evaluator = PretextEvaluator(model, processor)
     torch.manual_seed(1)
     tokens = {"low": torch.randn(4, processor.num_group_tokens["low"], 32)}
     prompts = [pretext_prompt(processor, question, ("low",), 2) for question in ("What is it?", "How bright is this photo?")]
     target_texts = [["It is bright.", "It is very dark, and noisy.", "It is"], ["Dark.", "Rather bright, I find.", "Bright."]]
     if uneven:
         target_texts[1].append("A text more.")
-    forked = examiner.score_target_texts(prompts, target_texts, tokens)
-    unforked = examiner.score_target_texts(prompts, target_texts, tokens, fork=False)
+    forked = evaluator.score_target_texts(prompts, target_texts, tokens)
+    unforked = evaluator.score_target_texts(prompts, target_texts, tokens, fork=False)
     alone = [
-        examiner.score_target_texts([prompt], [[target_text]], {"low": tokens["low"][2 * row : 2 * row + 2]}, fork=False)[0][
+        evaluator.score_target_texts([prompt], [[target_text]], {"low": tokens["low"][2 * row : 2 * row + 2]}, fork=False)[0][
             target_text
         ]
         for row, prompt in enumerate(prompts)
@@ -195,11 +195,13 @@ def test_forked_equals_unforked(processor: Any, language: str, uneven: bool) -> 
     assert np.std(totals) > 0.1
 
 
-def test_scores_are_the_models_own_loss(exam: list[ExamItem], seen: SeenPhotos, nano: Any, processor: Any) -> None:
-    """What the model makes of pixels and labels in training is what the exam scores."""
-    index = next(i for i, item in enumerate(exam) if len(item.pretext_sample.images) == 2 and item.pretext_sample.level == "low")
-    item = exam[index]
-    found = PretextEvaluator(nano, processor).scores(exam, seen)[index]
+def test_scores_are_the_models_own_loss(fixed_items: list[PretextItem], seen: SeenPhotos, nano: Any, processor: Any) -> None:
+    """What the model makes of pixels and labels in training is what the fixed_items scores."""
+    index = next(
+        i for i, item in enumerate(fixed_items) if len(item.pretext_sample.images) == 2 and item.pretext_sample.level == "low"
+    )
+    item = fixed_items[index]
+    found = PretextEvaluator(nano, processor).scores(fixed_items, seen)[index]
     target_text = item.target_texts[3]
     encode = lambda text: processor.tokenizer.encode(text, add_special_tokens=False)  # noqa: E731
     prompt, answer = encode(pretext_prompt(processor, item.pretext_sample.question, ("low",), 2)), encode(target_text)
@@ -212,8 +214,8 @@ def test_scores_are_the_models_own_loss(exam: list[ExamItem], seen: SeenPhotos, 
     assert found[target_text].total == pytest.approx(-loss.item() * len(answer), abs=1e-3)
 
 
-def test_photos_are_seen_once_and_as_the_model_sees_them(exam: list[ExamItem], nano: Any, processor: Any) -> None:
-    images = _images(exam)[:9]
+def test_photos_are_seen_once_and_as_the_model_sees_them(fixed_items: list[PretextItem], nano: Any, processor: Any) -> None:
+    images = _images(fixed_items)[:9]
     other = copy.deepcopy(nano)
     with torch.no_grad():
         other.model.multi_modal_projector.qformers["low"].queries += 1
@@ -234,13 +236,17 @@ def test_photos_are_seen_once_and_as_the_model_sees_them(exam: list[ExamItem], n
 
 
 @pytest.mark.parametrize("scoring", ["total", "per_token", "pmi", "over_photos"])
-def test_planted_scores_are_answered_right(exam: list[ExamItem], scoring: Any) -> None:
-    even = [{target_text: TargetTextScore(-5.0, 3) for target_text in item.target_texts} for item in exam]
+def test_planted_scores_are_answered_right(fixed_items: list[PretextItem], scoring: Any) -> None:
+    even = [{target_text: TargetTextScore(-5.0, 3) for target_text in item.target_texts} for item in fixed_items]
     # over photos, a text must be likelier with its own photo than with others
-    items = exam if scoring != "over_photos" else [i for i in exam if i.pretext_sample.kind == "altered" and i.amount == "strong"]
+    items = (
+        fixed_items
+        if scoring != "over_photos"
+        else [i for i in fixed_items if i.pretext_sample.kind == "altered" and i.amount == "strong"]
+    )
     even = (
         even[: len(items)]
-        if len(items) == len(exam)
+        if len(items) == len(fixed_items)
         else [{target_text: TargetTextScore(-5.0, 3) for target_text in i.target_texts} for i in items]
     )
     answers = answer_items(items, _planted(items), even, scoring)
@@ -251,9 +257,9 @@ def test_planted_scores_are_answered_right(exam: list[ExamItem], scoring: Any) -
         assert not any(answer.chosen == answer.answer for answer in wrong if answer.aspect in ("bin", "content", "strength"))
 
 
-def test_calibration_takes_the_prior_away(exam: list[ExamItem]) -> None:
+def test_calibration_takes_the_prior_away(fixed_items: list[PretextItem]) -> None:
     """A text that is likely of any photo wins by likelihood, not by what the photo adds."""
-    item = next(item for item in exam if item.pretext_sample.kind == "measured")
+    item = next(item for item in fixed_items if item.pretext_sample.kind == "measured")
     (choice,) = item.choices
     right, popular = choice.target_texts[choice.answer][0], choice.target_texts[choice.answer - 1][0]
     without = {target_text: TargetTextScore(-4.0 if target_text == popular else -20.0, 4) for target_text in item.target_texts}
@@ -268,10 +274,10 @@ def test_calibration_takes_the_prior_away(exam: list[ExamItem]) -> None:
         answer_items([item], [found], [without], "best")  # type: ignore[arg-type]
 
 
-def test_without_photo_the_answer_is_the_priors(exam: list[ExamItem], nano: Any, processor: Any) -> None:
-    """The same for all photos, so right as often as that answer is, which in a balanced exam is chance."""
-    blind = PretextEvaluator(nano, processor).blind_scores(exam)
-    answers = answer_items(exam, blind, blind, "total")
+def test_without_photo_the_answer_is_the_priors(fixed_items: list[PretextItem], nano: Any, processor: Any) -> None:
+    """The same for all photos, so right as often as that answer is, which in a balanced fixed_items is chance."""
+    blind = PretextEvaluator(nano, processor).blind_scores(fixed_items)
+    answers = answer_items(fixed_items, blind, blind, "total")
     bins = [a for a in answers if a.subject == "brightness"]
     assert len({answer.chosen for answer in bins}) == 1
     assert sum(answer.chosen == answer.answer for answer in bins) <= 1
@@ -283,10 +289,12 @@ def test_without_photo_the_answer_is_the_priors(exam: list[ExamItem], nano: Any,
     assert summarise(strong)["accuracy"] == pytest.approx(1 / 12) == pytest.approx(summarise(strong)["chance"])
 
 
-def test_a_random_model_is_near_chance_from_any_group(exam: list[ExamItem], seen: SeenPhotos, nano: Any, processor: Any) -> None:
-    examiner = PretextEvaluator(nano, processor)
-    blind = examiner.blind_scores(exam)
-    given = {group: answer_items(exam, examiner.scores(exam, seen, group), blind) for group in LEVELS}
+def test_a_random_model_is_near_chance_from_any_group(
+    fixed_items: list[PretextItem], seen: SeenPhotos, nano: Any, processor: Any
+) -> None:
+    evaluator = PretextEvaluator(nano, processor)
+    blind = evaluator.blind_scores(fixed_items)
+    given = {group: answer_items(fixed_items, evaluator.scores(fixed_items, seen, group), blind) for group in LEVELS}
     table = cross_table(given)
     assert list(table) == list(LEVELS)
     assert set(table["middle"]) == {
@@ -294,14 +302,14 @@ def test_a_random_model_is_near_chance_from_any_group(exam: list[ExamItem], seen
     } | {"bin", "strength"}
     summary = table["low"]["edit strong"]["high"]
     assert summary["interval"][0] <= summary["chance"] + 0.15
-    own = answer_items(exam, examiner.scores(exam, seen), blind)
+    own = answer_items(fixed_items, evaluator.scores(fixed_items, seen), blind)
     assert [a for a in own if a.level == "low"] == [a for a in given["low"] if a.level == "low"]
     text = markdown_cross(table)
     assert text.count("\n") == 1 + sum(map(len, table.values())) and "**" in text
 
 
 def test_tables_have_every_subject_and_column(
-    exam: list[ExamItem],
+    fixed_items: list[PretextItem],
     seen: SeenPhotos,
     photos: list[tuple[str, Image.Image]],
     maker: PretextSampleMaker,
@@ -310,10 +318,10 @@ def test_tables_have_every_subject_and_column(
 ) -> None:
     pretext_samples = probe_pretext_samples(photos, maker, 60)
     probe = PretextProbe(pretext_samples, see_photos([nano], processor, pretext_samples.images)[0], all_maps=True).answers(
-        exam, seen
+        fixed_items, seen
     )
-    even = [{target_text: TargetTextScore(-5.0, 3) for target_text in item.target_texts} for item in exam]
-    after = answer_items(exam, _planted(exam), even)
+    even = [{target_text: TargetTextScore(-5.0, 3) for target_text in item.target_texts} for item in fixed_items]
+    after = answer_items(fixed_items, _planted(fixed_items), even)
     rows = compare({"after": after, "probe": probe}, by_question)
     asked = {
         (
@@ -322,7 +330,7 @@ def test_tables_have_every_subject_and_column(
             choice.aspect,
             "" if choice.aspect == "strength" else item.amount or "",
         )
-        for item in exam
+        for item in fixed_items
         for choice in item.choices
     }
     assert {tuple(row["row"]) for row in rows} == asked
@@ -336,7 +344,7 @@ def test_tables_have_every_subject_and_column(
 
 
 def test_the_probe_learns_what_pooled_features_show(
-    photos: list[tuple[str, Image.Image]], maker: PretextSampleMaker, exam: list[ExamItem]
+    photos: list[tuple[str, Image.Image]], maker: PretextSampleMaker, fixed_items: list[PretextItem]
 ) -> None:
     """Features that are the pretext sample's own label, planted, are read off."""
 
@@ -357,7 +365,7 @@ def test_the_probe_learns_what_pooled_features_show(
     train = planted([pretext_sample for pairs in drawn.pairs.values() for pretext_sample in pairs])
     blank = np.zeros((len(drawn.photos), train.pooled["low"].shape[1]))
     train = SeenPhotos({}, {level: np.concatenate([blank, values]) for level, values in train.pooled.items()})
-    items = [item for item in exam if item.pretext_sample.kind == "altered"]
+    items = [item for item in fixed_items if item.pretext_sample.kind == "altered"]
     answers = PretextProbe(drawn, train).answers(items, planted([item.pretext_sample for item in items]))
     found = grouped(answers, by_level)
     for level in ("low", "middle"):
@@ -365,29 +373,21 @@ def test_the_probe_learns_what_pooled_features_show(
         assert found[level, "direction", "strong"]["accuracy"] > 0.9
 
 
-def test_ridge_finds_a_linear_law() -> None:
-    rng = np.random.default_rng(0)
-    features = rng.normal(size=(80, 120))
-    targets = features[:, :2] @ np.array([[1.0, 2.0], [-3.0, 0.5]]) + 5
-    ridge = Ridge(features[:60], targets[:60])
-    assert np.corrcoef(ridge(features[60:])[:, 0], targets[60:, 0])[0, 1] > 0.5
-    tall = Ridge(features[:, :10], targets)
-    assert np.abs(tall(features[:, :10]) - targets).max() < 0.2
-
-
-def test_wilson_interval() -> None:
-    low, high = wilson_interval(8, 10)
-    assert (low, high) == (pytest.approx(0.4902, abs=1e-3), pytest.approx(0.9433, abs=1e-3))
-    assert wilson_interval(0, 10)[0] == 0 and wilson_interval(10, 10)[1] == pytest.approx(1)
-    assert wilson_interval(0, 10)[1] == pytest.approx(0.2775, abs=1e-3)
-    widths = [np.subtract(*wilson_interval(n / 2, n)[::-1]) for n in (10, 100, 1000)]
-    assert widths == sorted(widths, reverse=True)
-    for right, count in ((0, 0), (3, 2), (-1, 2)):
-        with pytest.raises(ValueError, match="no share"):
-            wilson_interval(right, count)
-
-
 def test_wording_does_not_depend_on_other_chance(maker: PretextSampleMaker) -> None:
     texts = {altered_target_text(BANK, "noise", "more", "barely", str(seed), True) for seed in range(5)}
     random.seed(1)
     assert texts == {altered_target_text(BANK, "noise", "more", "barely", "9", True)}
+
+
+def test_two_checkpoints_are_asked_the_same_and_stand_beside_the_probes(
+    photos: list[tuple[str, Image.Image]], maker: PretextSampleMaker, nano: Any, processor: Any
+) -> None:
+    """The same checkpoint before and after answers alike; every level is asked of every group's tokens."""
+    report = evaluate_pretext(nano, nano, processor, photos, photos, maker, per_subject=1, probe_samples=8)
+    assert report["wordings"] == "held out" and report["photos"] == len(photos)
+    columns = {"before", "after", "probe, own map", "probe, all maps", "without photo"}
+    for row in report["by_level"]:
+        assert row.keys() - {"row"} == columns and row["before"] == row["after"]
+    assert set(report["by_tokens"]) == set(LEVELS)
+    assert all(groups.keys() == set(LEVELS) for asked in report["by_tokens"].values() for groups in asked.values())
+    assert "| asked | low tokens | middle tokens | high tokens |" in pretext_table(report)

@@ -1,4 +1,4 @@
-"""A fixed exam of pretext samples on held-out photos: what is asked, which answers there are, and which is right."""
+"""Pretext samples of held-out photos as multiple choice: what is asked, which answers there are, and which is right."""
 
 import os
 import random
@@ -21,8 +21,8 @@ CONTENT_OPTIONS = 10  # labels to choose from, the true one among them
 ATTEMPTS = 64  # to draw a pair in the wanted direction; each succeeds half of the time
 
 
-class ExamError(ValueError):
-    """An exam that cannot be set: no photos, or a phrase bank whose answers cannot be told apart."""
+class PretextItemError(ValueError):
+    """Items that cannot be made: no photos, or a phrase bank whose answers cannot be told apart."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class ExamItem:
+class PretextItem:
     """A pretext sample of a held-out photo with the questions that are asked of it.
 
     Args:
@@ -78,10 +78,10 @@ class ExamItem:
         return self.pretext_sample.label.split(":")[1]
 
 
-def build_exam(
+def build_pretext_items(
     photos: Sequence[tuple[str, Image.Image]], maker: PretextSampleMaker, per_subject: int, seed: int = 0
-) -> list[ExamItem]:
-    """The same exam whenever photos, maker and seed are the same.
+) -> list[PretextItem]:
+    """The same items whenever photos, maker and seed are the same.
 
     For each edit `per_subject` pretext samples at exactly its strong amount, half in each direction where it has two, and as many
     at the barely visible one (where that is another); for each measured attribute `per_subject` pretext samples, as evenly over
@@ -94,13 +94,13 @@ def build_exam(
         seed: of which photos are asked about what.
 
     Raises:
-        ExamError: no photos, fewer than one pretext sample a subject, or the bank's answers cannot be told apart.
+        PretextItemError: no photos, fewer than one pretext sample a subject, or the bank's answers cannot be told apart.
     """
     if not photos or per_subject < 1:
-        raise ExamError(
-            f"{len(photos)} photos and {per_subject} pretext samples a subject make no exam; give at least one of each."
+        raise PretextItemError(
+            f"{len(photos)} photos and {per_subject} pretext samples a subject make no items; give at least one of each."
         )
-    items: list[ExamItem] = []
+    items: list[PretextItem] = []
     for level in LEVELS:
         for edit in maker.edits[level]:
             for amount in AMOUNTS if edit.strong != edit.barely else AMOUNTS[:1]:
@@ -114,10 +114,10 @@ def build_exam(
 
 def altered_item(
     key: str, photo: Image.Image, edit: Edit, amount: Amount, maker: PretextSampleMaker, more: bool, seed: str
-) -> ExamItem:
+) -> PretextItem:
     """A pair at exactly one of the edit's two fixed amounts; `more` is the direction where the edit has two."""
     pretext_sample = _pair_pretext_sample(photo, edit, getattr(edit, amount), maker, more, f"{edit.name}:{amount}:{key}:{seed}")
-    return ExamItem(key, pretext_sample, amount, altered_choices(pretext_sample, edit, maker, f"{key}:{seed}"))
+    return PretextItem(key, pretext_sample, amount, altered_choices(pretext_sample, edit, maker, f"{key}:{seed}"))
 
 
 def altered_choices(pretext_sample: PretextSample, edit: Edit, maker: PretextSampleMaker, seed: str) -> tuple[Choice, ...]:
@@ -127,7 +127,7 @@ def altered_choices(pretext_sample: PretextSample, edit: Edit, maker: PretextSam
     may be either when a pair is shown in reverse.
 
     Raises:
-        ExamError: the bank's texts for two changes are the same up to the verdict.
+        PretextItemError: the bank's texts for two changes are the same up to the verdict.
     """
     _, direction, strength = pretext_sample.label.split(":")
     target_texts = {
@@ -136,7 +136,7 @@ def altered_choices(pretext_sample: PretextSample, edit: Edit, maker: PretextSam
         for way in maker.bank.edits[other.name]
     }
     if len(set(target_texts.values())) < len(target_texts):
-        raise ExamError(
+        raise PretextItemError(
             f"{maker.bank.path}: two edits read the same before the verdict; let {{verdict}} come last in the grammar."
         )
     names = tuple(other.name for other in maker.edits[pretext_sample.level])
@@ -177,7 +177,7 @@ def measure_bins(photos: Sequence[tuple[str, Image.Image]], maker: PretextSample
 
 def _measured_items(
     photos: Sequence[tuple[str, Image.Image]], maker: PretextSampleMaker, per_subject: int, seed: int
-) -> list[ExamItem]:
+) -> list[PretextItem]:
     bins = measure_bins(photos, maker)
     items = []
     for level in LEVELS:
@@ -189,13 +189,13 @@ def _measured_items(
                 key, photo = photos[index]
                 words = f"{attribute}:{key}:{seed}:{number}"
                 pretext_sample = maker.measured(photo, attribute, random.Random(words))
-                items.append(ExamItem(key, pretext_sample, None, (measured_choice(pretext_sample, maker, words),)))
+                items.append(PretextItem(key, pretext_sample, None, (measured_choice(pretext_sample, maker, words),)))
     return items
 
 
 def _content_items(
     photos: Sequence[tuple[str, Image.Image]], maker: PretextSampleMaker, per_subject: int, seed: int
-) -> list[ExamItem]:
+) -> list[PretextItem]:
     labels = sorted(set(maker.contents.values()))
     known = [photos[index] for index in _shuffled(len(photos), f"{seed}:content") if photos[index][0] in maker.contents]
     if len(labels) < 2:
@@ -210,7 +210,7 @@ def _content_items(
         options.insert(rng.randrange(len(options) + 1), label)
         texts = tuple((maker.bank.content(option, random.Random(words), maker.held_out).text,) for option in options)
         pretext_sample = maker.content(photo, label, random.Random(words))
-        items.append(ExamItem(key, pretext_sample, None, (Choice("content", tuple(options), texts, options.index(label)),)))
+        items.append(PretextItem(key, pretext_sample, None, (Choice("content", tuple(options), texts, options.index(label)),)))
     return items
 
 
@@ -228,7 +228,7 @@ def _pair_pretext_sample(
             return pretext_sample
         if two_ways:
             return maker.altered(photo, edit, -size, random.Random(words))
-    raise ExamError(f"{edit.name}: no pair in the direction {'more' if more else 'less'} in {ATTEMPTS} draws.")
+    raise PretextItemError(f"{edit.name}: no pair in the direction {'more' if more else 'less'} in {ATTEMPTS} draws.")
 
 
 def _evenly(groups: list[list[int]], wanted: int) -> list[int]:
@@ -244,11 +244,6 @@ def _shuffled(count: int, seed: str) -> list[int]:
     return order
 
 
-def subjects_of(items: Sequence[ExamItem]) -> list[tuple[str, str]]:
-    """Level and subject of the items, each once, in their order."""
-    return list(dict.fromkeys((item.pretext_sample.level, item.pretext_sample.subject) for item in items))
-
-
-def get_exam_edit(item: ExamItem) -> Edit:
+def edit_of(item: PretextItem) -> Edit:
     """The edit of an altered item."""
     return EDITS[item.pretext_sample.subject]
