@@ -1,6 +1,5 @@
-"""What can be read from nano's visual tokens, as rows that its language model learns from (`instruct.py`, `episodes.py`)."""
+"""What can be read from nano's visual tokens, as rows that its language model learns from (later stages)."""
 
-import json
 import random
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -17,15 +16,16 @@ from aesthetic_mllm.processing.rating_scale import ATTRIBUTE_QUESTIONS
 from aesthetic_mllm.tasks.commenting import comment_prompt
 from aesthetic_mllm.tasks.suggesting import flaw_question
 from aesthetic_mllm.trainers.pretext_cache import SeenSample
-from coded_alignment import CodedAlignment, CodeLoss, MeasuredPretextSamples
-from coded_pretext_samples import SHORT_CHANGE, FirstWords
-from damages import damage_strength
-from features import DAMAGED_VIEWS, FeatureCache
-from judge import BEAUTY_SHARE, JUDGE_FILE, RATINGS_FILE
-from question_rows import CodedRow, Question, target_text_question
-from targets import falls
-from token_cache import TokenCache
-from warm_start import ALL, WarmStart
+
+from .coded_alignment import CodedAlignment, CodeLoss, MeasuredPretextSamples
+from .coded_pretext_samples import SHORT_CHANGE, FirstWords
+from .damaged_views import damage_strength
+from .features import DAMAGED_VIEWS, FeatureCache
+from .question_rows import CodedRow, Question, target_text_question
+from .rating_heads import ALL, RatingHeads
+from .targets import falls
+from .token_cache import TokenCache
+from .train_rating_heads import BEAUTY_SHARE, HEADS_FILE, RATINGS_FILE
 
 SEED = 0
 QUESTIONS_A_ROW = 6  # pretext samples of one photo
@@ -36,10 +36,9 @@ SURE = 0.7  # a bin is told in a comment if its code is that likely
 DAMAGED_SHARE = 0.5  # of the photos
 SHORT_SHARE = 0.5  # of the pretext samples: "light: very dark", of all attributes of a level at once
 DECIMAL_SHARE = 0.03  # of the ratings
-SAID_FILE = "said.json"  # by the checkpoint that this one goes on from, of what people rated
 
 
-class ToldPhotos:
+class PseudoLabels:
     """What can be read from the tokens of the photos, as rows to learn from.
 
     Args:
@@ -242,41 +241,36 @@ class PairPretextSamples:
 
 
 def read_views(
-    judge: WarmStart, work: Path, views: Sequence[tuple[str, int]], features: FeatureCache, counts: Mapping[str, int]
+    reader: RatingHeads, work: Path, views: Sequence[tuple[str, int]], features: FeatureCache, counts: Mapping[str, int]
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    """What the judge reads in views, [N, questions, levels], and their tokens, with the judge as it is in the end.
+    """What the heads read in views, [N, questions, levels], and the tokens that tower and alignment module give in the end.
 
-    What people rated is read as it was before the damages came in, in the photo as it was, halfway to what the checkpoint itself
-    said of it where that was written down; a damage takes from that what its strength says.
+    What people rated is read as it was before the damages came in, in the photo as it was; a damage takes from that what its
+    strength says.
     """
     names = list(dict.fromkeys(name for name, _ in views))
-    judge.load(work / RATINGS_FILE)
-    whole = _heads_read(judge, TokenCache(work, judge, features, counts), [(name, 0) for name in names])
-    if (work / SAID_FILE).exists():
-        said = json.loads((work / SAID_FILE).read_text())
-        for key in ALWAYS:
-            question = judge.heads.questions[key]
-            whole[:, question] = (whole[:, question] + torch.tensor([said[name][key] for name in names])) / 2
-    judge.load(work / JUDGE_FILE)
-    cache = TokenCache(work, judge, features, counts)
-    shares = _heads_read(judge, cache, views)
+    reader.load(work / RATINGS_FILE)
+    whole = _heads_read(reader, TokenCache(work, reader, features, counts), [(name, 0) for name in names])
+    reader.load(work / HEADS_FILE)
+    cache = TokenCache(work, reader, features, counts)
+    shares = _heads_read(reader, cache, views)
     rows = {name: number for number, name in enumerate(names)}
     for number, (name, view) in enumerate(views):
         taken = falls(*damage_strength(name, view)) if view in DAMAGED_VIEWS else {}
         for key in ALWAYS:
-            question = judge.heads.questions[key]
-            (rating,) = judge.scale.read_level_logits(whole[rows[name], question][None].log(), key)
+            question = reader.heads.questions[key]
+            (rating,) = reader.scale.read_level_logits(whole[rows[name], question][None].log(), key)
             if key in taken:
-                rating = judge.scale.with_mean(rating, rating.mean - taken[key])
+                rating = reader.scale.with_mean(rating, rating.mean - taken[key])
             shares[number, question] = torch.tensor(list((rating.distribution or {}).values()))
     return shares, cache.tokens([{"image": name, "view": view} for name, view in views])
 
 
 @torch.no_grad()
-def _heads_read(judge: WarmStart, cache: TokenCache, views: Sequence[tuple[str, int]]) -> torch.Tensor:
+def _heads_read(reader: RatingHeads, cache: TokenCache, views: Sequence[tuple[str, int]]) -> torch.Tensor:
     """[N, questions, levels]."""
     parts = []
     for first in range(0, len(views), 256):
         tokens = cache.tokens([{"image": name, "view": view} for name, view in views[first : first + 256]])
-        parts.append(judge.heads({group: values.float() for group, values in tokens.items()})[ALL].softmax(-1))
+        parts.append(reader.heads({group: values.float() for group, values in tokens.items()})[ALL].softmax(-1))
     return torch.cat(parts)

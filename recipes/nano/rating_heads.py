@@ -24,10 +24,11 @@ from aesthetic_mllm.processing.rating_scale import RatingScale
 from aesthetic_mllm.trainers.aesthetic_sft_config import AestheticSFTConfig
 from aesthetic_mllm.trainers.losses.rank_fidelity import RankFidelityLoss
 from aesthetic_mllm.trainers.precision import has_bfloat16
-from codebook import rating_value
-from features import CANVAS
 
-logger = logging.getLogger("nano.warm_start")
+from .codebook import rating_value
+from .features import CANVAS
+
+logger = logging.getLogger(__name__)
 
 BATCH_SIZE = 32
 ALL = "all"  # beside the groups: their sum
@@ -58,8 +59,8 @@ class GroupHeads(nn.Module):
         return logits | {ALL: torch.stack(list(logits.values())).sum(0)}
 
 
-class WarmStart:
-    """The alignment module of a model, and the heads that stand in for its language model.
+class RatingHeads:
+    """The alignment module of a model, with heads that stand in for its language model.
 
     Args:
         model: its tower is an [`UpperTower`]; alignment module and, where `train` is told to, tower are trained in place.

@@ -1,15 +1,11 @@
-"""Teaches nano's alignment module and upper tower to judge: what people rated, attributes and flaws, without the language model.
-
-    python recipes/nano/judge.py --data DATA --work build/nano       # after coded_alignment.py and damages.py
+"""Teaches nano's alignment module and upper tower to rate: what people rated, attributes and flaws, without the language model.
 
 Each group of tokens alone must tell all ratings of a photo, and all together say them in the language model's code
-(`warm_start.py`); beside that the tokens go on telling the codes of pretext samples, so that nothing of the alignment is
+(`rating_heads.py`); beside that the tokens go on telling the codes of pretext samples, so that nothing of the alignment is
 forgotten. First come photos as they are, and the upper tower learns with everything; then photos beside themselves damaged, of
-which the low- and middle-level queries alone learn. The OASIS photos of one fold are left out, here and later: what nano says of
-beauty is validated on them.
+which the low- and middle-level queries alone learn. The photos that are validated on teach nothing, here and later.
 """
 
-import argparse
 import json
 import logging
 import random
@@ -19,28 +15,26 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers.trainer_utils import set_seed
 
 from aesthetic_mllm import AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
+from aesthetic_mllm.evaluation.ridge import Ridge
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
 from aesthetic_mllm.pretext.pretext_samples import LEVELS
+from aesthetic_mllm.processing.rating_scale import RatingScale
 from aesthetic_mllm.trainers.pretext_cache import SeenSample
-from codebook import Codebook, question_name
-from coded_alignment import MIRRORED_SHARE, CodedAlignment, CodeLoss, MeasuredPretextSamples, mirrored, open_caches
-from damages import damage_strength
-from data import RatedPhoto, beauty_fold, quality_validation, read_beauty, read_quality
-from features import DAMAGED_VIEWS, STRONGLY_DAMAGED, FeatureCache, UpperTower, views_of
-from prompts import FLAWS
-from ridge import QUALITY_ALPHA, kernel_ridge_predict, ridge_predict
-from targets import OVERALL_TAKES, Targets, read_bins
-from warm_start import BATCH_SIZE, WarmStart, principal_components
 
-logger = logging.getLogger("nano.judge")
+from .codebook import Codebook, question_name
+from .coded_alignment import ALIGNED, MIRRORED_SHARE, CodedAlignment, CodeLoss, MeasuredPretextSamples, mirrored, open_caches
+from .damaged_views import damage_strength
+from .features import DAMAGED_VIEWS, FEATURES, STRONGLY_DAMAGED, FeatureCache, UpperTower, views_of
+from .prompts import FLAWS
+from .rated_photos import RatedPhoto, read_beauty, read_quality, split_beauty, split_quality
+from .rating_heads import BATCH_SIZE, RatingHeads, principal_components
+from .ridge import QUALITY_ALPHA, kernel_ridge_predict
+from .targets import OVERALL_TAKES, Targets, read_bins
 
-SEED = 0
-LEFT_OUT = 0  # fold of OASIS
-RATING_STEPS, STEPS = 500, 450  # on photos as they are; then beside damaged ones, and with pretext samples
-LEARNING_RATE, TOWER_LEARNING_RATE = 4e-4, 1.5e-4
+logger = logging.getLogger(__name__)
+
 DAMAGED_GROUPS = ("low", "middle")  # that learn damages; what the others tell of beauty would suffer, as the heads' readings do
 BEAUTY_SHARE = 0.25  # of the photos; the others are of BIQ2021
 PAIRS_A_BATCH = 13  # of photos, whole and damaged
@@ -48,8 +42,9 @@ STRONGLY_SHARE = 0.6  # of the damaged views
 QUALITY_PART = 0.25  # of the movement that quality gives to the aesthetic score of BIQ2021 photos, beside beauty's spread
 PRETEXT_SAMPLES_A_STEP = 8
 CODES_WEIGHT = 1.0  # of pretext samples beside ratings
-ALIGNED = "coded"
-RATINGS_FILE, JUDGE_FILE = "judge_ratings.safetensors", "judge.safetensors"  # before and after the damages
+# Before and after the damages; figures of the latter.
+RATINGS_FILE, HEADS_FILE = "rating_heads_before_damages.safetensors", "rating_heads.safetensors"
+HEADS_REPORT = "rating_heads.json"
 
 
 class RatedPhotos:
@@ -75,7 +70,7 @@ class RatedPhotos:
         quality_means, beauty_means = (np.array([photo.mean for photo in photos]) for photos in (self.quality, self.beauty))
         # each source's photos with what the other's people would have said
         made_beauty = kernel_ridge_predict(features["beauty"], beauty_means, features["quality"], pool=features["quality"])
-        made_quality = ridge_predict(features["quality"], quality_means, features["beauty"], QUALITY_ALPHA)
+        made_quality = Ridge(features["quality"], quality_means, (QUALITY_ALPHA,))(features["beauty"])
         standard = (quality_means - made_quality.mean()) / quality_means.std()
         made_beauty = made_beauty + QUALITY_PART * made_beauty.std() * standard
         names = [photo.name for photo in (*self.quality, *self.beauty)]
@@ -126,26 +121,26 @@ class RatedPhotos:
         return [whole, damaged | {"undamaged": whole, "falls": taken}]
 
 
-def told_right(judge: WarmStart, quality: Sequence[RatedPhoto], beauty: Sequence[RatedPhoto]) -> dict[str, dict[str, float]]:
+def told_right(reader: RatingHeads, quality: Sequence[RatedPhoto], beauty: Sequence[RatedPhoto]) -> dict[str, dict[str, float]]:
     """SRCC of each group of tokens on held-out photos, by question."""
     found = {}
     for question, photos in (("quality", quality), ("aesthetic", beauty)):
         rows = [{"image": p.name, "view": 0, "question": question, "mean": p.mean, "std": p.std, "group": 0} for p in photos]
-        found[question] = judge.correlations(rows, question)
+        found[question] = reader.correlations(rows, question)
         logger.info("%s, SRCC of each group on held-out photos: %s", question, found[question])
     return found
 
 
-def damages_seen(judge: WarmStart, held_out: Sequence[RatedPhoto]) -> dict[str, dict[str, float]]:
+def damages_seen(reader: RatingHeads, held_out: Sequence[RatedPhoto]) -> dict[str, dict[str, float]]:
     """By damage, shares of held-out photos, strongly damaged: the attribute that it is about is rated lower than before; of all
     flaws, its own is rated lowest; is among the three lowest."""
-    flaws = {key: judge.heads.questions[f"flaw_{key}"] for key in FLAWS}
-    before, after = (judge.means([{"image": p.name, "view": view} for p in held_out]) for view in (0, STRONGLY_DAMAGED))
+    flaws = {key: reader.heads.questions[f"flaw_{key}"] for key in FLAWS}
+    before, after = (reader.means([{"image": p.name, "view": view} for p in held_out]) for view in (0, STRONGLY_DAMAGED))
     order = after[:, list(flaws.values())].argsort(1)
     seen: dict[str, list[tuple[float, float, float]]] = {}
     for index, photo in enumerate(held_out):
         damage, strength = damage_strength(photo.name, STRONGLY_DAMAGED)
-        about = [judge.heads.questions[key] for key, takes in damage.attributes.items() if takes == 1]
+        about = [reader.heads.questions[key] for key in damage.about]
         place = order[index].tolist().index(list(flaws).index(damage.flaw)) if damage.flaw else len(flaws)
         lower = bool((after[index, about] < before[index, about]).all())
         seen.setdefault(f"{damage.edit} {damage.sign:+d}", []).append((lower, place == 0, place < 3))
@@ -186,64 +181,55 @@ def pretext_samples_beside(
     return lambda: CODES_WEIGHT * alignment.losses([draw() for _ in range(PRETEXT_SAMPLES_A_STEP)])[0]
 
 
-def open_judge(
-    work: Path,
+def open_rating_heads(
     model: AestheticMLLMForConditionalGeneration,
     processor: AestheticMLLMProcessor,
     photos: RatedPhotos,
     book: Codebook,
-) -> WarmStart:
+) -> RatingHeads:
     """Tower, alignment module and heads, as they are before training or as `load` finds them."""
     names = [photo.name for photo in photos.quality]
     components = dict(zip(names, principal_components(photos.cache.pooled_of(photos.quality)), strict=True))
     codes = book.directions([question_name(key) for key in processor.rating_scale.questions])
     told = bins_told(CodeLoss(book), photos.targets.bins)
-    return WarmStart(model, photos.cache.pixels, processor.rating_scale, components, codes, told)
+    return RatingHeads(model, photos.cache.pixels, processor.rating_scale, components, codes, told)
 
 
-def read_photos(data: Path, work: Path, scale: Any) -> tuple[RatedPhotos, list[RatedPhoto], list[RatedPhoto]]:
+def read_photos(data: Path, work: Path, scale: RatingScale) -> tuple[RatedPhotos, list[RatedPhoto], list[RatedPhoto]]:
     """What may be learned from; and the held-out photos of either question."""
     quality, beauty = read_quality(data, scale), read_beauty(data, scale)
     cache = FeatureCache(work, quality + beauty)
     if missing := [view for view in DAMAGED_VIEWS if view not in cache.features]:
-        raise FileNotFoundError(f"{work}/features lacks the damaged views {missing}; run damages.py first.")
-    names, folds = quality_validation(quality), beauty_fold(beauty)
-    bins = read_bins(work, quality, beauty)
-    known = [photo for photo in quality if photo.name not in names], [p for p in beauty if folds[p.name] != LEFT_OUT]
-    held_out = [photo for photo in quality if photo.name in names], [p for p in beauty if folds[p.name] == LEFT_OUT]
-    return RatedPhotos(*known, cache, bins), *held_out
+        raise FileNotFoundError(f'{work / FEATURES} lacks the damaged views {missing}; run the stage "features" again.')
+    known_quality, asked_quality = split_quality(quality)
+    known_beauty, asked_beauty = split_beauty(beauty)
+    return RatedPhotos(known_quality, known_beauty, cache, read_bins(work, quality, beauty)), asked_quality, asked_beauty
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--work", type=Path, default=Path("build/nano"))
-    parser.add_argument("--rating-steps", type=int, default=RATING_STEPS)
-    parser.add_argument("--steps", type=int, default=STEPS)
-    parser.add_argument("--config", type=Path, default=Path(__file__).with_name("align.yaml"))
-    parser.add_argument("overrides", nargs="*", help="key=value, as of `coded_alignment.py`")
-    arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    set_seed(SEED)
-    rng = random.Random(SEED)
-    model = AestheticMLLMForConditionalGeneration.from_pretrained(arguments.work / ALIGNED, dtype=torch.float32)
-    processor = AestheticMLLMProcessor.from_pretrained(arguments.work / ALIGNED)
-    book = Codebook.load(arguments.work, processor, PhraseBank())
-    caches = open_caches(arguments.config, [f"model={arguments.work / ALIGNED}", *arguments.overrides], arguments.work)
+def train_rating_heads(
+    data: Path, work: Path, rating_steps: int, steps: int, learning_rate: float, tower_learning_rate: float, seed: int
+) -> None:
+    """From WORK/aligned to both files of rating heads, and what they read right.
+
+    Args:
+        rating_steps: on photos as they are.
+        steps: beside damaged ones, and with pretext samples.
+    """
+    rng = random.Random(seed)
+    model = AestheticMLLMForConditionalGeneration.from_pretrained(work / ALIGNED, dtype=torch.float32)
+    processor = AestheticMLLMProcessor.from_pretrained(work / ALIGNED)
+    book = Codebook.load(work, processor, PhraseBank())
+    caches = open_caches(data, work, ALIGNED)
     alignment = CodedAlignment(model.model.multi_modal_projector, book, processor.image_processor.canvas_size)
-    photos, held_out, asked = read_photos(arguments.data, arguments.work, processor.rating_scale)
+    photos, held_out, asked = read_photos(data, work, processor.rating_scale)
     model.model.vision_tower = UpperTower(model.model.vision_tower)
-    judge = open_judge(arguments.work, model, processor, photos, book)
-    judge.train(photos.draw(arguments.rating_steps, rng, pairs=0), LEARNING_RATE, TOWER_LEARNING_RATE)
-    judge.round_tower()
-    judge.save(arguments.work / RATINGS_FILE)
-    told_right(judge, held_out, asked)
-    rows = photos.draw(arguments.steps, rng)
-    judge.train(rows, LEARNING_RATE, beside=pretext_samples_beside(alignment, caches, rng), groups=DAMAGED_GROUPS)
-    judge.save(arguments.work / JUDGE_FILE)
-    report = told_right(judge, held_out, asked) | {"damages": damages_seen(judge, held_out)}
-    (arguments.work / "judge.json").write_text(json.dumps(report, indent=2) + "\n")
-
-
-if __name__ == "__main__":
-    main()
+    reader = open_rating_heads(model, processor, photos, book)
+    reader.train(photos.draw(rating_steps, rng, pairs=0), learning_rate, tower_learning_rate)
+    reader.round_tower()
+    reader.save(work / RATINGS_FILE)
+    told_right(reader, held_out, asked)
+    beside = pretext_samples_beside(alignment, caches, rng)
+    reader.train(photos.draw(steps, rng), learning_rate, beside=beside, groups=DAMAGED_GROUPS)
+    reader.save(work / HEADS_FILE)
+    report = told_right(reader, held_out, asked) | {"damages": damages_seen(reader, held_out)}
+    (work / HEADS_REPORT).write_text(json.dumps(report, indent=2) + "\n")

@@ -1,6 +1,5 @@
 """Rows for the language model say what the tokens say."""
 
-import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +9,14 @@ import torch
 
 from aesthetic_mllm.modeling.configuration_aesthetic_mllm import TOKEN_GROUPS
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
+from recipes.nano.codebook import Codebook
+from recipes.nano.coded_alignment import CodeLoss
+from recipes.nano.damaged_views import damage_strength
+from recipes.nano.features import DAMAGED_VIEWS
+from recipes.nano.prompts import nano_processor, nano_scale
+from recipes.nano.pseudo_labels import ALWAYS, FLAW_WEIGHT, PseudoLabels, read_views
+from recipes.nano.targets import falls
+from recipes.nano.train_rating_heads import RATINGS_FILE
 from tiny_models import tiny_tokenizer
 
 BANK = PhraseBank()
@@ -18,12 +25,6 @@ BANK = PhraseBank()
 @pytest.fixture(scope="module")
 def told() -> Any:
     """A photo whose tokens tell bins truly, and a damaged view of it, with ratings from 1 to 10."""
-    from codebook import Codebook
-    from coded_alignment import CodeLoss
-    from features import DAMAGED_VIEWS
-    from prompts import nano_processor
-    from told_photos import ToldPhotos
-
     processor = nano_processor(tiny_tokenizer())
     embedding = torch.randn(len(processor.tokenizer), 96, generator=torch.Generator().manual_seed(0))
     book = Codebook(embedding, processor, BANK).requires_grad_(False)
@@ -35,7 +36,7 @@ def told() -> Any:
         tokens[group] = torch.stack([book.tokens(group, own, {}, {})] * 2)
     shares = torch.rand(2, len(processor.rating_scale.questions), 5).softmax(-1)
     views = [("a.jpg", 0), ("a.jpg", DAMAGED_VIEWS[0])]
-    photos = ToldPhotos(processor, tokens, shares, views, CodeLoss(book), BANK, {"a.jpg": "a castle"})
+    photos = PseudoLabels(processor, tokens, shares, views, CodeLoss(book), BANK, {"a.jpg": "a castle"})
     photos.expected = {name: int(value + 2) for name, value in values.items()}  # type: ignore[attr-defined]
     return photos
 
@@ -60,21 +61,12 @@ def test_a_pretext_sample_says_the_bin_that_the_token_is_nearest_to(told: Any) -
 
 def test_pretext_samples_are_of_photos_as_they_are(told: Any) -> None:
     """Whatever sources there are, a pretext sample's measurements are never those of a damaged view."""
-    from features import DAMAGED_VIEWS
-
     assert all(told.views[told.draw(damaged=False)][1] == 0 for _ in range(30))
     assert all(told.views[told.draw(damaged=True)][1] in DAMAGED_VIEWS for _ in range(30))
 
 
 def test_what_people_rated_is_read_before_the_damages_and_falls_by_their_strength(tmp_path: Path) -> None:
     """That is what the judge's first stage reads of the photo as it is, less of a damaged view; the last stage reads the rest."""
-    from damages import damage_strength
-    from features import DAMAGED_VIEWS
-    from judge import RATINGS_FILE
-    from prompts import nano_scale
-    from targets import falls
-    from told_photos import ALWAYS, SAID_FILE, read_views
-
     scale = nano_scale()
     questions = {key: number for number, key in enumerate(scale.questions)}
     good = (0.02, 0.05, 0.1, 0.3, 0.53)
@@ -110,18 +102,9 @@ def test_what_people_rated_is_read_before_the_damages_and_falls_by_their_strengt
         assert whole > 7 and whole - damaged == pytest.approx(taken[key], abs=1e-3)
     assert (means[:, questions["light"]] < 4).all()
 
-    # what the checkpoint said itself counts half, where that is known
-    (tmp_path / SAID_FILE).write_text(json.dumps({"a.jpg": dict.fromkeys(ALWAYS, [0, 0, 1, 0, 0])}))
-    halfway, _ = read_views(Judge(), tmp_path, views, features, counts)  # type: ignore[arg-type]
-    for key in ALWAYS:
-        assert halfway[0, questions[key]].tolist() == pytest.approx([share / 2 + (n == 2) / 2 for n, share in enumerate(good)])
-
 
 def test_a_damaged_view_comes_beside_the_photo_whole(told: Any) -> None:
     """Both are asked the same, the damage's own flaw always, which weighs more than other flaws; they are drawn at random."""
-    from damages import damage_strength
-    from told_photos import FLAW_WEIGHT
-
     name, view = told.views[1]
     damage, _ = damage_strength(name, view)
     assert told.made_flaw(0) is None

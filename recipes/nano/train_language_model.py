@@ -1,14 +1,11 @@
 """Teaches nano's language model to say what its own visual tokens hold: ratings, pretext samples and comments.
 
-    python recipes/nano/instruct.py --data DATA --work build/nano --critiques comments.parquet      # after judge.py
-
-Tower and alignment module stay as they are. It is told what can be read from the tokens (`told_photos.py`): the ratings that the
-heads of `judge.py` read, the bins whose codes the tokens are nearest to, what was done to the photos of a pair. Comments are
-composed of these (`aesthetic_mllm.pretext.comment_composer`), so that it never learns to claim what it cannot see. Several
-questions are asked of one photo in one row, and none sees the others.
+Tower and alignment module stay as they are. It is told what can be read from the tokens (`pseudo_labels.py`): the ratings that
+the heads read, the bins whose codes the tokens are nearest to, what was done to the photos of a pair. Comments are composed of
+these (`aesthetic_mllm.pretext.comment_composer`), so that it never learns to claim what it cannot see. Several questions are
+asked of one photo in one row, and none sees the others, which is why this is no [`AestheticSFTTrainer`].
 """
 
-import argparse
 import logging
 import time
 from collections.abc import Callable
@@ -16,40 +13,39 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from transformers.trainer_utils import set_seed
 
 from aesthetic_mllm import AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
 from aesthetic_mllm.pretext.teachers import load_contents
 from aesthetic_mllm.trainers.precision import has_bfloat16
-from codebook import Codebook
-from coded_alignment import CodedAlignment, open_caches
-from features import DAMAGED_VIEWS, UpperTower
-from judge import ALIGNED, open_judge, read_photos
-from language import healing_texts, pack, split_texts
-from question_rows import CausalView, coded_loss
-from told_photos import SEED, PairPretextSamples, ToldPhotos, read_views
 
-logger = logging.getLogger("nano.instruct")
+from .codebook import Codebook
+from .coded_alignment import ALIGNED, CodedAlignment, open_caches
+from .contents import CONTENTS
+from .features import DAMAGED_VIEWS, UpperTower
+from .language import CRITIQUES, healing_texts, pack, split_texts
+from .pseudo_labels import PairPretextSamples, PseudoLabels, read_views
+from .question_rows import CausalView, coded_loss
+from .train_rating_heads import open_rating_heads, read_photos
 
-STEPS, LAST_STEPS = 800, 150  # of everything; then mostly of ratings
+logger = logging.getLogger(__name__)
+
 BATCH_SIZE = 16
-LEARNING_RATE, LAST_LEARNING_RATE = 4e-4, 2e-4
 # Of the rows, ratings and pretext samples; the others are comments.
 SHARES, LAST_SHARES = (0.5, 0.2), (0.7, 0.15)
 # Of the steps, pretext samples in their first wordings alone, and with more and more of the others.
 FEW_WORDS_SHARE, GROWTH_SHARE = 0.3, 0.4
 DECIMAL_WEIGHT = 0.2  # of the loss of ratings in numbers
 CRITIQUE_EVERY = 5  # so often a batch of plain text
-FINAL = "final"
+INSTRUCTED = "instructed"
 
 
 @dataclass(frozen=True)
-class Schooling:
+class LanguageTraining:
     """A model whose language model is to learn, and what it learns from.
 
     Args:
-        model: with the judge's tower and alignment module.
+        model: with the tower and alignment module of the rating heads.
         told: ratings, pretext samples and comments.
         pairs: pretext samples of two photos, if any.
         texts: [N, L] packed plain text.
@@ -57,7 +53,7 @@ class Schooling:
 
     model: AestheticMLLMForConditionalGeneration
     processor: AestheticMLLMProcessor
-    told: ToldPhotos
+    told: PseudoLabels
     pairs: PairPretextSamples | None
     texts: torch.Tensor
 
@@ -67,8 +63,8 @@ class Schooling:
         self.processor.save_pretrained(folder)
 
 
-def tell(
-    schooling: Schooling,
+def train(
+    training: LanguageTraining,
     steps: int,
     shares: tuple[float, float],
     learning_rate: float,
@@ -84,8 +80,8 @@ def tell(
     """
     if not steps:
         return
-    model, processor, texts = schooling.model, schooling.processor, schooling.texts
-    told, pairs = schooling.told, schooling.pairs
+    model, processor, texts = training.model, training.processor, training.texts
+    told, pairs = training.told, training.pairs
     language = CausalView(model)
     weights = [*model.model.language_model.parameters()]
     optimizer = torch.optim.AdamW(weights, learning_rate, weight_decay=0.01, betas=(0.9, 0.95), fused=True)
@@ -127,57 +123,45 @@ def tell(
             )
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What [`open_school`] needs to know."""
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--work", type=Path, default=Path("build/nano"))
-    parser.add_argument("--critiques", type=Path, required=True, help="as of language.py")
-    parser.add_argument("--config", type=Path, default=Path(__file__).with_name("align.yaml"))
-    parser.add_argument("--without-pairs", action="store_true", help="no pretext samples of two photos, whose cache takes long")
-    parser.add_argument("overrides", nargs="*", help="key=value, as of `coded_alignment.py`")
+def open_training(data: Path, work: Path, pairs: bool) -> LanguageTraining:
+    """What the language model learns from, and the model with the tower and alignment module of the rating heads.
 
-
-def open_school(arguments: argparse.Namespace) -> Schooling:
-    """What the language model learns from, and the model as `judge.py` left it."""
-    work = arguments.work
+    Args:
+        pairs: whether pretext samples of two photos are among them.
+    """
     model = AestheticMLLMForConditionalGeneration.from_pretrained(work / ALIGNED, dtype=torch.float32)
     processor = AestheticMLLMProcessor.from_pretrained(work / ALIGNED)
     bank = PhraseBank()
     book = Codebook.load(work, processor, bank)
-    photos, _, _ = read_photos(arguments.data, work, processor.rating_scale)
+    photos, _, _ = read_photos(data, work, processor.rating_scale)
     tower = model.model.vision_tower
     model.model.vision_tower = UpperTower(tower)
-    judge = open_judge(work, model, processor, photos, book)
+    reader = open_rating_heads(model, processor, photos, book)
     views = [(photo.name, view) for photo in (*photos.quality, *photos.beauty) for view in (0, *DAMAGED_VIEWS)]
     rated = {photo.name for photo in photos.beauty}
-    shares, tokens = read_views(judge, work, views, photos.cache, processor.num_group_tokens)
+    shares, tokens = read_views(reader, work, views, photos.cache, processor.num_group_tokens)
     logger.info("%d views read", len(views))
     alignment = CodedAlignment(model.model.multi_modal_projector, book, processor.image_processor.canvas_size)
     alignment.projector.eval()
-    pairs = None
-    if not arguments.without_pairs:
-        caches = open_caches(arguments.config, [f"model={work / ALIGNED}", *arguments.overrides], work)
-        pairs = PairPretextSamples(caches, alignment, bank)
-    contents = {key.split("/")[-1]: label for key, label in load_contents(work / "contents.json").items()}
-    told = ToldPhotos(processor, tokens, shares, views, alignment.loss, bank, contents, rated)
-    texts = pack(processor.tokenizer, split_texts(healing_texts(work, arguments.critiques))[1])
+    samples = PairPretextSamples(open_caches(data, work, ALIGNED), alignment, bank) if pairs else None
+    contents = {key.split("/")[-1]: label for key, label in load_contents(work / CONTENTS).items()}
+    told = PseudoLabels(processor, tokens, shares, views, alignment.loss, bank, contents, rated)
+    texts = pack(processor.tokenizer, split_texts(healing_texts(work, data / CRITIQUES))[1])
     model.model.vision_tower = tower  # its upper stages have learned
-    return Schooling(model, processor, told, pairs, texts)
+    return LanguageTraining(model, processor, told, samples, texts)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_arguments(parser)
-    parser.add_argument("--steps", type=int, default=STEPS)
-    parser.add_argument("--last-steps", type=int, default=LAST_STEPS)
-    arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    set_seed(SEED)
-    schooling = open_school(arguments)
-    tell(schooling, arguments.steps, SHARES, LEARNING_RATE, first_words=True)
-    tell(schooling, arguments.last_steps, LAST_SHARES, LAST_LEARNING_RATE)
-    schooling.save(arguments.work / FINAL)
+def train_language_model(
+    data: Path, work: Path, steps: int, last_steps: int, learning_rate: float, last_learning_rate: float, pairs: bool
+) -> None:
+    """From WORK/aligned and the rating heads to WORK/instructed.
 
-
-if __name__ == "__main__":
-    main()
+    Args:
+        steps: of everything.
+        last_steps: then, mostly of ratings.
+        pairs: whether pretext samples of two photos are among them, whose cache takes long.
+    """
+    training = open_training(data, work, pairs)
+    train(training, steps, SHARES, learning_rate, first_words=True)
+    train(training, last_steps, LAST_SHARES, last_learning_rate)
+    training.save(work / INSTRUCTED)

@@ -1,19 +1,17 @@
-"""The rated photos nano learns from, and the fixed splits it is validated on.
+"""The rated photos nano learns from, and those it is validated on (`aesthetic_mllm.data.splits`).
 
 Expected below the data folder, each with a metadata.csv:
-    biq2021/       file_name, mos (0 to 1): the training split of BIQ2021, technical quality, the mean of 30 observers
+    biq2021/       file_name, mos (0 to 1): the training list of BIQ2021, technical quality, the mean of 30 observers
     oasis_beauty/  file_name, beauty_mean, beauty_sd (1 to 7): OASIS photos with beauty ratings
 """
 
 import csv
-import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from aesthetic_mllm.data.splits import is_biq2021_validation, is_oasis_validation
 from aesthetic_mllm.processing.rating_scale import RatingScale
-
-QUALITY_VALIDATION_PHOTOS = 1_000
-BEAUTY_FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -48,19 +46,23 @@ def read_beauty(data: Path, scale: RatingScale) -> list[RatedPhoto]:
     ]
 
 
-def quality_validation(photos: list[RatedPhoto]) -> set[str]:
-    """Names of the BIQ2021 photos that are never trained on: those whose names hash lowest."""
-    return set(sorted((photo.name for photo in photos), key=_digest)[:QUALITY_VALIDATION_PHOTOS])
+def split_quality(photos: Sequence[RatedPhoto]) -> tuple[list[RatedPhoto], list[RatedPhoto]]:
+    """BIQ2021's photos that may be learned from, and those that are never trained on."""
+    return _split(photos, lambda photo: is_biq2021_validation(photo.name))
 
 
-def beauty_fold(photos: list[RatedPhoto]) -> dict[str, int]:
-    """The fold, 0 to 4, in which each OASIS photo is validated."""
-    ordered = sorted((photo.name for photo in photos), key=_digest)
-    return {name: index % BEAUTY_FOLDS for index, name in enumerate(ordered)}
+def split_beauty(photos: Sequence[RatedPhoto]) -> tuple[list[RatedPhoto], list[RatedPhoto]]:
+    """OASIS photos that may be learned from, and those that are never trained on."""
+    return _split(photos, lambda photo: is_oasis_validation(int(photo.path.stem.rpartition("_")[2])))
 
 
-def _digest(name: str) -> str:
-    return hashlib.sha256(name.encode()).hexdigest()
+def photo_key(photo: RatedPhoto) -> str:
+    """As pools of folders name it."""
+    return f"{photo.path.parent.name}/{photo.name}"
+
+
+def _split(photos: Sequence[RatedPhoto], held_out: Callable[[RatedPhoto], bool]) -> tuple[list[RatedPhoto], list[RatedPhoto]]:
+    return [photo for photo in photos if not held_out(photo)], [photo for photo in photos if held_out(photo)]
 
 
 def _rows(folder: Path) -> list[dict[str, str]]:

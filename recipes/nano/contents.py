@@ -1,14 +1,11 @@
 """Names what the photos of the pool show: the high-level pseudo-labels, by the public tower's own ImageNet classifier.
 
-    python recipes/nano/teacher.py --data DATA --work build/nano
-
-Writes WORK/contents.json, photo key to label, for the pretext samples of the alignment. Kinds that only an expert tells apart are
-one
-label: a breed says nothing about a photo's beauty. Photos that the classifier is not sure of get no label.
+Kinds that only an expert tells apart are one label: a breed says nothing about a photo's beauty. Photos that the classifier is
+not sure of get no label.
 """
 
-import argparse
 import ast
+import logging
 import re
 import time
 from collections import Counter
@@ -25,7 +22,10 @@ from aesthetic_mllm.modeling.modeling_efficientnet_lite import EfficientNetLiteB
 from aesthetic_mllm.pretext.photo_pool import open_pool
 from aesthetic_mllm.pretext.teachers import ClassifierTeacher, label_pool, save_contents, with_article
 from aesthetic_mllm.processing.image_processing_aesthetic_mllm import AestheticMLLMImageProcessor
-from weights import VISION, WeightPackage, convert_vision, fetch, folded
+
+from .weights import VISION, WeightPackage, WeightPackageError, convert_vision, fetch, folded
+
+logger = logging.getLogger(__name__)
 
 # The 1,000 classes' names in plain English, MIT licence. The file is parsed, not imported.
 CLASS_NAMES = WeightPackage(
@@ -34,6 +34,7 @@ CLASS_NAMES = WeightPackage(
     "c549ad5ed6bfc119cc11105033c0a2b9d7a2a4afeb40a58a09aab3da1a0043ce",
     "open_clip/zero_shot_metadata.py",
 )
+CONTENTS = "contents.json"  # photo key, such as "biq2021/name.webp", to label
 FOLDERS = ("biq2021", "oasis_beauty", "photos_unlabeled")
 CANVAS = 288
 BATCH_SIZE = 16
@@ -165,7 +166,7 @@ def class_names(path: Path) -> list[str]:
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) == "IMAGENET_CLASSNAMES":
             return list(ast.literal_eval(node.value))
-    raise SystemExit(f"{path}: no IMAGENET_CLASSNAMES in it.")
+    raise WeightPackageError(f"{path}: no IMAGENET_CLASSNAMES in it; use the version that the recipe pins.")
 
 
 def plain_labels(names: Sequence[str]) -> list[str]:
@@ -190,31 +191,20 @@ def with_progress(rows: Iterable[dict[str, Any]], total: int) -> Iterator[dict[s
     start = time.monotonic()
     for number, row in enumerate(rows):
         if number % 500 == 0:
-            print(f"{number} of {total} photos, {time.monotonic() - start:.0f} s", flush=True)
+            logger.info("%d of %d photos, %.0f s", number, total, time.monotonic() - start)
         yield row
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--work", type=Path, default=Path("build/nano"))
-    parser.add_argument("--folders", nargs="+", default=FOLDERS, help="of photos, below --data (default: the pool's)")
-    parser.add_argument("--least-confidence", type=float, default=0.5, help="with which a label is given (default: 0.5)")
-    parser.add_argument("--limit", type=int, help="only so many photos, spread over the pool")
-    arguments = parser.parse_args()
-    labels = plain_labels(class_names(fetch(CLASS_NAMES, arguments.work)))
-    teacher = ClassifierTeacher(Classifier(fetch(VISION, arguments.work)), labels, arguments.least_confidence)
-    pool = open_pool([arguments.data / folder for folder in arguments.folders])
-    if arguments.limit is not None and arguments.limit < len(pool):
-        pool = pool.select([number * len(pool) // arguments.limit for number in range(arguments.limit)])
+def label_contents(data: Path, work: Path, least_confidence: float) -> None:
+    """Writes WORK/contents.json.
+
+    Args:
+        least_confidence: with which a label is given.
+    """
+    labels = plain_labels(class_names(fetch(CLASS_NAMES, work)))
+    teacher = ClassifierTeacher(Classifier(fetch(VISION, work)), labels, least_confidence)
+    pool = open_pool([data / folder for folder in FOLDERS])
     contents = label_pool(with_progress(pool, len(pool)), teacher, BATCH_SIZE)
-    path = arguments.work / "contents.json"
-    save_contents(contents, path)
+    save_contents(contents, work / CONTENTS)
     kinds = Counter(contents.values())
-    print(f"{path}: {len(contents)} of {len(pool)} photos have a label, {len(kinds)} different ones; the commonest:")
-    for label, count in kinds.most_common(12):
-        print(f"{count:6} {label}")
-
-
-if __name__ == "__main__":
-    main()
+    logger.info("%d of %d photos have a label; the commonest: %s", len(contents), len(pool), kinds.most_common(12))
