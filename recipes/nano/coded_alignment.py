@@ -271,7 +271,7 @@ class CodedAlignment:
         return {"loss": round(sum(losses) / len(losses), 3)} | shares
 
 
-def open_caches(data: Path, work: Path, model: str) -> list[MeasuredPretextSamples]:
+def open_caches(data: Path, work: Path, model: str, seed: int) -> list[MeasuredPretextSamples]:
     """The pretext samples of `align.yaml`, and as many more of composition, which is harder to see.
 
     The tower sees them now where it has not yet.
@@ -279,7 +279,7 @@ def open_caches(data: Path, work: Path, model: str) -> list[MeasuredPretextSampl
     Args:
         model: folder below WORK of the checkpoint whose tower sees them.
     """
-    recipe, config = read_recipe(ALIGN_RECIPE, pool_overrides(data, work, model))
+    recipe, config = read_recipe(ALIGN_RECIPE, pool_overrides(data, work, model, seed))
     seeing, processor = load_model(recipe)
     more = replace(recipe, levels=["middle"], feature_cache=f"{recipe.feature_cache}_middle")
     caches = []
@@ -291,12 +291,12 @@ def open_caches(data: Path, work: Path, model: str) -> list[MeasuredPretextSampl
     return caches
 
 
-def align_codes(data: Path, work: Path, epochs: int, learning_rate: float) -> None:
+def align_codes(data: Path, work: Path, epochs: int, learning_rate: float, seed: int) -> None:
     """From WORK/unaligned to WORK/aligned."""
     model = AestheticMLLMForConditionalGeneration.from_pretrained(work / UNALIGNED, dtype=torch.float32)
     processor = AestheticMLLMProcessor.from_pretrained(work / UNALIGNED)
     book = Codebook.load(work, processor, PhraseBank())
-    caches = open_caches(data, work, UNALIGNED)
+    caches = open_caches(data, work, UNALIGNED, seed)
     alignment = CodedAlignment(model.model.multi_modal_projector, book, processor.image_processor.canvas_size)
     alignment.train(caches, epochs, learning_rate)
     model.save_pretrained(work / ALIGNED)

@@ -27,7 +27,7 @@ from aesthetic_mllm.trainers.precision import has_bfloat16
 
 from .codebook import EDIT_UNITS, Codebook, rating_value
 from .contents import CLASS_NAMES, class_names, plain_labels
-from .language import CRITIQUES, LANGUAGE_MODEL, SEED, healing_texts, pack, split_texts
+from .language import CRITIQUES, LANGUAGE_MODEL, healing_texts, pack, split_texts
 from .prompts import nano_processor
 from .question_rows import CodedRow, Question, coded_loss, target_text_question
 from .weights import fetch
@@ -74,7 +74,7 @@ class CodedPretextSamples:
         seed: of everything drawn here; the tokens' noise comes from torch.
     """
 
-    def __init__(self, book: Codebook, bank: PhraseBank, contents: Sequence[str], seed: int = SEED):
+    def __init__(self, book: Codebook, bank: PhraseBank, contents: Sequence[str], seed: int = 0):
         self.book, self.bank, self.contents = book, bank, contents
         self.processor = book.processor
         self.rng, self.words = random.Random(seed), FirstWords(seed)
@@ -316,7 +316,7 @@ class Teacher:
         schedule.step()
 
 
-def teach_codes(data: Path, work: Path, pair_steps: int, key_steps: int, steps: int) -> None:
+def teach_codes(data: Path, work: Path, pair_steps: int, key_steps: int, steps: int, seed: int) -> None:
     """From WORK/language to WORK/taught_language and the code book.
 
     Args:
@@ -330,8 +330,8 @@ def teach_codes(data: Path, work: Path, pair_steps: int, key_steps: int, steps: 
     contents = sorted(set(plain_labels(class_names(fetch(CLASS_NAMES, work)))))
     texts = pack(tokenizer, split_texts(healing_texts(work, data / CRITIQUES))[1])
     tokenizer.save_pretrained(work / TAUGHT)
-    book = Codebook(model.get_input_embeddings().weight, processor, bank)
-    teacher = Teacher(model, CodedPretextSamples(book, bank, contents), texts)
+    book = Codebook(model.get_input_embeddings().weight, processor, bank, seed)
+    teacher = Teacher(model, CodedPretextSamples(book, bank, contents, seed), texts)
     teacher.learn_pairs(pair_steps)
     teacher.learn_keys(key_steps)
     teacher.learn(steps)

@@ -33,7 +33,6 @@ from .train_language_model import INSTRUCTED, LanguageTraining, open_training, t
 
 logger = logging.getLogger(__name__)
 
-SEED = 0
 BATCH_SIZE = 6
 ASKED = 12  # photos that an episode asks about
 # Learning to read examples: of tastes in so many directions, one after the other.
@@ -68,7 +67,7 @@ class Episodes:
         votes: that may be learned from; no others are looked at, and no other photos are shown.
     """
 
-    def __init__(self, seen: SeenPeople, votes: Votes, scale: RatingScale, seed: int = SEED):
+    def __init__(self, seen: SeenPeople, votes: Votes, scale: RatingScale, seed: int = 0):
         self.seen, self.votes, self.scale = seen, votes, scale
         self.rng = np.random.default_rng(seed)
         self.rows = [np.flatnonzero(votes.rater == rater) for rater in np.unique(votes.rater)]
@@ -215,7 +214,14 @@ def _tokens(processor: AestheticMLLMProcessor, seen: SeenPeople, episode: Episod
 
 
 def train_on_people(
-    data: Path, work: Path, reading_steps: int, reading_learning_rate: float, steps: int, learning_rate: float, pairs: bool
+    data: Path,
+    work: Path,
+    reading_steps: int,
+    reading_learning_rate: float,
+    steps: int,
+    learning_rate: float,
+    pairs: bool,
+    seed: int,
 ) -> None:
     """From WORK/instructed to WORK/personal.
 
@@ -225,7 +231,7 @@ def train_on_people(
         pairs: as of `train_language_model`.
     """
     assessor = AestheticAssessor.from_pretrained(work / INSTRUCTED, device="cpu")
-    training = open_training(data, work, pairs)
+    training = open_training(data, work, pairs, seed)
     for processor in (assessor.processor, training.processor):
         processor.num_example_tokens = dict(NUM_EXAMPLE_TOKENS)
         processor.in_context_weight = EXAMPLE_WEIGHT
@@ -233,7 +239,7 @@ def train_on_people(
     seen = seen_by(assessor, records, work, INSTRUCTED)
     training.model.model.language_model.load_state_dict(assessor.model.model.language_model.state_dict())
     scale = training.processor.rating_scale
-    episodes = Episodes(seen, known_votes(records, held_out_people(records), scale), scale)
+    episodes = Episodes(seen, known_votes(records, held_out_people(records), scale), scale, seed)
 
     def loss() -> torch.Tensor:
         drawn = [episodes.draw() for _ in range(BATCH_SIZE)]

@@ -32,7 +32,7 @@ COPY_SHARE = 0.25  # of the rows: random tokens said twice, so that the layers f
 LEARNING_RATE = 1e-3
 PLACEHOLDERS = {"low": "<low>", "middle": "<middle>", "high": "<high>", "thematic": "<image>"}
 SEQUENCE_LENGTH = 128
-SEED = 0
+SPLIT_SEED = 0  # of which texts are held out; the same in every run
 OWN_ANSWERS = "own_answers.json"
 LANGUAGE_MODEL = "language"
 CRITIQUES = "critiques/comments.parquet"  # below DATA, with the columns aspect and comment
@@ -105,10 +105,9 @@ def cut_model(model: LlamaForCausalLM, kept: int, vocab_size: int, pad_token_id:
 
 
 @torch.inference_mode()
-def own_answers(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, rounds: int) -> list[str]:
+def own_answers(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, rounds: int, seed: int) -> list[str]:
     """Conversations of the uncut model about photographs, sampled."""
-    rng = random.Random(SEED)
-    torch.manual_seed(SEED)
+    rng = random.Random(seed)
     tokenizer.padding_side = "left"
     model = model.bfloat16() if has_bfloat16() else model
     texts = []
@@ -148,17 +147,17 @@ def healing_texts(work: Path, critiques: Path) -> list[str]:
 def split_texts(texts: list[str]) -> tuple[list[str], list[str]]:
     """One text in fifty, which nothing is trained on, and the others."""
     texts = list(texts)
-    random.Random(SEED).shuffle(texts)
+    random.Random(SPLIT_SEED).shuffle(texts)
     return texts[: len(texts) // 50], texts[len(texts) // 50 :]
 
 
-def heal(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, texts: list[str], minutes: float) -> list[float]:
+def heal(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, texts: list[str], minutes: float, seed: int) -> list[float]:
     """Next-token training on packed texts until the time is up; one text in fifty is held out. Returns held-out losses."""
     held_out, train = split_texts(texts)
     packed = {name: pack(tokenizer, part) for name, part in (("held out", held_out), ("train", train))}
     logger.info("heal: %d training sequences of %d tokens", len(packed["train"]), SEQUENCE_LENGTH)
     optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=0.01, betas=(0.9, 0.95))
-    generator = torch.Generator().manual_seed(SEED)
+    generator = torch.Generator().manual_seed(seed)
     batch, step, losses, start = 16, 0, [], time.monotonic()
     while (elapsed := time.monotonic() - start) < minutes * 60:
         # the rate falls with the time spent, so the run ends at zero wherever it runs
@@ -202,7 +201,7 @@ def pack(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> torch.Tensor:
     return torch.tensor(ids[:usable]).view(-1, SEQUENCE_LENGTH)
 
 
-def make_language_model(data: Path, work: Path, minutes: float, rounds: int) -> None:
+def make_language_model(data: Path, work: Path, minutes: float, rounds: int, seed: int) -> None:
     """Cuts and heals, into WORK/language.
 
     Args:
@@ -214,9 +213,9 @@ def make_language_model(data: Path, work: Path, minutes: float, rounds: int) -> 
     small = cut_model(model, kept, len(small_tokenizer), small_tokenizer.pad_token_id)
     answers = work / OWN_ANSWERS
     if not answers.exists():  # sampling takes as long as the healing
-        answers.write_text(json.dumps(own_answers(model, tokenizer, rounds)))
+        answers.write_text(json.dumps(own_answers(model, tokenizer, rounds, seed)))
     del model
-    losses = heal(small, small_tokenizer, healing_texts(work, data / CRITIQUES), minutes)
+    losses = heal(small, small_tokenizer, healing_texts(work, data / CRITIQUES), minutes, seed)
     small.save_pretrained(work / LANGUAGE_MODEL)
     small_tokenizer.save_pretrained(work / LANGUAGE_MODEL)
     (work / LANGUAGE_MODEL / "healing.json").write_text(json.dumps({"held_out_losses": losses}))

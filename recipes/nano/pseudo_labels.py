@@ -27,7 +27,6 @@ from .targets import falls
 from .token_cache import TokenCache
 from .train_rating_heads import BEAUTY_SHARE, HEADS_FILE, RATINGS_FILE
 
-SEED = 0
 QUESTIONS_A_ROW = 6  # pretext samples of one photo
 ALWAYS, OTHER_QUESTIONS = ("aesthetic", "quality"), 12  # ratings of one photo
 ALWAYS_WEIGHT = 3.0  # of what people rated
@@ -61,7 +60,7 @@ class PseudoLabels:
         bank: PhraseBank,
         contents: Mapping[str, str],
         beauty: Collection[str] = (),
-        seed: int = SEED,
+        seed: int = 0,
     ):
         self.processor, self.tokens, self.shares, self.views = processor, tokens, shares, views
         self.loss, self.bank, self.contents = loss, bank, contents
@@ -206,7 +205,7 @@ class PseudoLabels:
 class PairPretextSamples:
     """Pretext samples of pairs, from the caches, with the alignment module's tokens."""
 
-    def __init__(self, caches: Sequence[MeasuredPretextSamples], alignment: CodedAlignment, bank: PhraseBank, seed: int = SEED):
+    def __init__(self, caches: Sequence[MeasuredPretextSamples], alignment: CodedAlignment, bank: PhraseBank, seed: int = 0):
         self.caches, self.alignment, self.bank = caches, alignment, bank
         self.rng, self.words = random.Random(seed), FirstWords(seed)
 

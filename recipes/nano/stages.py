@@ -47,13 +47,13 @@ def contents(run: Run, least_confidence: float) -> None:
 
 
 def language(run: Run, minutes: float, rounds: int, pair_steps: int, key_steps: int, code_steps: int) -> None:
-    make_language_model(run.data, run.work, minutes, rounds)
-    teach_codes(run.data, run.work, pair_steps, key_steps, code_steps)
+    make_language_model(run.data, run.work, minutes, rounds, run.seed)
+    teach_codes(run.data, run.work, pair_steps, key_steps, code_steps, run.seed)
 
 
 def alignment(run: Run, statistics_photos: int, epochs: int, learning_rate: float) -> None:
     make_unaligned(run.data, run.work, statistics_photos)
-    align_codes(run.data, run.work, epochs, learning_rate)
+    align_codes(run.data, run.work, epochs, learning_rate, run.seed)
 
 
 def rating_heads(run: Run, rating_steps: int, steps: int, learning_rate: float, tower_learning_rate: float) -> None:
@@ -61,11 +61,11 @@ def rating_heads(run: Run, rating_steps: int, steps: int, learning_rate: float, 
 
 
 def language_model(run: Run, steps: int, last_steps: int, learning_rate: float, last_learning_rate: float, pairs: bool) -> None:
-    train_language_model(run.data, run.work, steps, last_steps, learning_rate, last_learning_rate, pairs)
+    train_language_model(run.data, run.work, steps, last_steps, learning_rate, last_learning_rate, pairs, run.seed)
 
 
 def personal(run: Run, reading_steps: int, reading_learning_rate: float, steps: int, learning_rate: float, pairs: bool) -> None:
-    train_on_people(run.data, run.work, reading_steps, reading_learning_rate, steps, learning_rate, pairs)
+    train_on_people(run.data, run.work, reading_steps, reading_learning_rate, steps, learning_rate, pairs, run.seed)
 
 
 def checkpoint(run: Run, average_photos: int, flaw_pools: Mapping[str, int]) -> None:

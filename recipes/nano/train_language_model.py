@@ -123,7 +123,7 @@ def train(
             )
 
 
-def open_training(data: Path, work: Path, pairs: bool) -> LanguageTraining:
+def open_training(data: Path, work: Path, pairs: bool, seed: int) -> LanguageTraining:
     """What the language model learns from, and the model with the tower and alignment module of the rating heads.
 
     Args:
@@ -143,16 +143,16 @@ def open_training(data: Path, work: Path, pairs: bool) -> LanguageTraining:
     logger.info("%d views read", len(views))
     alignment = CodedAlignment(model.model.multi_modal_projector, book, processor.image_processor.canvas_size)
     alignment.projector.eval()
-    samples = PairPretextSamples(open_caches(data, work, ALIGNED), alignment, bank) if pairs else None
+    samples = PairPretextSamples(open_caches(data, work, ALIGNED, seed), alignment, bank, seed) if pairs else None
     contents = {key.split("/")[-1]: label for key, label in load_contents(work / CONTENTS).items()}
-    told = PseudoLabels(processor, tokens, shares, views, alignment.loss, bank, contents, rated)
+    told = PseudoLabels(processor, tokens, shares, views, alignment.loss, bank, contents, rated, seed)
     texts = pack(processor.tokenizer, split_texts(healing_texts(work, data / CRITIQUES))[1])
     model.model.vision_tower = tower  # its upper stages have learned
     return LanguageTraining(model, processor, told, samples, texts)
 
 
 def train_language_model(
-    data: Path, work: Path, steps: int, last_steps: int, learning_rate: float, last_learning_rate: float, pairs: bool
+    data: Path, work: Path, steps: int, last_steps: int, learning_rate: float, last_learning_rate: float, pairs: bool, seed: int
 ) -> None:
     """From WORK/aligned and the rating heads to WORK/instructed.
 
@@ -161,7 +161,7 @@ def train_language_model(
         last_steps: then, mostly of ratings.
         pairs: whether pretext samples of two photos are among them, whose cache takes long.
     """
-    training = open_training(data, work, pairs)
+    training = open_training(data, work, pairs, seed)
     train(training, steps, SHARES, learning_rate, first_words=True)
     train(training, last_steps, LAST_SHARES, last_learning_rate)
     training.save(work / INSTRUCTED)

@@ -219,7 +219,7 @@ def train_rating_heads(
     model = AestheticMLLMForConditionalGeneration.from_pretrained(work / ALIGNED, dtype=torch.float32)
     processor = AestheticMLLMProcessor.from_pretrained(work / ALIGNED)
     book = Codebook.load(work, processor, PhraseBank())
-    caches = open_caches(data, work, ALIGNED)
+    caches = open_caches(data, work, ALIGNED, seed)
     alignment = CodedAlignment(model.model.multi_modal_projector, book, processor.image_processor.canvas_size)
     photos, held_out, asked = read_photos(data, work, processor.rating_scale)
     model.model.vision_tower = UpperTower(model.model.vision_tower)

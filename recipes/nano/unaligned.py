@@ -68,11 +68,12 @@ def make_unaligned(data: Path, work: Path, statistics_photos: int) -> None:
     measure_pool(pool, PhraseBank(), statistics_photos).save(work / STATISTICS)
 
 
-def pool_overrides(data: Path, work: Path, model: str) -> list[str]:
-    """What `align.yaml` leaves open: the folders of this run, and which model's tower sees the pool."""
+def pool_overrides(data: Path, work: Path, model: str, seed: int) -> list[str]:
+    """What `align.yaml` leaves open: the folders and the seed of this run, and which model's tower sees the pool."""
     folders = ",".join(str(data / folder) for folder in POOL_FOLDERS)
     return [
         f"model={work / model}",
+        f"seed={seed}",
         f"data=[{folders}]",
         f"exclude={work / VALIDATION_FILE}",
         f"statistics={work / STATISTICS}",
