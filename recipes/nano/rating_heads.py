@@ -241,21 +241,6 @@ class RatingHeads:
             weight.copy_(weight.bfloat16())
 
     @torch.inference_mode()
-    def read(self, rows: list[dict[str, Any]]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """What the heads together read, probabilities [N, questions, levels], and each group's tokens that they read it from.
-
-        A language model that is told these learns to read the tokens many times sooner than from people's ratings, which hold
-        much that no token shows.
-        """
-        self.projector.eval()
-        shares, seen = [], []
-        for first in range(0, len(rows), BATCH_SIZE):
-            tokens = self.tokens(rows[first : first + BATCH_SIZE])
-            shares.append(self.heads(tokens)[ALL].softmax(-1))
-            seen.append(tokens)
-        return torch.cat(shares), {group: torch.cat([part[group] for part in seen]) for group in TOKEN_GROUPS}
-
-    @torch.inference_mode()
     def means(self, rows: list[dict[str, Any]]) -> torch.Tensor:
         """What all groups together rate the rows' photos: [N, questions]."""
         self.projector.eval()

@@ -50,12 +50,6 @@ class TokenCache:
         found = np.stack([self.view(row["view"])[self.features.index[row["view"]][row["image"]]] for row in rows])
         return self._groups(torch.from_numpy(found))
 
-    def means(self, view: int, names: Sequence[str]) -> dict[str, torch.Tensor]:
-        """Each group's mean token of these photos' view: [B, D], float32."""
-        index = self.features.index[view]
-        parts = self._groups(torch.from_numpy(self.view(view)[[index[name] for name in names]]))
-        return {group: values.float().mean(1) for group, values in parts.items()}
-
     def _groups(self, tokens: torch.Tensor) -> dict[str, torch.Tensor]:
         return dict(zip(TOKEN_GROUPS, tokens.split([self.counts[group] for group in TOKEN_GROUPS], dim=1), strict=True))
 

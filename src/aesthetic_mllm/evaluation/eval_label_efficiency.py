@@ -17,7 +17,6 @@ logger = logging.getLogger(__name__)
 
 SHARES = (0.05, 0.1, 1.0)
 SEEDS = (0, 1, 2)
-RIDGE = "ridge"
 
 # Places of the photos whose labels are known, and a seed -> SRCC on the photos that are asked about.
 Learner = Callable[[list[int], int], float]
