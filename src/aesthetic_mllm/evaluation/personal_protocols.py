@@ -145,8 +145,11 @@ class PersonalResult:
 
 def paired_difference(first: np.ndarray, second: np.ndarray) -> dict[str, float]:
     """Mean of first minus second over people, and its 95% interval (Student's t)."""
+    mean = float((first - second).mean())
+    if not np.ptp(first - second):  # such as k = 0 beside itself
+        return {"mean": mean, "low": mean, "high": mean}
     interval = stats.ttest_rel(first, second).confidence_interval(0.95)
-    return {"mean": float((first - second).mean()), "low": float(interval.low), "high": float(interval.high)}
+    return {"mean": mean, "low": float(interval.low), "high": float(interval.high)}
 
 
 def run_protocol(protocol: Protocol, predict: Predict, shots: Sequence[int] | None = None) -> PersonalResult:
