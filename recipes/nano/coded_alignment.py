@@ -1,15 +1,11 @@
 """Teaches nano's alignment module the codes that its language model was taught to read (`coded_pretext_samples.py`).
 
-    python recipes/nano/coded_alignment.py --work build/nano data=[DATA/biq2021,DATA/photos_unlabeled]
-
-The pretext samples are those of `align.yaml`, from the same cache, but no word is generated, and of a photo that is shown as it
-is all
-attributes of the level are asked at once: each one's token must lie near the words of its bin, the change between two photos
-near the direction of the edit and of no other, what a photo shows near its words. A step costs a fraction of one through the
-language model; the alignment that follows starts from here.
+The pretext samples are those of `align.yaml`, but no word is generated, and of a photo that is shown as it is all attributes of
+the level are asked at once: each one's token must lie near the words of its bin, the change between two photos near the direction
+of the edit and of no other, what a photo shows near its words. A step costs a fraction of one through the language model, which
+is why this is no [`AestheticAlignmentTrainer`].
 """
 
-import argparse
 import json
 import logging
 import random
@@ -37,15 +33,16 @@ from aesthetic_mllm.processing.image_loading import ImageError
 from aesthetic_mllm.trainers.precision import has_bfloat16
 from aesthetic_mllm.trainers.pretext_cache import PretextCache, SeenSample
 from aesthetic_mllm.trainers.recipes import load_model, open_pretext_samples, read_recipe, see_pretext_samples
-from codebook import EDIT_UNITS, Codebook, question_name
-from features import CANVAS
 
-logger = logging.getLogger("nano.coded_alignment")
+from .codebook import EDIT_UNITS, Codebook, question_name
+from .features import CANVAS
+from .unaligned import UNALIGNED, pool_overrides
+
+logger = logging.getLogger(__name__)
 
 BATCH_SIZE = 64
-LEARNING_RATE = 1e-3
-EPOCHS = 6
-SEED = 0
+ALIGNED = "aligned"
+ALIGN_RECIPE = Path(__file__).with_name("align.yaml")
 MEASURED = "measured.json"
 HELD_OUT = 320  # photos, for the log
 SHARPNESS = 4.0  # of the choice between bins, by squared distance in units of a word embedding's squared length
@@ -230,7 +227,7 @@ class CodedAlignment:
                     right.setdefault(name, []).append(read)
         return torch.stack(losses).mean(), right
 
-    def train(self, caches: Sequence[MeasuredPretextSamples], epochs: int) -> None:
+    def train(self, caches: Sequence[MeasuredPretextSamples], epochs: int, learning_rate: float) -> None:
         """Trains the alignment module, in place; pretext samples of the last [`HELD_OUT`] photos are only looked at."""
         learned, held_out = [], []
         for pretext_samples in caches:
@@ -239,9 +236,9 @@ class CodedAlignment:
             learned.append(Subset(pretext_samples, [number for number, is_shown in enumerate(shown) if is_shown]))
             held_out.append(Subset(pretext_samples, [number for number, is_shown in enumerate(shown) if not is_shown]))
         loader = DataLoader(ConcatDataset(learned), BATCH_SIZE, shuffle=True, drop_last=True, num_workers=1, collate_fn=list)
-        optimizer = torch.optim.AdamW(self.projector.parameters(), LEARNING_RATE, weight_decay=0.01, fused=True)
+        optimizer = torch.optim.AdamW(self.projector.parameters(), learning_rate, weight_decay=0.01, fused=True)
         steps = epochs * len(loader)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps, pct_start=0.1)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=steps, pct_start=0.1)
         start, step = time.monotonic(), 0
         for _ in range(epochs):
             self.projector.train()
@@ -256,11 +253,11 @@ class CodedAlignment:
                     logger.info("step %d of %d, %.0f s, loss %.3f", step, steps, time.monotonic() - start, loss.item())
                 step += 1
             logger.info(
-                "held-out pretext samples: %s", self.examine(DataLoader(ConcatDataset(held_out), BATCH_SIZE, collate_fn=list))
+                "held-out pretext samples: %s", self.evaluate(DataLoader(ConcatDataset(held_out), BATCH_SIZE, collate_fn=list))
             )
 
     @torch.no_grad()
-    def examine(self, loader: DataLoader) -> dict[str, float]:
+    def evaluate(self, loader: DataLoader) -> dict[str, float]:
         """Loss, and by level and kind the share of what is asked whose nearest code is right: bin, or edit with direction."""
         self.projector.eval()
         losses: list[float] = []
@@ -274,43 +271,33 @@ class CodedAlignment:
         return {"loss": round(sum(losses) / len(losses), 3)} | shares
 
 
-def open_caches(config_path: Path, overrides: Sequence[str], work: Path) -> list[MeasuredPretextSamples]:
+def open_caches(data: Path, work: Path, model: str, seed: int) -> list[MeasuredPretextSamples]:
     """The pretext samples of `align.yaml`, and as many more of composition, which is harder to see.
 
-    The tower sees them now where it has not yet. The recipe's `feature_cache` is the first's folder, and the second's is named
-    after it.
+    The tower sees them now where it has not yet.
+
+    Args:
+        model: folder below WORK of the checkpoint whose tower sees them.
     """
-    recipe, config = read_recipe(config_path, overrides)
-    model, processor = load_model(recipe)
+    recipe, config = read_recipe(ALIGN_RECIPE, pool_overrides(data, work, model, seed))
+    seeing, processor = load_model(recipe)
     more = replace(recipe, levels=["middle"], feature_cache=f"{recipe.feature_cache}_middle")
     caches = []
     for number, part in enumerate((recipe, more)):
         own = copy(config)
         own.seed = config.seed + number  # of photos that both draw for, other pretext samples
-        pretext_samples = see_pretext_samples(part, own, open_pretext_samples(part, own), model, processor)
+        pretext_samples = see_pretext_samples(part, own, open_pretext_samples(part, own), seeing, processor)
         caches.append(MeasuredPretextSamples(pretext_samples.dataset, measured_bins(pretext_samples.dataset, work / MEASURED)))
     return caches
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, default=Path("build/nano"))
-    parser.add_argument("--config", type=Path, default=Path(__file__).with_name("align.yaml"))
-    parser.add_argument("--model", default="build/nano/unaligned")
-    parser.add_argument("--epochs", type=int, default=EPOCHS)
-    parser.add_argument("overrides", nargs="*", help="key=value, as of `aesthetic-mllm train align`")
-    arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    model = AestheticMLLMForConditionalGeneration.from_pretrained(arguments.model, dtype=torch.float32)
-    processor = AestheticMLLMProcessor.from_pretrained(arguments.model)
-    book = Codebook.load(arguments.work, processor, PhraseBank())
-    caches = open_caches(arguments.config, [f"model={arguments.model}", *arguments.overrides], arguments.work)
-    torch.manual_seed(SEED)
-    random.seed(SEED)
-    CodedAlignment(model.model.multi_modal_projector, book, processor.image_processor.canvas_size).train(caches, arguments.epochs)
-    model.save_pretrained(arguments.work / "coded")
-    processor.save_pretrained(arguments.work / "coded")
-
-
-if __name__ == "__main__":
-    main()
+def align_codes(data: Path, work: Path, epochs: int, learning_rate: float, seed: int) -> None:
+    """From WORK/unaligned to WORK/aligned."""
+    model = AestheticMLLMForConditionalGeneration.from_pretrained(work / UNALIGNED, dtype=torch.float32)
+    processor = AestheticMLLMProcessor.from_pretrained(work / UNALIGNED)
+    book = Codebook.load(work, processor, PhraseBank())
+    caches = open_caches(data, work, UNALIGNED, seed)
+    alignment = CodedAlignment(model.model.multi_modal_projector, book, processor.image_processor.canvas_size)
+    alignment.train(caches, epochs, learning_rate)
+    model.save_pretrained(work / ALIGNED)
+    processor.save_pretrained(work / ALIGNED)

@@ -1,8 +1,5 @@
 """Teaches nano's language model to read codes: pretext samples and ratings in which vectors stand in the photo's place.
 
-    python recipes/nano/coded_pretext_samples.py --work build/nano --critiques comments.parquet      # after language.py, before
-    alignment
-
 In a coded photo the visual tokens are vectors of a code book (`codebook.py`): "rather dark" on its way to "medium", some of
 "brighter" for what an edit did, a part of the way from "bad" to "excellent" in all of them. The language model learns to say
 what such tokens mean, and by what two photos differ, before it has seen any photo. It is frozen after that, and the alignment
@@ -12,7 +9,6 @@ First the model learns to look up: pairs of random words stand before a question
 attributes' keys. A model that cannot do that learns how answers sound, and no more.
 """
 
-import argparse
 import logging
 import random
 import time
@@ -28,14 +24,15 @@ from aesthetic_mllm.modeling.configuration_aesthetic_mllm import TOKEN_GROUPS
 from aesthetic_mllm.pretext.phrase_bank import BINS, PhraseBank
 from aesthetic_mllm.pretext.pretext_samples import LEVELS, OPPOSITE, draw_amount
 from aesthetic_mllm.trainers.precision import has_bfloat16
-from codebook import EDIT_UNITS, Codebook, rating_value
-from language import SEED, healing_texts, pack, split_texts
-from prompts import nano_processor
-from question_rows import CodedRow, Question, coded_loss, target_text_question
-from teacher import CLASS_NAMES, class_names, plain_labels
-from weights import fetch
 
-logger = logging.getLogger("nano.coded_pretext_samples")
+from .codebook import EDIT_UNITS, Codebook, rating_value
+from .contents import CLASS_NAMES, class_names, plain_labels
+from .language import CRITIQUES, LANGUAGE_MODEL, healing_texts, pack, split_texts
+from .prompts import nano_processor
+from .question_rows import CodedRow, Question, coded_loss, target_text_question
+from .weights import fetch
+
+logger = logging.getLogger(__name__)
 
 LEARNING_RATE = 6e-4
 KEY_RATE = 10  # times that of the language model
@@ -44,7 +41,6 @@ TAUGHT = "taught_language"
 RATING_SHARE = 0.2  # of the rows; the others are pretext samples
 QUESTIONS_A_ROW = 6  # asked of one photo at once, none of which sees the others
 TEXT_EVERY = 8  # so often a batch of plain text, that language is not forgotten
-PAIR_STEPS, KEY_STEPS = 45, 80
 RECALL_SHARE = 0.1  # of the rows of pretext samples, words on keys
 # Of what a photo is besides what is asked about, in units; it grows from the first to the second. What a single code says is
 # learned soon, by what two codes differ only after that.
@@ -78,7 +74,7 @@ class CodedPretextSamples:
         seed: of everything drawn here; the tokens' noise comes from torch.
     """
 
-    def __init__(self, book: Codebook, bank: PhraseBank, contents: Sequence[str], seed: int = SEED):
+    def __init__(self, book: Codebook, bank: PhraseBank, contents: Sequence[str], seed: int = 0):
         self.book, self.bank, self.contents = book, bank, contents
         self.processor = book.processor
         self.rng, self.words = random.Random(seed), FirstWords(seed)
@@ -257,8 +253,8 @@ class Teacher:
                 logger.info("keys: step %d of %d, %.0f s, %.3f", step, steps, time.monotonic() - self.start, loss.item())
         self.pretext_samples.book.requires_grad_(False)
 
-    def learn(self, steps: int, save: Path | None = None) -> None:
-        """Pretext samples, with some recall among them; `save` keeps both learners every 100 steps."""
+    def learn(self, steps: int) -> None:
+        """Pretext samples, with some recall among them."""
         optimizer, schedule = self._optimizer(steps)
         pretext_samples, processor = self.pretext_samples, self.pretext_samples.processor
         for step in range(steps):
@@ -281,8 +277,6 @@ class Teacher:
                     "step %d of %d, %.0f s, pretext samples %.3f, ratings %.3f, by kind %s",
                     step, steps, time.monotonic() - self.start, pretext_loss.item(), rating_loss.item(), self.losses_by_kind(),
                 )  # fmt: skip
-            if save and step % 100 == 99:
-                self.save(save)
 
     def save(self, work: Path) -> None:
         self.model.save_pretrained(work / TAUGHT)
@@ -322,29 +316,23 @@ class Teacher:
         schedule.step()
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, default=Path("build/nano"))
-    parser.add_argument("--critiques", type=Path, required=True, help="as of language.py")
-    parser.add_argument("--steps", type=int, default=500, help="of pretext samples, 3 s each on a core with bf16")
-    arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    torch.manual_seed(SEED)
-    tokenizer = AutoTokenizer.from_pretrained(arguments.work / "language")
-    model = LlamaForCausalLM.from_pretrained(arguments.work / "language", dtype=torch.float32)
+def teach_codes(data: Path, work: Path, pair_steps: int, key_steps: int, steps: int, seed: int) -> None:
+    """From WORK/language to WORK/taught_language and the code book.
+
+    Args:
+        pair_steps, key_steps: of looking up, without and with the attributes' keys.
+        steps: of pretext samples, 3 s each on a core with bf16.
+    """
+    tokenizer = AutoTokenizer.from_pretrained(work / LANGUAGE_MODEL)
+    model = LlamaForCausalLM.from_pretrained(work / LANGUAGE_MODEL, dtype=torch.float32)
     processor = nano_processor(tokenizer)
     bank = PhraseBank()
-    contents = sorted(set(plain_labels(class_names(fetch(CLASS_NAMES, arguments.work)))))
-    texts = pack(tokenizer, split_texts(healing_texts(arguments.work, arguments.critiques))[1])
-    tokenizer.save_pretrained(arguments.work / TAUGHT)
-    book = Codebook(model.get_input_embeddings().weight, processor, bank)
-    teacher = Teacher(model, CodedPretextSamples(book, bank, contents), texts)
-    teacher.learn_pairs(PAIR_STEPS)
-    teacher.learn_keys(KEY_STEPS)
-    teacher.save(arguments.work)
-    teacher.learn(arguments.steps, save=arguments.work)
-    teacher.save(arguments.work)
-
-
-if __name__ == "__main__":
-    main()
+    contents = sorted(set(plain_labels(class_names(fetch(CLASS_NAMES, work)))))
+    texts = pack(tokenizer, split_texts(healing_texts(work, data / CRITIQUES))[1])
+    tokenizer.save_pretrained(work / TAUGHT)
+    book = Codebook(model.get_input_embeddings().weight, processor, bank, seed)
+    teacher = Teacher(model, CodedPretextSamples(book, bank, contents, seed), texts)
+    teacher.learn_pairs(pair_steps)
+    teacher.learn_keys(key_steps)
+    teacher.learn(steps)
+    teacher.save(work)

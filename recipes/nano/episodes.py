@@ -1,18 +1,15 @@
 """Teaches nano's language model to predict a person's rating from photos they rated, given before the photo.
 
-    python recipes/nano/episodes.py --data DATA --work build/nano --critiques comments.parquet data=[...]    # after instruct.py
-
 An episode is a person, k of their rated photos and some photos to ask about; k goes from 0 to 32, and with k = 0 the answer is
 everybody's, so that nothing is lost. The people are raters of OASIS, none of them held out, and synthetic ones with random
 tastes. No example sees another, as where a person is predicted (`aesthetic_mllm.personalization.example_prefix`), and no question
 sees another; so one row asks about several photos.
 
-Reading examples is learned first (`--reading-steps`), of people who like or dislike one direction in which photos differ much,
-then of tastes in more and more directions: from votes alone it is not learned. Beside the other episodes it goes on with what
-`instruct.py` taught. Tower and alignment module stay as they are: all is learned from cached visual tokens.
+Reading examples is learned first, of people who like or dislike one direction in which photos differ much, then of tastes in more
+and more directions: from votes alone it is not learned. Beside the other episodes it goes on with what
+`train_language_model.py` taught. Tower and alignment module stay as they are: all is learned from cached visual tokens.
 """
 
-import argparse
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,27 +17,26 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from transformers.trainer_utils import set_seed
 
 from aesthetic_mllm import AestheticAssessor, AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
+from aesthetic_mllm.evaluation.seen_people import SeenPeople
+from aesthetic_mllm.evaluation.synthetic_people import draw_person, ranks
 from aesthetic_mllm.personalization.example_prefix import example_tokens
 from aesthetic_mllm.personalization.personalizers import MOST_EXAMPLES
 from aesthetic_mllm.processing.rating_scale import RatingScale
 from aesthetic_mllm.trainers.precision import has_bfloat16
 from aesthetic_mllm.trainers.taste_fitting import Votes
-from instruct import FINAL, Schooling, add_arguments, open_school, tell
-from people import known_votes, own_protocol, read_people
-from seen_people import SeenPeople, see_people
-from synthetic_people import draw_person, ranks
-from tastes import CACHE
 
-logger = logging.getLogger("nano.episodes")
+from .people import held_out_people, known_votes, read_people
+from .tastes import seen_by
+from .train_language_model import INSTRUCTED, LanguageTraining, open_training, train
 
-SEED = 0
-STEPS, BATCH_SIZE, LEARNING_RATE = 600, 6, 2e-4
+logger = logging.getLogger(__name__)
+
+BATCH_SIZE = 6
 ASKED = 12  # photos that an episode asks about
 # Learning to read examples: of tastes in so many directions, one after the other.
-READING_STEPS, READING_BATCH_SIZE, READING_LEARNING_RATE, READING_WARM_UP = 480, 8, 5e-4, 40
+READING_BATCH_SIZE, READING_WARM_UP = 8, 40
 DIRECTIONS, READING_EXAMPLES, READING_ASKED = (1, 2, 4, 8), 12, 8
 # Of a taste's ratings, of chance in them, of the levels to be said, in points.
 TASTE_SPREAD, TASTE_CHANCE, TASTE_LEVEL_SPREAD = 2.4, 0.4, 0.8
@@ -71,7 +67,7 @@ class Episodes:
         votes: that may be learned from; no others are looked at, and no other photos are shown.
     """
 
-    def __init__(self, seen: SeenPeople, votes: Votes, scale: RatingScale, seed: int = SEED):
+    def __init__(self, seen: SeenPeople, votes: Votes, scale: RatingScale, seed: int = 0):
         self.seen, self.votes, self.scale = seen, votes, scale
         self.rng = np.random.default_rng(seed)
         self.rows = [np.flatnonzero(votes.rater == rater) for rater in np.unique(votes.rater)]
@@ -131,15 +127,15 @@ def principal_ranks(seen: SeenPeople, places: np.ndarray, count: int) -> np.ndar
     return np.stack([ranks(column) for column in left[:, :count].T.numpy()], axis=1)
 
 
-def learn_to_read(schooling: Schooling, episodes: Episodes, steps: int) -> None:
+def learn_to_read(training: LanguageTraining, episodes: Episodes, steps: int, learning_rate: float) -> None:
     """Trains the language model on tastes in more and more directions, in place."""
-    weights = [*schooling.model.model.language_model.parameters()]
-    optimizer = torch.optim.AdamW(weights, READING_LEARNING_RATE, weight_decay=0.01, betas=(0.9, 0.95), fused=True)
+    weights = [*training.model.model.language_model.parameters()]
+    optimizer = torch.optim.AdamW(weights, learning_rate, weight_decay=0.01, betas=(0.9, 0.95), fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / READING_WARM_UP))
     for step in range(steps):
         count = DIRECTIONS[step * len(DIRECTIONS) // steps]
         drawn = [episodes.of_directions(count) for _ in range(READING_BATCH_SIZE)]
-        loss = episode_loss(schooling.model, schooling.processor, episodes.seen, drawn)
+        loss = episode_loss(training.model, training.processor, episodes.seen, drawn)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
@@ -217,38 +213,38 @@ def _tokens(processor: AestheticMLLMProcessor, seen: SeenPeople, episode: Episod
     return torch.cat([*parts, torch.cat(list(whole.values()), dim=1).flatten(0, 1)])
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_arguments(parser)
-    parser.add_argument("--model", type=Path, help="checkpoint to go on from (default: WORK/final)")
-    parser.add_argument("--cache", type=Path, help="folder for what is seen of the photos (default: WORK/people)")
-    parser.add_argument("--output", type=Path, help="folder of the checkpoint (default: WORK/personal)")
-    parser.add_argument("--reading-steps", type=int, default=READING_STEPS, help="0: --model reads examples already")
-    parser.add_argument("--steps", type=int, default=STEPS)
-    arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    set_seed(SEED)
-    assessor = AestheticAssessor.from_pretrained(arguments.model or arguments.work / FINAL, device="cpu")
-    records = read_people(arguments.data)
-    assessor.processor.num_example_tokens = dict(NUM_EXAMPLE_TOKENS)
-    assessor.processor.in_context_weight = EXAMPLE_WEIGHT
-    seen = see_people(assessor, records, arguments.cache or arguments.work / CACHE)
-    schooling = open_school(arguments)
-    schooling.processor.num_example_tokens = dict(NUM_EXAMPLE_TOKENS)
-    schooling.processor.in_context_weight = EXAMPLE_WEIGHT
-    schooling.model.model.language_model.load_state_dict(assessor.model.model.language_model.state_dict())
-    held_out = own_protocol(arguments.data, records)
-    scale = schooling.processor.rating_scale
-    episodes = Episodes(seen, known_votes(records, held_out, held_out, scale), scale)
+def train_on_people(
+    data: Path,
+    work: Path,
+    reading_steps: int,
+    reading_learning_rate: float,
+    steps: int,
+    learning_rate: float,
+    pairs: bool,
+    seed: int,
+) -> None:
+    """From WORK/instructed to WORK/personal.
+
+    Args:
+        reading_steps: of tastes in directions, before the others.
+        steps: of episodes beside ratings, pretext samples and comments.
+        pairs: as of `train_language_model`.
+    """
+    assessor = AestheticAssessor.from_pretrained(work / INSTRUCTED, device="cpu")
+    training = open_training(data, work, pairs, seed)
+    for processor in (assessor.processor, training.processor):
+        processor.num_example_tokens = dict(NUM_EXAMPLE_TOKENS)
+        processor.in_context_weight = EXAMPLE_WEIGHT
+    records = read_people(data)
+    seen = seen_by(assessor, records, work, INSTRUCTED)
+    training.model.model.language_model.load_state_dict(assessor.model.model.language_model.state_dict())
+    scale = training.processor.rating_scale
+    episodes = Episodes(seen, known_votes(records, held_out_people(records), scale), scale, seed)
 
     def loss() -> torch.Tensor:
         drawn = [episodes.draw() for _ in range(BATCH_SIZE)]
-        return episode_loss(schooling.model, schooling.processor, seen, drawn)
+        return episode_loss(training.model, training.processor, seen, drawn)
 
-    learn_to_read(schooling, episodes, arguments.reading_steps)
-    tell(schooling, arguments.steps, REHEARSED_SHARES, LEARNING_RATE, beside=loss)
-    schooling.save(arguments.output or arguments.work / PERSONAL)
-
-
-if __name__ == "__main__":
-    main()
+    learn_to_read(training, episodes, reading_steps, reading_learning_rate)
+    train(training, steps, REHEARSED_SHARES, learning_rate, beside=loss)
+    training.save(work / PERSONAL)

@@ -1,13 +1,11 @@
-"""Caches what the public tower's lower stages see in each photo, so that training need not run them again.
-
-    python recipes/nano/features.py --data DATA --work build/nano
+"""What the public tower's lower stages see in each photo, cached, so that training need not run them again.
 
 Views are the whole photo and crops of random shape, some mirrored: more of OASIS, whose few photos are seen often. Beside them
 the pooled features of six stages of the whole photos, which the ridge baseline is fitted on. The lower stages stay as they are;
 [`UpperTower`] runs the others on what is cached, frozen or learning.
 """
 
-import argparse
+import logging
 import random
 import time
 from pathlib import Path
@@ -23,13 +21,17 @@ from aesthetic_mllm.processing.image_loading import load_image
 from aesthetic_mllm.processing.image_processing_aesthetic_mllm import AestheticMLLMImageProcessor
 from aesthetic_mllm.processing.rating_scale import RatingScale
 from aesthetic_mllm.trainers.augmentation import random_aspect_crop
-from data import RatedPhoto, read_beauty, read_quality
-from weights import VISION, convert_vision, fetch
+
+from .rated_photos import RatedPhoto, read_beauty, read_quality
+from .weights import VISION, convert_vision, fetch
+
+logger = logging.getLogger(__name__)
 
 CANVAS = 288
+FEATURES = "features"  # folder below WORK
 VIEWS = {"biq2021": 2, "oasis_beauty": 4}  # by the photo's folder
 STRONGLY_DAMAGED = 11
-DAMAGED_VIEWS = (10, STRONGLY_DAMAGED)  # of every photo, by one edit each (`damages.py`): of any strength, and strongly
+DAMAGED_VIEWS = (10, STRONGLY_DAMAGED)  # of every photo, by one edit each (`damaged_views.py`): of any strength, and strongly
 LOWER_STAGES = 4  # edges, blobs and textures; the alignment module reads the last of each stride: stages 2, 4 and 6
 LAYERS = (2, 3)  # what the alignment module and the upper stages read of them: strides 8 and 16
 SHAPES = ((36, 36, 48), (18, 18, 88))
@@ -88,7 +90,7 @@ class FeatureCache:
     """The cached views of all photos, read from disk as they are asked for."""
 
     def __init__(self, work: Path, photos: list[RatedPhoto]):
-        folder = work / "features"
+        folder = work / FEATURES
         views = [view for view in (*range(max(VIEWS.values())), *DAMAGED_VIEWS) if (folder / f"sizes{view}.npy").exists()]
         self.index = {view: {photo.name: index for index, photo in enumerate(with_view(photos, view))} for view in views}
         self.features = {view: np.load(folder / f"view{view}.npy", mmap_mode="r") for view in views}
@@ -151,27 +153,20 @@ def cache_view(tower: EfficientNetLiteBackbone, views: PhotoViews, view: int, fo
         if view == 0:
             pooled.append(pool_stages(maps, image_sizes))
         if first % 1600 == 0:
-            print(f"view {view}: {first} of {len(views)} photos, {time.monotonic() - start:.0f} s", flush=True)
+            logger.info("view %d: %d of %d photos, %.0f s", view, first, len(views), time.monotonic() - start)
     np.save(folder / f"sizes{view}.npy", np.concatenate(sizes))
     if view == 0:
         np.save(folder / "pooled.npy", torch.cat(pooled).numpy())
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--work", type=Path, default=Path("build/nano"))
-    arguments = parser.parse_args()
-    tower = convert_vision(fetch(VISION, arguments.work), CANVAS).to(memory_format=torch.channels_last)
+def cache_features(data: Path, work: Path) -> None:
+    """All undamaged views of all rated photos, into WORK/features."""
+    tower = convert_vision(fetch(VISION, work), CANVAS).to(memory_format=torch.channels_last)
     scale = RatingScale()
-    photos = read_quality(arguments.data, scale) + read_beauty(arguments.data, scale)
-    folder = arguments.work / "features"
+    photos = read_quality(data, scale) + read_beauty(data, scale)
+    folder = work / FEATURES
     folder.mkdir(parents=True, exist_ok=True)
     for view in range(max(VIEWS.values())):
         if view == 1:
             tower.stages = tower.stages[:LOWER_STAGES]  # only the baseline reads the others' features
         cache_view(tower, PhotoViews(with_view(photos, view), view), view, folder)
-
-
-if __name__ == "__main__":
-    main()

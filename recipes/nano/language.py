@@ -1,12 +1,9 @@
 """Nano's language model: SmolLM2-135M-Instruct cut to a part of its vocabulary and layers, then healed.
 
-    python recipes/nano/language.py --work build/nano --critiques comments.parquet
-
 The tokenizer's merges are in order of frequency, so the first ones with their embedding rows are a smaller tokenizer of the
 same kind. The cut model is healed on the uncut model's own answers and on photo critiques.
 """
 
-import argparse
 import json
 import logging
 import random
@@ -20,9 +17,10 @@ from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from aesthetic_mllm.trainers.precision import has_bfloat16
-from weights import LANGUAGE, fetch
 
-logger = logging.getLogger("nano.language")
+from .weights import LANGUAGE, fetch
+
+logger = logging.getLogger(__name__)
 
 NUM_MERGES = 8_000  # at least 5,161, or " excellent" falls apart
 # The first four, three from the middle, and the last. The middle ones are those that copy: on random tokens said twice, heads of
@@ -34,8 +32,10 @@ COPY_SHARE = 0.25  # of the rows: random tokens said twice, so that the layers f
 LEARNING_RATE = 1e-3
 PLACEHOLDERS = ("<low>", "<middle>", "<high>", "<image>")  # the last is used; the others keep the ids that nano was made with
 SEQUENCE_LENGTH = 128
-SEED = 0
+SPLIT_SEED = 0  # of which texts are held out; the same in every run
 OWN_ANSWERS = "own_answers.json"
+LANGUAGE_MODEL = "language"
+CRITIQUES = "critiques/comments.parquet"  # below DATA, with the columns aspect and comment
 
 # Comments that greet or thank speak to a person, often by name.
 GREETING = re.compile(r"\b(hi|hello|hey|thanks|thank you|dear)\b", re.IGNORECASE)
@@ -105,10 +105,9 @@ def cut_model(model: LlamaForCausalLM, kept: int, vocab_size: int, pad_token_id:
 
 
 @torch.inference_mode()
-def own_answers(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, rounds: int) -> list[str]:
+def own_answers(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, rounds: int, seed: int) -> list[str]:
     """Conversations of the uncut model about photographs, sampled."""
-    rng = random.Random(SEED)
-    torch.manual_seed(SEED)
+    rng = random.Random(seed)
     tokenizer.padding_side = "left"
     model = model.bfloat16() if has_bfloat16() else model
     texts = []
@@ -148,17 +147,17 @@ def healing_texts(work: Path, critiques: Path) -> list[str]:
 def split_texts(texts: list[str]) -> tuple[list[str], list[str]]:
     """One text in fifty, which nothing is trained on, and the others."""
     texts = list(texts)
-    random.Random(SEED).shuffle(texts)
+    random.Random(SPLIT_SEED).shuffle(texts)
     return texts[: len(texts) // 50], texts[len(texts) // 50 :]
 
 
-def heal(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, texts: list[str], minutes: float) -> list[float]:
+def heal(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, texts: list[str], minutes: float, seed: int) -> list[float]:
     """Next-token training on packed texts until the time is up; one text in fifty is held out. Returns held-out losses."""
     held_out, train = split_texts(texts)
     packed = {name: pack(tokenizer, part) for name, part in (("held out", held_out), ("train", train))}
     logger.info("heal: %d training sequences of %d tokens", len(packed["train"]), SEQUENCE_LENGTH)
     optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=0.01, betas=(0.9, 0.95))
-    generator = torch.Generator().manual_seed(SEED)
+    generator = torch.Generator().manual_seed(seed)
     batch, step, losses, start = 16, 0, [], time.monotonic()
     while (elapsed := time.monotonic() - start) < minutes * 60:
         # the rate falls with the time spent, so the run ends at zero wherever it runs
@@ -202,27 +201,21 @@ def pack(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> torch.Tensor:
     return torch.tensor(ids[:usable]).view(-1, SEQUENCE_LENGTH)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, default=Path("build/nano"))
-    parser.add_argument("--critiques", type=Path, required=True, help="parquet with the columns aspect and comment")
-    parser.add_argument("--minutes", type=float, default=10, help="training time of the healing")
-    parser.add_argument("--rounds", type=int, default=1, help="batches of 64 answers sampled from the uncut model")
-    arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    model, tokenizer = uncut(arguments.work)
+def make_language_model(data: Path, work: Path, minutes: float, rounds: int, seed: int) -> None:
+    """Cuts and heals, into WORK/language.
+
+    Args:
+        minutes: of healing.
+        rounds: batches of 64 answers sampled from the uncut model.
+    """
+    model, tokenizer = uncut(work)
     small_tokenizer, kept = cut_tokenizer(tokenizer)
     small = cut_model(model, kept, len(small_tokenizer), small_tokenizer.pad_token_id)
-    answers = arguments.work / OWN_ANSWERS
+    answers = work / OWN_ANSWERS
     if not answers.exists():  # sampling takes as long as the healing
-        answers.write_text(json.dumps(own_answers(model, tokenizer, arguments.rounds)))
+        answers.write_text(json.dumps(own_answers(model, tokenizer, rounds, seed)))
     del model
-    losses = heal(small, small_tokenizer, healing_texts(arguments.work, arguments.critiques), arguments.minutes)
-    target = arguments.work / "language"
-    small.save_pretrained(target)
-    small_tokenizer.save_pretrained(target)
-    (target / "healing.json").write_text(json.dumps({"held_out_losses": losses}))
-
-
-if __name__ == "__main__":
-    main()
+    losses = heal(small, small_tokenizer, healing_texts(work, data / CRITIQUES), minutes, seed)
+    small.save_pretrained(work / LANGUAGE_MODEL)
+    small_tokenizer.save_pretrained(work / LANGUAGE_MODEL)
+    (work / LANGUAGE_MODEL / "healing.json").write_text(json.dumps({"held_out_losses": losses}))

@@ -8,7 +8,8 @@ from typing import Any
 
 from aesthetic_mllm import AestheticMLLMImageProcessor, AestheticMLLMProcessor, MultiScaleFeatureAlignmentConfig
 from aesthetic_mllm.processing.rating_scale import ATTRIBUTE_QUESTIONS, RatingQuestion, RatingScale
-from features import CANVAS
+
+from .features import CANVAS
 
 # A low- and a middle-level token for each attribute of the phrase bank; three for high-level ones, three to name what is seen.
 NUM_QUERY_TOKENS = {"low": 8, "middle": 10, "high": 6}

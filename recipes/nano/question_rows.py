@@ -1,7 +1,7 @@
 """Rows that nano's language model learns from: the visual tokens of photos, and several questions about them with their answers.
 
 A photo's tokens are read once for all of its questions, none of which sees the others. Whether they are codes
-(`coded_pretext_samples.py`) or what the alignment module gives (`instruct.py`) makes no difference here.
+(`coded_pretext_samples.py`) or what the alignment module gives (`train_language_model.py`) makes no difference here.
 """
 
 from collections.abc import Sequence

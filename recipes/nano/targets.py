@@ -1,8 +1,8 @@
 """What nano is told of a photo beside people's ratings: its attributes and its flaws.
 
 Nobody rated either. An attribute's rating holds half of the photo's own rating and half of what was measured of the attribute,
-both as standard scores over the photos; a damage takes from it what its strength says (`damages.py`). That is our choice, and no
-more than that: it makes attributes move as they should, and says little about what a photographer would call good.
+both as standard scores over the photos; a damage takes from it what its strength says. That is our choice, and no more than
+that: it makes attributes move as they should, and says little about what a photographer would call good.
 """
 
 import json
@@ -13,12 +13,14 @@ import numpy as np
 
 from aesthetic_mllm.editing.measurements import measure
 from aesthetic_mllm.editing.measurements.pool_statistics import PoolStatistics
+from aesthetic_mllm.evaluation.damages import Damage
 from aesthetic_mllm.pretext.pretext_dataset import load_photo
 from aesthetic_mllm.processing.rating_scale import ATTRIBUTE_QUESTIONS
-from coded_alignment import MEASURED
-from damages import Damage
-from data import RatedPhoto
-from prompts import FLAWS
+
+from .coded_alignment import MEASURED
+from .prompts import FLAWS
+from .rated_photos import RatedPhoto, photo_key
+from .unaligned import STATISTICS
 
 Ratings = dict[str, tuple[float, float | None]]  # mean and spread by question
 
@@ -108,10 +110,10 @@ def goodness(attribute: str, bins: Mapping[str, int]) -> float:
 def read_bins(work: Path, quality: Sequence[RatedPhoto], beauty: Sequence[RatedPhoto]) -> dict[str, dict[str, int]]:
     """Bins by photo: of the pool as `coded_alignment.py` measured them, of OASIS measured here and kept."""
     known = json.loads((work / MEASURED).read_text())
-    found = {photo.name: known[key] for photo in quality if (key := f"{photo.path.parent.name}/{photo.name}") in known}
+    found = {photo.name: known[key] for photo in quality if (key := photo_key(photo)) in known}
     path = work / BEAUTY_BINS
     if not path.exists():
-        statistics = PoolStatistics.load(work / "statistics.json")
+        statistics = PoolStatistics.load(work / STATISTICS)
         names = list(next(iter(known.values())))
         measured = {
             photo.name: {name: statistics.bin(name, value) for name, value in measure(load_photo(str(photo.path)), names).items()}
@@ -123,4 +125,4 @@ def read_bins(work: Path, quality: Sequence[RatedPhoto], beauty: Sequence[RatedP
 
 def _standard(values: Sequence[float]) -> np.ndarray:
     array = np.asarray(values, dtype=np.float64)
-    return (array - array.mean()) / (array.std() + 1e-9)
+    return (array - array.mean()) / (array.std() + 1e-9)  # what does not vary says nothing

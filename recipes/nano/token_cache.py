@@ -10,27 +10,30 @@ import numpy as np
 import torch
 
 from aesthetic_mllm.modeling.configuration_aesthetic_mllm import TOKEN_GROUPS
-from features import FeatureCache
-from warm_start import BATCH_SIZE, WarmStart
 
-logger = logging.getLogger("nano.token_cache")
+from .features import FeatureCache
+from .rating_heads import BATCH_SIZE, RatingHeads
+
+logger = logging.getLogger(__name__)
+
+TOKENS = "tokens"  # folder below WORK
 
 
 class TokenCache:
-    """Tokens as a judge's tower and alignment module give them, in half precision.
+    """Tokens as a model's tower and alignment module give them, in half precision.
 
     The folder is named after the weights of both: others have another folder.
 
     Args:
         work: folder to keep the tokens in.
-        judge: with the weights that are meant.
+        reader: rating heads with the weights that are meant.
         features: of the photos.
         counts: of each group's tokens.
     """
 
-    def __init__(self, work: Path, judge: WarmStart, features: FeatureCache, counts: Mapping[str, int]):
-        self.judge, self.features, self.counts = judge, features, counts
-        self.folder = work / f"tokens_{_digest(judge)}"
+    def __init__(self, work: Path, reader: RatingHeads, features: FeatureCache, counts: Mapping[str, int]):
+        self.reader, self.features, self.counts = reader, features, counts
+        self.folder = work / TOKENS / _digest(reader)
         self._views: dict[int, np.ndarray] = {}
 
     def view(self, view: int) -> np.ndarray:
@@ -47,25 +50,19 @@ class TokenCache:
         found = np.stack([self.view(row["view"])[self.features.index[row["view"]][row["image"]]] for row in rows])
         return self._groups(torch.from_numpy(found))
 
-    def means(self, view: int, names: Sequence[str]) -> dict[str, torch.Tensor]:
-        """Each group's mean token of these photos' view: [B, D], float32."""
-        index = self.features.index[view]
-        parts = self._groups(torch.from_numpy(self.view(view)[[index[name] for name in names]]))
-        return {group: values.float().mean(1) for group, values in parts.items()}
-
     def _groups(self, tokens: torch.Tensor) -> dict[str, torch.Tensor]:
         return dict(zip(TOKEN_GROUPS, tokens.split([self.counts[group] for group in TOKEN_GROUPS], dim=1), strict=True))
 
     def _read(self, view: int, path: Path) -> None:
-        self.folder.mkdir(exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_suffix(".unfinished")
         names = list(self.features.index[view])
         whole: np.ndarray | None = None
         for first in range(0, len(names), BATCH_SIZE):
             rows = [{"image": name, "view": view} for name in names[first : first + BATCH_SIZE]]
             with torch.inference_mode():
-                self.judge.projector.eval()
-                groups = self.judge.tokens(rows)
+                self.reader.projector.eval()
+                groups = self.reader.tokens(rows)
             tokens = torch.cat([groups[group] for group in TOKEN_GROUPS], dim=1).half().numpy()
             if whole is None:
                 shape = (len(names), *tokens.shape[1:])
@@ -74,14 +71,14 @@ class TokenCache:
             if first % (50 * BATCH_SIZE) == 0:
                 logger.info("view %d: tokens of %d of %d photos", view, first, len(names))
         if whole is None:
-            raise ValueError(f"No photo has the view {view}; run features.py and damages.py first.")
+            raise ValueError(f"No photo has the view {view}; run the stage 'features' first.")
         whole.flush()
         unfinished.rename(path)  # what a run leaves that is broken off is not taken for whole
 
 
-def _digest(judge: WarmStart) -> str:
+def _digest(reader: RatingHeads) -> str:
     digest = hashlib.sha256()
-    for module in (judge.tower, judge.projector):
+    for module in (reader.tower, reader.projector):
         for name, value in sorted(module.state_dict().items()):
             digest.update(name.encode())
             digest.update(value.float().contiguous().numpy().tobytes())

@@ -1,36 +1,31 @@
 """Nano before alignment: tower and taught language model joined by an untrained module, and the pool that it learns from.
 
-    python recipes/nano/unaligned.py --data DATA --work build/nano      # after coded_pretext_samples.py
-
-Beside the checkpoint it writes what `align.yaml` needs: the names of photos that may teach nothing, and the pool's cut points.
+Beside the checkpoint go what the alignment needs: the names of photos that may teach nothing, and the pool's cut points.
 """
 
-import argparse
-import random
 from pathlib import Path
-from typing import Any
 
 import torch
 from transformers import AutoTokenizer, LlamaForCausalLM
-from transformers.trainer_utils import set_seed
 
 from aesthetic_mllm import AestheticMLLMConfig, AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
 from aesthetic_mllm.pretext.photo_pool import open_pool
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
 from aesthetic_mllm.processing.rating_scale import RatingScale
 from aesthetic_mllm.trainers.recipes import measure_pool
-from coded_pretext_samples import TAUGHT
-from data import RatedPhoto, quality_validation, read_beauty, read_quality
-from features import CANVAS, views_of
-from prompts import nano_alignment_config, nano_processor
-from weights import VISION, convert_vision, fetch
 
-SEED = 0
+from .coded_pretext_samples import TAUGHT
+from .contents import CONTENTS
+from .features import CANVAS
+from .prompts import nano_alignment_config, nano_processor
+from .rated_photos import read_beauty, read_quality, split_quality
+from .weights import VISION, convert_vision, fetch
+
 UNALIGNED = "unaligned"
 POOL_FOLDERS = ("biq2021", "photos_unlabeled")
-STATISTICS_PHOTOS = 150
+STATISTICS = "statistics.json"
+POOL_CACHE = "pretext_samples"  # what the tower sees of the pool
 VALIDATION_FILE = "validation_photos.txt"  # names that the pool of unlabelled photos must not hold
-QUALITY_GROUP = 0  # photos of one group may be ranked
 
 
 def fresh_model(
@@ -56,38 +51,34 @@ def fresh_model(
     return model, processor
 
 
-def rows_of(photos: list[RatedPhoto], question: str, group: int, rng: random.Random | None) -> list[dict[str, Any]]:
-    """Rows that ask one question; with `rng`, for training, of random views: the whole photo as often as all of its crops."""
-    return [
-        {
-            "image": photo.name,
-            "view": rng.choice([0, rng.randrange(1, views_of(photo))]) if rng else 0,
-            "question": question,
-            "mean": photo.mean,
-            "std": photo.std,
-            "group": group,
-        }
-        for photo in photos
-    ]
+def make_unaligned(data: Path, work: Path, statistics_photos: int) -> None:
+    """Writes WORK/unaligned and what stands beside it.
 
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--work", type=Path, default=Path("build/nano"))
-    arguments = parser.parse_args()
-    set_seed(SEED)
+    Args:
+        statistics_photos: of the pool that its cut points are measured on.
+    """
     scale = RatingScale()
-    quality, beauty = read_quality(arguments.data, scale), read_beauty(arguments.data, scale)
-    model, processor = fresh_model(arguments.work)
-    model.save_pretrained(arguments.work / UNALIGNED)
-    processor.save_pretrained(arguments.work / UNALIGNED)
+    model, processor = fresh_model(work)
+    model.save_pretrained(work / UNALIGNED)
+    processor.save_pretrained(work / UNALIGNED)
+    _, held_out = split_quality(read_quality(data, scale))
     # no OASIS photo either, for what is said of beauty is validated on some of them
-    unwanted = sorted(quality_validation(quality) | {photo.name for photo in beauty})
-    (arguments.work / VALIDATION_FILE).write_text("\n".join(unwanted) + "\n")
-    pool = open_pool([arguments.data / folder for folder in POOL_FOLDERS], exclude=unwanted)
-    measure_pool(pool, PhraseBank(), STATISTICS_PHOTOS).save(arguments.work / "statistics.json")
+    unwanted = sorted(photo.name for photo in (*held_out, *read_beauty(data, scale)))
+    (work / VALIDATION_FILE).write_text("\n".join(unwanted) + "\n")
+    pool = open_pool([data / folder for folder in POOL_FOLDERS], exclude=unwanted)
+    measure_pool(pool, PhraseBank(), statistics_photos).save(work / STATISTICS)
 
 
-if __name__ == "__main__":
-    main()
+def pool_overrides(data: Path, work: Path, model: str, seed: int) -> list[str]:
+    """What `align.yaml` leaves open: the folders and the seed of this run, and which model's tower sees the pool."""
+    folders = ",".join(str(data / folder) for folder in POOL_FOLDERS)
+    return [
+        f"model={work / model}",
+        f"seed={seed}",
+        f"data=[{folders}]",
+        f"exclude={work / VALIDATION_FILE}",
+        f"statistics={work / STATISTICS}",
+        f"contents={work / CONTENTS}",
+        f"feature_cache={work / POOL_CACHE}",
+        f"output_dir={work / 'align'}",
+    ]

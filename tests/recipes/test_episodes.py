@@ -5,11 +5,13 @@ import pytest
 import torch
 
 from aesthetic_mllm import AestheticAssessor
+from aesthetic_mllm.evaluation.seen_people import SeenPeople
 from aesthetic_mllm.personalization.example_prefix import ExamplePrefix, example_tokens
 from aesthetic_mllm.personalization.profile_photos import ProfilePhotos
 from aesthetic_mllm.trainers.taste_fitting import Votes
 from lively_assessor import lively_assessor
 from photo_files import scene
+from recipes.nano.episodes import READING_ASKED, READING_EXAMPLES, Episode, Episodes, episode_loss, learn_to_read
 
 PHOTOS = 60
 
@@ -24,8 +26,6 @@ def assessor() -> AestheticAssessor:
 @pytest.fixture(scope="module")
 def seen(assessor: AestheticAssessor) -> object:
     """Some photos, repeated; what is general and what is measured of them is chance."""
-    from seen_people import SeenPeople
-
     images = [scene(60 + 9 * number, 50) for number in range(6)]
     found = assessor.engine.encode([assessor.engine.read(image) for image in images], statistics=True).features
     rows = [number % 6 for number in range(PHOTOS)]
@@ -48,8 +48,6 @@ def votes() -> Votes:
 
 def test_an_episode_is_what_inference_asks(assessor: AestheticAssessor, seen: object) -> None:
     """The loss is that of the logits which a cached prefix of the same examples gives, photo by photo."""
-    from episodes import Episode, episode_loss
-
     processor = assessor.processor
     levels, wanted = [4, 0, 1], [[0.1, 0.1, 0.2, 0.3, 0.3], [0.5, 0.5, 0, 0, 0]]
     examples, asked = np.array([0, 1, 2]), np.array([3, 4])
@@ -68,8 +66,6 @@ def test_an_episode_is_what_inference_asks(assessor: AestheticAssessor, seen: ob
 
 def test_episodes_show_and_ask_different_photos(assessor: AestheticAssessor, seen: object) -> None:
     """No photo is shown and asked about in one episode, none is seen that nobody of training rated; k goes from 0 to 32."""
-    from episodes import Episodes
-
     episodes = Episodes(seen, votes(), assessor.processor.rating_scale)
     drawn = [episodes.draw() for _ in range(200)]
     counts = {len(episode.levels) for episode in drawn}
@@ -82,8 +78,6 @@ def test_episodes_show_and_ask_different_photos(assessor: AestheticAssessor, see
 
 def test_a_step_teaches(assessor: AestheticAssessor, seen: object) -> None:
     """A few steps on the same episode bring its loss down, and gradients reach the language model alone."""
-    from episodes import Episodes, episode_loss
-
     episode = Episodes(seen, votes(), assessor.processor.rating_scale, seed=3).draw()
     weights = list(assessor.model.model.language_model.parameters())
     kept = [weight.detach().clone() for weight in weights]
@@ -101,23 +95,8 @@ def test_a_step_teaches(assessor: AestheticAssessor, seen: object) -> None:
             weight.copy_(before)
 
 
-def test_a_synthetic_person_likes_what_they_like() -> None:
-    """Ratings of somebody with one taste go with that trait, beside what everybody sees; and no further than 1 to 10."""
-    from synthetic_people import SyntheticPerson, draw_person, ranks
-
-    rng = np.random.default_rng(0)
-    general, traits = rng.normal(size=300), {"warmth": rng.normal(size=300), "tilt": np.round(rng.exponential(size=300))}
-    rated = SyntheticPerson({"warmth": -1.0}).ratings(general, traits, rng)
-    assert np.corrcoef(rated, traits["warmth"])[0, 1] < -0.6 and np.corrcoef(rated, general)[0, 1] > 0.2
-    assert set(rated) <= set(range(1, 11))
-    assert set(draw_person(traits, rng).tastes) <= set(traits)
-    assert ranks(np.array([3.0, 3.0, 1.0])).tolist()[0] == ranks(np.array([3.0, 3.0, 1.0])).tolist()[1]
-
-
 def test_a_taste_in_one_direction_orders_the_photos_along_it(seen: object, assessor: AestheticAssessor) -> None:
     """What is asked about is rated by the same taste as the examples, whose sign differs from person to person."""
-    from episodes import READING_ASKED, READING_EXAMPLES, Episodes
-
     scale = assessor.processor.rating_scale
     episodes = Episodes(seen, votes(), scale)
     place = {photo: row for row, photo in enumerate(episodes.known)}
@@ -137,12 +116,10 @@ def test_a_taste_in_one_direction_orders_the_photos_along_it(seen: object, asses
 def test_reading_is_learned_by_the_language_model_alone(assessor: AestheticAssessor, seen: object) -> None:
     from types import SimpleNamespace
 
-    from episodes import Episodes, learn_to_read
-
     model = assessor.model
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
     episodes = Episodes(seen, votes(), assessor.processor.rating_scale)
-    learn_to_read(SimpleNamespace(model=model, processor=assessor.processor), episodes, 2)  # type: ignore[arg-type]
+    learn_to_read(SimpleNamespace(model=model, processor=assessor.processor), episodes, 2, 5e-4)  # type: ignore[arg-type]
     moved = {name for name, weight in model.state_dict().items() if not torch.equal(weight, before[name])}
     model.load_state_dict(before)
     tied = {"lm_head.weight"}

@@ -3,17 +3,18 @@
 import pytest
 
 from aesthetic_mllm.editing import EDITS
+from aesthetic_mllm.evaluation.damages import DAMAGES
 from aesthetic_mllm.processing.rating_scale import ATTRIBUTE_QUESTIONS
 from aesthetic_mllm.tasks.suggesting import FLAW_QUESTIONS
+from recipes.nano.damaged_views import draw_damage
+from recipes.nano.prompts import FLAWS, nano_scale
+from recipes.nano.targets import GOODNESS, Targets, falls, goodness
 
 PHOTOS = {f"{number}.jpg": 2.0 + number for number in range(6)}
 BINS = {name: {"brightness": number % 5, "sharpness": number % 5, "noise": 2} for number, name in enumerate(PHOTOS)}
 
 
 def test_a_damage_takes_from_its_attributes_and_shows_its_flaw_the_more_the_stronger_it_is() -> None:
-    from damages import DAMAGES
-    from targets import Targets, falls
-
     targets = Targets(PHOTOS, PHOTOS, BINS)
     plain = targets.of("3.jpg")
     assert "quality" not in plain  # people said it
@@ -30,9 +31,6 @@ def test_a_damage_takes_from_its_attributes_and_shows_its_flaw_the_more_the_stro
 
 def test_damages_are_edits_that_pretext_samples_may_show_and_flaws_are_those_that_can_be_asked() -> None:
     """Edits that are kept out of pretext samples stay unseen."""
-    from damages import DAMAGES
-    from prompts import FLAWS, nano_scale
-
     assert all(EDITS[damage.edit].in_pretext_samples for damage in DAMAGES)
     assert {damage.flaw for damage in DAMAGES if damage.flaw} == set(FLAWS)
     assert {f"flaw_{key}" for key in FLAWS} <= set(FLAW_QUESTIONS)
@@ -40,8 +38,6 @@ def test_damages_are_edits_that_pretext_samples_may_show_and_flaws_are_those_tha
 
 
 def test_a_damaged_view_is_always_the_same_and_its_edits_can_be_done() -> None:
-    from damages import DAMAGES, draw_damage
-
     drawn = [draw_damage(f"{number}.jpg", 10) for number in range(300)]
     assert drawn == [draw_damage(f"{number}.jpg", 10) for number in range(300)]
     assert {number for number, _, _ in drawn} == set(range(len(DAMAGES)))
@@ -50,8 +46,6 @@ def test_a_damaged_view_is_always_the_same_and_its_edits_can_be_done() -> None:
 
 @pytest.mark.parametrize("attribute", list(ATTRIBUTE_QUESTIONS))
 def test_goodness_is_a_share(attribute: str) -> None:
-    from targets import GOODNESS, goodness
-
     for bin in range(5):
         assert 0 <= goodness(attribute, dict.fromkeys(GOODNESS[attribute], bin)) <= 1
     assert goodness(attribute, {}) == 0.5

@@ -14,12 +14,13 @@ ADAPTER, REPORT = "adapter", "report.json"
 DESCRIPTION = (
     f"The finished checkpoint is output_dir/{TUNED}; with LoRA the adapters alone are output_dir/{ADAPTER}. Beside them are "
     f"{RECIPE}, the recipe with all overrides, and {REPORT}: what was read, losses and validation figures, and how held-out "
-    "photos are rated before and after."
+    "photos are rated before and after, and how many of them the start had been trained on."
 )
 
 
 def run(options: argparse.Namespace) -> int:
     """Trains; raises what `train.py` reports as a usage error."""
+    from ..data.seen_photos import seen_by_start
     from ..trainers.aesthetic_sft_trainer import AestheticSFTTrainer
     from ..trainers.sft_recipe import check_evaluation, open_sft_data, read_sft_recipe
     from ..trainers.tuning import run_tuning, save_tuned, start_model, start_processor
@@ -58,6 +59,9 @@ def run(options: argparse.Namespace) -> int:
             "test": {name: len(rows) for name, rows in data.test.items()},
         },
         "evaluated_on": "test" if data.test else "validation" if data.validation else None,
+        "seen_by_start": seen_by_start(
+            None if options.smoke_test else recipe.model, "test" if data.test else "validation", held_out
+        ),
         "before": _rated(trainer, held_out),
     }
     run_tuning(trainer, checkpoint, values, output / RECIPE)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from scipy.stats import mannwhitneyu
 
 from ..processing.rating_scale import OperatingPoint, Rating, RatingScale
 from ..tasks.suggesting import MOST_SUGGESTIONS, asked_flaws, flaw_question, told_flaws
@@ -20,6 +21,7 @@ FALSE_ALARMS = 0.01  # share of undamaged photos that may be told a flaw; on oth
 # pool, which may be small and of another kind and need only be well above chance.
 LEAST_AUC, LEAST_AUC_ELSEWHERE = 0.75, 0.65
 DECIMALS = 4
+FIGURES = ("auc", "recall", "named_first", "false_alarms")  # of a flaw, in tables
 
 
 class OperatingPointError(ValueError):
@@ -78,10 +80,10 @@ def flaw_auc(ratings: FlawRatings, flaw: str) -> float:
         raise OperatingPointError(
             f"{len(whole)} undamaged photos and {len(damaged)} damaged to show {flaw!r}; rate some of each."
         )
-    return float((np.sign(whole[:, None] - damaged) + 1).mean() / 2)
+    return float(mannwhitneyu(whole, damaged).statistic / (len(whole) * len(damaged)))
 
 
-def examine_operating_points(scale: RatingScale, ratings: FlawRatings) -> dict[str, Any]:
+def evaluate_flaws(scale: RatingScale, ratings: FlawRatings) -> dict[str, Any]:
     """What photos are told at a scale's operating points, over the flaws that are asked by default.
 
     Returns:
@@ -129,3 +131,25 @@ def _told(scale: RatingScale, ratings: FlawRatings, asked: Sequence[str]) -> lis
         list(told_flaws(scale, rated(means), lambda key, refuted=refuted: bool(refuted[columns[key]])))  # type: ignore[misc]
         for means, refuted in zip(ratings.means, ratings.refuted, strict=True)
     ]
+
+
+def flaws_table(scale: RatingScale, reports: Mapping[str, Mapping[str, Any]]) -> str:
+    """Reports of [`evaluate_flaws`] by pool as Markdown: a row for each flaw, the pools' figures side by side."""
+    pools = list(reports)
+    head = [f"{figure.replace('_', ' ')}, {pool}" for pool in pools for figure in FIGURES]
+    lines = [f"| flaw | threshold | {' | '.join(head)} |", "|---" * (len(head) + 2) + "|"]
+    for flaw in reports[pools[0]]["flaws"]:
+        point = scale.operating_points[flaw_question(flaw)]
+        cells = [flaw.replace("_", " "), f"{point.threshold:.1f}" if point.asked else "not asked"]
+        for pool in pools:
+            figures = reports[pool]["flaws"][flaw]
+            cells.append(f"{figures['auc']:.2f}")
+            cells += [f"{figures[figure]:.0%}" if figure in figures else "-" for figure in FIGURES[1:]]
+        lines.append(f"| {' | '.join(cells)} |")
+    for pool, figures in reports.items():
+        lines.append(
+            f"\n{pool}: {figures['told_anything']:.0%} of {figures['undamaged_photos']} undamaged photos are told anything, "
+            f"{figures['flaws_told']:.2f} flaws on average; of the damaged ones {figures['named_first']:.0%} are told the right "
+            f"flaw first, {figures['named_among_three']:.0%} among three."
+        )
+    return "\n".join(lines)

@@ -14,6 +14,7 @@ import numpy as np
 from scipy import stats
 
 from ..data.record import DataError, Record
+from ..data.splits import lowest_hashes
 
 # (person, places of the shown photos, their ratings, places of the photos that are asked about) -> predictions for these.
 Predict = Callable[[str, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
@@ -118,11 +119,6 @@ def training_votes(records: Iterable[Record], protocol: Protocol) -> list[tuple[
     ]
 
 
-def lowest_hashes(names: Iterable[str], count: int) -> list[str]:
-    """So many of the names, by a hash: a fixed choice that looks at nothing else."""
-    return sorted(names, key=lambda name: hashlib.sha256(name.encode()).hexdigest())[:count]
-
-
 @dataclass(frozen=True)
 class PersonalResult:
     """Rank correlations of one method: [people, shots], the mean over draws; column 0 is k = 0."""
@@ -149,10 +145,11 @@ class PersonalResult:
 
 def paired_difference(first: np.ndarray, second: np.ndarray) -> dict[str, float]:
     """Mean of first minus second over people, and its 95% interval (Student's t)."""
-    differences = first - second
-    reach = float(stats.sem(differences) * stats.t.ppf(0.975, len(differences) - 1))
-    mean = float(differences.mean())
-    return {"mean": mean, "low": mean - reach, "high": mean + reach}
+    mean = float((first - second).mean())
+    if not np.ptp(first - second):  # such as k = 0 beside itself
+        return {"mean": mean, "low": mean, "high": mean}
+    interval = stats.ttest_rel(first, second).confidence_interval(0.95)
+    return {"mean": mean, "low": float(interval.low), "high": float(interval.high)}
 
 
 def run_protocol(protocol: Protocol, predict: Predict, shots: Sequence[int] | None = None) -> PersonalResult:
@@ -189,7 +186,7 @@ def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
     """Spearman's; 0 where one of them does not vary, which then ranks nothing."""
     if np.ptp(first) == 0 or np.ptp(second) == 0:
         return 0.0
-    return float(np.corrcoef(stats.rankdata(first), stats.rankdata(second))[0, 1])
+    return float(stats.spearmanr(first, second).statistic)
 
 
 def shuffled(predict: Predict) -> Predict:

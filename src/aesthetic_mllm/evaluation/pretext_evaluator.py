@@ -11,16 +11,15 @@ import torch
 from PIL import Image
 
 from ..modeling.model_outputs import CACHE
-from ..modeling.modeling_efficientnet_lite import photo_mask
 from ..modeling.token_placement import image_features
-from ..modeling.vision_tower import tower_feature_maps
+from ..modeling.vision_tower import map_statistics, tower_feature_maps
 from ..pretext.pretext_samples import LEVELS
 from ..trainers.pretext_collator import pad_left, pretext_prompt
-from .pretext_eval import Choice, ExamItem
+from .pretext_items import Choice, PretextItem
 
 # How a text is scored: its likelihood; that per token; its likelihood over that without the photo (pointwise mutual information,
-# Holtzman et al. 2021, arXiv:2104.08315); its likelihood over the geometric mean of that with other exam photos (which uses
-# photos of the exam, but no labels).
+# Holtzman et al. 2021, arXiv:2104.08315); its likelihood over the geometric mean of that with other photos (which uses
+# the photos asked about, but no labels).
 Scoring = Literal["total", "per_token", "pmi", "over_photos"]
 SCORINGS: tuple[Scoring, ...] = ("total", "per_token", "pmi", "over_photos")
 FEWEST_PHOTOS = 5  # that a mean over photos is taken of
@@ -57,7 +56,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class SeenPhotos:
-    """What a tower and an alignment module see in an exam's photos, in the order of the items.
+    """What a tower and an alignment module see in the items' photos, in the order of the items.
 
     Args:
         tokens: [N, T, D] of each group, of all items' photos one after the other.
@@ -100,7 +99,7 @@ def see_photos(models: Sequence[Any], processor: Any, images: Sequence[Image.Ima
             for level in LEVELS:
                 tokens[number][level].append(seen[level].cpu())
                 if not shares[number]:
-                    pooled[number][level].append(pool_map(maps[level], sizes, canvas).cpu().float().numpy())
+                    pooled[number][level].append(map_statistics(maps[level], sizes, canvas[0]).cpu().numpy())
     joined = [{level: np.concatenate(parts)[index] for level, parts in of_model.items()} for of_model in pooled]
     return [
         SeenPhotos(
@@ -111,18 +110,8 @@ def see_photos(models: Sequence[Any], processor: Any, images: Sequence[Image.Ima
     ]
 
 
-def pool_map(features: torch.Tensor, image_sizes: torch.Tensor, canvas: tuple[int, int]) -> torch.Tensor:
-    """[B, h, w, C] -> [B, 2 C]: mean and standard deviation over the photo's cells."""
-    rows, columns = features.shape[1:3]
-    mask = photo_mask(image_sizes, rows, columns, canvas[0] // rows, features)[:, 0, :, :, None]  # [B, h, w, 1]
-    count = mask.sum((1, 2))
-    mean = (features * mask).sum((1, 2)) / count
-    variance = ((features - mean[:, None, None]).square() * mask).sum((1, 2)) / count
-    return torch.cat([mean, variance.sqrt()], dim=1)
-
-
 class PretextEvaluator:
-    """Has a checkpoint answer exam items.
+    """Has a checkpoint answer items.
 
     Args:
         model: [`AestheticMLLMForConditionalGeneration`] in evaluation mode.
@@ -133,7 +122,9 @@ class PretextEvaluator:
     def __init__(self, model: Any, processor: Any, batch_size: int = 8):
         self.model, self.processor, self.batch_size = model, processor, batch_size
 
-    def scores(self, items: Sequence[ExamItem], seen: SeenPhotos, group: str | None = None) -> list[dict[str, TargetTextScore]]:
+    def scores(
+        self, items: Sequence[PretextItem], seen: SeenPhotos, group: str | None = None
+    ) -> list[dict[str, TargetTextScore]]:
         """Scores of every text of every item.
 
         Args:
@@ -163,7 +154,7 @@ class PretextEvaluator:
                 results[i] = scores
         return results
 
-    def blind_scores(self, items: Sequence[ExamItem]) -> list[dict[str, TargetTextScore]]:
+    def blind_scores(self, items: Sequence[PretextItem]) -> list[dict[str, TargetTextScore]]:
         """As `scores`, but the prompts hold no photo; each question and text is computed once."""
         target_texts: dict[str, dict[str, None]] = defaultdict(dict)
         for item in items:
@@ -303,7 +294,7 @@ class PretextEvaluator:
 
 
 def answer_items(
-    items: Sequence[ExamItem],
+    items: Sequence[PretextItem],
     scores: Sequence[Mapping[str, TargetTextScore]],
     blind: Sequence[Mapping[str, TargetTextScore]],
     scoring: Scoring = "pmi",
@@ -353,7 +344,7 @@ def answer_items(
     return answers
 
 
-def choose(item: ExamItem, choice: Choice, values: Sequence[float]) -> Answer:
+def choose(item: PretextItem, choice: Choice, values: Sequence[float]) -> Answer:
     """The best option; for bins also the one expected from all."""
     array = np.array(values)
     expected = None

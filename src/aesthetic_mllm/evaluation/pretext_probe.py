@@ -1,4 +1,4 @@
-"""The baseline of the exam: ridge regression on the frozen tower's pooled features."""
+"""The baseline of pretext items: ridge regression on the frozen tower's pooled features."""
 
 import random
 from collections.abc import Sequence
@@ -9,42 +9,9 @@ from PIL import Image
 
 from ..pretext.phrase_bank import BINS
 from ..pretext.pretext_samples import LEVELS, PretextSample, PretextSampleMaker, draw_amount
-from .pretext_eval import Choice, ExamItem, get_exam_edit, measure_bins
 from .pretext_evaluator import Answer, SeenPhotos, choose
-
-ALPHAS = tuple(10.0**power for power in range(0, 6))  # on standardised features; the best by leave-one-out error is taken
-
-
-class Ridge:
-    """Ridge regression on standardised features, its strength chosen by leave-one-out error.
-
-    Args:
-        features: [N, F].
-        targets: [N, K].
-    """
-
-    def __init__(self, features: np.ndarray, targets: np.ndarray):
-        features, targets = features.astype(np.float64), targets.astype(np.float64)
-        self.mean, self.scale, self.offset = features.mean(0), features.std(0) + 1e-6, targets.mean(0)
-        known, centred = self._standardised(features), targets - self.offset
-        values, vectors = np.linalg.eigh(known @ known.T)
-        turned = vectors.T @ centred
-        best, least = np.zeros_like(centred), np.inf
-        for alpha in ALPHAS:
-            inverse = 1 / (values.clip(min=0) + alpha)
-            dual = vectors @ (inverse[:, None] * turned)  # [N, K]
-            # the error on each sample of the fit without it (Allen's PRESS)
-            error = np.square(dual / (vectors**2 @ inverse)[:, None]).sum()
-            if error < least:
-                best, least, self.alpha = dual, error, alpha
-        self.weights = known.T @ best
-
-    def __call__(self, features: np.ndarray) -> np.ndarray:
-        """[M, F] -> [M, K]."""
-        return self._standardised(features.astype(np.float64)) @ self.weights + self.offset
-
-    def _standardised(self, features: np.ndarray) -> np.ndarray:
-        return (features - self.mean) / self.scale
+from .pretext_items import Choice, PretextItem, edit_of, measure_bins
+from .ridge import Ridge
 
 
 @dataclass(frozen=True)
@@ -80,11 +47,11 @@ class ProbePretextSamples:
 def probe_pretext_samples(
     photos: Sequence[tuple[str, Image.Image]], maker: PretextSampleMaker, pretext_samples: int, seed: int = 0
 ) -> ProbePretextSamples:
-    """Pretext samples of photos that the exam does not ask about.
+    """Pretext samples of photos that no item asks about.
 
     Args:
         photos: key and photo of each.
-        maker: the exam's.
+        maker: of the items.
         pretext_samples: of each level's edits in turn, with amounts drawn as in training. Attributes are measured of at most so
             many photos.
         seed: of all draws.
@@ -107,7 +74,7 @@ def probe_pretext_samples(
 
 
 class PretextProbe:
-    """Ridge regressions that answer exam items from pooled features of the frozen tower.
+    """Ridge regressions that answer items from pooled features of the frozen tower.
 
     Of a pair they see the second photo, the difference to the first, and its size. Which edit and direction is one
     classification over both, as the language model's texts are; how strong, a regression of the share of the strong amount
@@ -144,7 +111,7 @@ class PretextProbe:
             shares = np.array([[abs(pretext_sample.signed_strength)] for pretext_sample in pairs])
             self.strengths[level] = Ridge(np.concatenate([features, targets], axis=1), shares)
 
-    def answers(self, items: Sequence[ExamItem], seen: SeenPhotos) -> list[Answer]:
+    def answers(self, items: Sequence[PretextItem], seen: SeenPhotos) -> list[Answer]:
         """Of all questions of all items, in their order; `seen` is of the items' photos."""
         features = {level: self._features(seen, level) for level in LEVELS}
         answers, place = [], 0
@@ -156,7 +123,7 @@ class PretextProbe:
                 answers.append(choose(item, choice, self._values(item, choice, rows)))
         return answers
 
-    def _values(self, item: ExamItem, choice: Choice, rows: np.ndarray) -> list[float]:
+    def _values(self, item: PretextItem, choice: Choice, rows: np.ndarray) -> list[float]:
         level, subject = item.pretext_sample.level, item.pretext_sample.subject
         if choice.aspect == "bin":
             return self._bin_values(level, subject, rows)
@@ -167,7 +134,7 @@ class PretextProbe:
             return [found.get(option, 0.0) for option in choice.options]  # 0: never seen in training
         pair = self._pairs(rows)
         if choice.aspect == "strength":
-            edit = get_exam_edit(item)
+            edit = edit_of(item)
             told = np.array([[(subject, item.direction) == way for way in self.ways[level]]], dtype=np.float64)
             share = float(self.strengths[level](np.concatenate([pair, told], axis=1))[0, 0])
             return [-abs(share - edit.barely / edit.strong), -abs(share - 1)]

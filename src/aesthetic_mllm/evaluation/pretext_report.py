@@ -1,6 +1,5 @@
-"""What exam answers come to: accuracies with intervals, and tables of them."""
+"""What answers come to: accuracies with intervals, and tables of them."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -8,29 +7,11 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from ..pretext.pretext_samples import LEVELS
+from .intervals import wilson_interval
 from .pretext_evaluator import Answer
 
-Z95 = 1.959964  # of the normal distribution, two-sided
 ASPECTS = ("bin", "edit", "direction", "strength", "content")
 Key = tuple[str, ...]
-
-
-def wilson_interval(right: float, count: int) -> tuple[float, float]:
-    """95% interval of a share (Wilson 1927), within 0 to 1.
-
-    Args:
-        right: successes, 0 to `count`.
-        count: trials, at least 1.
-
-    Raises:
-        ValueError: no trials, or other successes than trials allow.
-    """
-    if count < 1 or not 0 <= right <= count:
-        raise ValueError(f"{right} of {count} is no share; count at least one trial and no more successes than trials.")
-    share, square = right / count, Z95**2
-    middle = (share + square / (2 * count)) / (1 + square / count)
-    half = Z95 / (1 + square / count) * math.sqrt(share * (1 - share) / count + square / (4 * count**2))
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def summarise(answers: Sequence[Answer]) -> dict[str, Any]:

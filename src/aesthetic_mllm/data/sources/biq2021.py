@@ -1,27 +1,25 @@
 """BIQ2021: 12,000 photos, each with the mean of 30 people's judgements of its technical quality (Ahmed and Asif 2022).
 
-Official are the lists for training (10,000 photos) and for testing (2,000). About a twentieth of the training photos, by a hash
-of the name, is for validation, which is our choice. Two layouts are read: that of the release, and that of an image folder, with
-metadata.csv beside the photos, which holds training photos only. Both give a photo to the same split.
+Official are the lists for training (10,000 photos) and for testing (2,000). A tenth of the training photos is for validation,
+which is our choice (`data/splits.py`): the embedded checkpoint learned nothing of them. Two layouts are read: the release's, and
+that of an image folder, with metadata.csv beside the photos, which holds training photos only. Both give a photo to the same
+split.
 
 The release's Train.csv and Test.csv are the same lists with unscaled values, some below 0; the lists with scaled values are read.
 Standard deviations are not in its text tables, so there is no spread.
 """
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from ..record import DataError, Record
 from ..source import Source
+from ..splits import is_biq2021_validation
 from ..tables import number, read_csv
-from .oasis_beauty import hash_bucket
 
 LOW, HIGH = 0, 1
 METADATA = "metadata.csv"  # of the image folder
 TRAIN, TEST = "Train (Images and MOS).csv", "Test (Images and MOS).csv"  # of the release
-VALIDATION_EVERY = 20  # of the training list, since the source has no validation list
-NAME = re.compile(r"(ss\d+)\D+(\d+)")
 
 
 def read(root: Path, split: str) -> Iterator[Record]:
@@ -34,7 +32,7 @@ def read(root: Path, split: str) -> Iterator[Record]:
         path, name_column, mean_column, photos = root / (TEST if split == "test" else TRAIN), "Image Name", "MOS", root / "Images"
     for line, row in read_csv(path, (name_column, mean_column)):
         file_name = row[name_column]
-        if split != "test" and is_validation(file_name) != (split == "validation"):
+        if split != "test" and is_biq2021_validation(file_name) != (split == "validation"):
             continue
         yield Record(
             image=photos / file_name,
@@ -45,13 +43,6 @@ def read(root: Path, split: str) -> Iterator[Record]:
             range_low=LOW,
             range_high=HIGH,
         )
-
-
-def is_validation(file_name: str) -> bool:
-    """Whether a training photo is for validation; the same for "ss03 (57).jpg" and "ss03_0057.webp"."""
-    found = NAME.match(file_name)
-    name = f"{found[1]}_{int(found[2]):04d}" if found else Path(file_name).stem
-    return hash_bucket(name, VALIDATION_EVERY) == 0
 
 
 SOURCE = Source(

@@ -4,16 +4,16 @@ Two layouts are read. That of the two releases in one folder: OASIS.csv and imag
 votes, depthDat.csv of the beauty ratings. And that of an image folder: metadata.csv beside the photos and, for single votes,
 votes.csv.
 
-No split is official; ours goes by a hash of the photo's name, oasis_NNNN with its number in OASIS: about a fifth of the photos is
-for testing and a tenth for validation. Both layouts give a photo to the same split.
+No split is official. Ours leaves 120 photos for validation (`data/splits.py`), which taught the embedded checkpoint nothing; all
+others are for training. Both layouts give a photo to the same split, by its number in OASIS.
 """
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..record import AttributeRating, Record, Vote
+from ..record import AttributeRating, DataError, Record, Vote
 from ..source import Source
+from ..splits import is_oasis_validation
 from ..tables import number, read_csv
 
 LOW, HIGH = 1, 7
@@ -21,8 +21,6 @@ METADATA, VOTES = "metadata.csv", "votes.csv"  # of the image folder
 THEMES, MEANS, RAW = "OASIS.csv", "means_per_image.csv", "depthDat.csv"  # of the releases
 STEPS = [f"n_{step}" for step in range(LOW, HIGH + 1)]
 ATTRIBUTES = {"Valence_mean": "valence", "Arousal_mean": "arousal"}
-BUCKETS = 10
-SPLIT_OF_BUCKET = {0: "test", 1: "test", 2: "validation"}  # all others are for training
 UNRATED = {"", "na", "nan"}
 
 
@@ -35,21 +33,16 @@ def read(root: Path, split: str) -> Iterator[Record]:
     return _image_folder(root, split) if (root / METADATA).is_file() else _releases(root, split)
 
 
-def split_of(name: str) -> str:
-    """The split of a photo by its name without suffix."""
-    return SPLIT_OF_BUCKET.get(hash_bucket(name, BUCKETS), "train")
-
-
-def hash_bucket(name: str, buckets: int) -> int:
-    """One of so many buckets, about equally full, by a hash of the name."""
-    return int(hashlib.sha256(name.encode()).hexdigest(), 16) % buckets
+def split_of(number: int) -> str:
+    """The split of a photo by its number in OASIS."""
+    return "validation" if is_oasis_validation(number) else "train"
 
 
 def _image_folder(root: Path, split: str) -> Iterator[Record]:
     path = root / METADATA
     votes = _votes(root / VOTES, "rater_id", "file_name", "beauty")
     for line, row in read_csv(path, ("file_name", "category", "beauty_mean", "beauty_sd", *STEPS)):
-        if split_of(Path(row["file_name"]).stem) != split:
+        if split_of(_number_of(path, line, row["file_name"])) != split:
             continue
         yield Record(
             image=root / row["file_name"],
@@ -72,7 +65,7 @@ def _releases(root: Path, split: str) -> Iterator[Record]:
     votes = _votes(root / RAW, "subjID", "item", "beauty")
     themes = {_without_spaces(row["Theme"]): row["Theme"] for _, row in read_csv(root / THEMES, ("Theme",))}
     for line, row in read_csv(path, ("item", "Theme", "Category", "beauty_mean", "beauty_SD", *ATTRIBUTES)):
-        if split_of(f"oasis_{int(number(path, line, 'item', row['item'])):04d}") != split:
+        if split_of(int(number(path, line, "item", row["item"]))) != split:
             continue
         yield Record(
             image=root / "images" / f"{themes.get(_without_spaces(row['Theme']), row['Theme'])}.jpg",
@@ -89,6 +82,16 @@ def _releases(root: Path, split: str) -> Iterator[Record]:
             ],
             category=row["Category"],
         )
+
+
+def _number_of(path: Path, line: int, file_name: str) -> int:
+    """Of "oasis_0012.webp" 12."""
+    digits = Path(file_name).stem.rpartition("_")[2]
+    if not digits.isdecimal():
+        raise DataError(
+            f"{path}, line {line}: file_name is {file_name!r}, expected a number in OASIS at its end, as oasis_0012.webp."
+        )
+    return int(digits)
 
 
 def _votes(path: Path, rater: str, photo: str, value: str) -> dict[str, list[Vote]]:
@@ -109,7 +112,7 @@ SOURCE = Source(
     name="oasis_beauty",
     url="https://github.com/aenneb/OASIS-beauty",
     licence="OASIS: photos free for research, many of Pixabay, Wikipedia and Flickr",
-    splits=("train", "validation", "test"),
+    splits=("train", "validation"),
     layout=f"{MEANS}, {THEMES}, images/THEME.jpg and {RAW} if at hand; or {METADATA} beside the photos and {VOTES} if at hand",
     read=read,
 )

@@ -1,0 +1,1 @@
+"""Recipes: how the embedded checkpoint was made, and configuration files to start from."""

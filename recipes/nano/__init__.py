@@ -1,0 +1,1 @@
+"""How nano, the embedded checkpoint, is made: `python -m recipes.nano --help`."""

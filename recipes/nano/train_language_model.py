@@ -1,0 +1,167 @@
+"""Teaches nano's language model to say what its own visual tokens hold: ratings, pretext samples and comments.
+
+Tower and alignment module stay as they are. It is told what can be read from the tokens (`pseudo_labels.py`): the ratings that
+the heads read, the bins whose codes the tokens are nearest to, what was done to the photos of a pair. Comments are composed of
+these (`aesthetic_mllm.pretext.comment_composer`), so that it never learns to claim what it cannot see. Several questions are
+asked of one photo in one row, and none sees the others, which is why this is no [`AestheticSFTTrainer`].
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from aesthetic_mllm import AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
+from aesthetic_mllm.pretext.phrase_bank import PhraseBank
+from aesthetic_mllm.pretext.teachers import load_contents
+from aesthetic_mllm.trainers.precision import has_bfloat16
+
+from .codebook import Codebook
+from .coded_alignment import ALIGNED, CodedAlignment, open_caches
+from .contents import CONTENTS
+from .features import DAMAGED_VIEWS, UpperTower
+from .language import CRITIQUES, healing_texts, pack, split_texts
+from .pseudo_labels import PairPretextSamples, PseudoLabels, read_views
+from .question_rows import CausalView, coded_loss
+from .train_rating_heads import open_rating_heads, read_photos
+
+logger = logging.getLogger(__name__)
+
+BATCH_SIZE = 16
+# Of the rows, ratings and pretext samples; the others are comments.
+SHARES, LAST_SHARES = (0.5, 0.2), (0.7, 0.15)
+# Of the steps, pretext samples in their first wordings alone, and with more and more of the others.
+FEW_WORDS_SHARE, GROWTH_SHARE = 0.3, 0.4
+DECIMAL_WEIGHT = 0.2  # of the loss of ratings in numbers
+CRITIQUE_EVERY = 5  # so often a batch of plain text
+INSTRUCTED = "instructed"
+
+
+@dataclass(frozen=True)
+class LanguageTraining:
+    """A model whose language model is to learn, and what it learns from.
+
+    Args:
+        model: with the tower and alignment module of the rating heads.
+        told: ratings, pretext samples and comments.
+        pairs: pretext samples of two photos, if any.
+        texts: [N, L] packed plain text.
+    """
+
+    model: AestheticMLLMForConditionalGeneration
+    processor: AestheticMLLMProcessor
+    told: PseudoLabels
+    pairs: PairPretextSamples | None
+    texts: torch.Tensor
+
+    def save(self, folder: Path) -> None:
+        """The checkpoint."""
+        self.model.bfloat16().save_pretrained(folder)
+        self.processor.save_pretrained(folder)
+
+
+def train(
+    training: LanguageTraining,
+    steps: int,
+    shares: tuple[float, float],
+    learning_rate: float,
+    first_words: bool = False,
+    beside: Callable[[], torch.Tensor] | None = None,
+) -> None:
+    """Trains the language model, in place.
+
+    Args:
+        shares: of ratings and of pretext samples among the rows.
+        first_words: whether pretext samples begin with their first wordings alone.
+        beside: one more loss, of every step.
+    """
+    if not steps:
+        return
+    model, processor, texts = training.model, training.processor, training.texts
+    told, pairs = training.told, training.pairs
+    language = CausalView(model)
+    weights = [*model.model.language_model.parameters()]
+    optimizer = torch.optim.AdamW(weights, learning_rate, weight_decay=0.01, betas=(0.9, 0.95), fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=steps, pct_start=0.1)
+    start = time.monotonic()
+    for step in range(steps):
+        variety = min(1.0, max(0.0, step / steps - FEW_WORDS_SHARE) / GROWTH_SHARE) if first_words else 1.0
+        told.words.variety = variety
+        if pairs is not None:
+            pairs.words.variety = variety
+        if step % CRITIQUE_EVERY == CRITIQUE_EVERY - 1:
+            rows = texts[torch.randint(len(texts), (12,))]
+            with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
+                loss = model(input_ids=rows, labels=rows).loss
+        else:
+            rated, pretext_samples = (round(share * BATCH_SIZE) for share in shares)
+            # apart, for rows of ratings are short
+            decimal_loss, rating_loss = coded_loss(language, processor, told.rated_rows(rated))
+            (rating_loss + DECIMAL_WEIGHT * decimal_loss).backward()
+            words = pairs.rows(pretext_samples // 2) if pairs is not None else []
+            words += [told.measured() for _ in range(pretext_samples - len(words))]
+            words += [told.comments() for _ in range(BATCH_SIZE - rated - pretext_samples)]
+            loss = word_loss = coded_loss(language, processor, words)[0]
+        loss.backward()
+        if beside is not None:
+            beside().backward()
+        torch.nn.utils.clip_grad_norm_(weights, 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        schedule.step()
+        if step % 20 == 0:
+            logger.info(
+                "step %d of %d, %.0f s, words %.3f, ratings %.3f",
+                step,
+                steps,
+                time.monotonic() - start,
+                word_loss.item(),
+                rating_loss.item(),
+            )
+
+
+def open_training(data: Path, work: Path, pairs: bool, seed: int) -> LanguageTraining:
+    """What the language model learns from, and the model with the tower and alignment module of the rating heads.
+
+    Args:
+        pairs: whether pretext samples of two photos are among them.
+    """
+    model = AestheticMLLMForConditionalGeneration.from_pretrained(work / ALIGNED, dtype=torch.float32)
+    processor = AestheticMLLMProcessor.from_pretrained(work / ALIGNED)
+    bank = PhraseBank()
+    book = Codebook.load(work, processor, bank)
+    photos, _, _ = read_photos(data, work, processor.rating_scale)
+    tower = model.model.vision_tower
+    model.model.vision_tower = UpperTower(tower)
+    reader = open_rating_heads(model, processor, photos, book)
+    views = [(photo.name, view) for photo in (*photos.quality, *photos.beauty) for view in (0, *DAMAGED_VIEWS)]
+    rated = {photo.name for photo in photos.beauty}
+    shares, tokens = read_views(reader, work, views, photos.cache, processor.num_group_tokens)
+    logger.info("%d views read", len(views))
+    alignment = CodedAlignment(model.model.multi_modal_projector, book, processor.image_processor.canvas_size)
+    alignment.projector.eval()
+    samples = PairPretextSamples(open_caches(data, work, ALIGNED, seed), alignment, bank, seed) if pairs else None
+    contents = {key.split("/")[-1]: label for key, label in load_contents(work / CONTENTS).items()}
+    told = PseudoLabels(processor, tokens, shares, views, alignment.loss, bank, contents, rated, seed)
+    texts = pack(processor.tokenizer, split_texts(healing_texts(work, data / CRITIQUES))[1])
+    model.model.vision_tower = tower  # its upper stages have learned
+    return LanguageTraining(model, processor, told, samples, texts)
+
+
+def train_language_model(
+    data: Path, work: Path, steps: int, last_steps: int, learning_rate: float, last_learning_rate: float, pairs: bool, seed: int
+) -> None:
+    """From WORK/aligned and the rating heads to WORK/instructed.
+
+    Args:
+        steps: of everything.
+        last_steps: then, mostly of ratings.
+        pairs: whether pretext samples of two photos are among them, whose cache takes long.
+    """
+    training = open_training(data, work, pairs, seed)
+    train(training, steps, SHARES, learning_rate, first_words=True)
+    train(training, last_steps, LAST_SHARES, last_learning_rate)
+    training.save(work / INSTRUCTED)

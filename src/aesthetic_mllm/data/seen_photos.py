@@ -1,0 +1,43 @@
+"""How many photos that a checkpoint is evaluated on it was trained on before."""
+
+import hashlib
+from collections.abc import Mapping, Sized
+from pathlib import Path
+
+from .catalogue import PUBLIC
+
+WEIGHTS = "model.safetensors"
+# SHA-256 of the weights -> the public data sets that the checkpoint learned from, and which of their splits (`splits.py`).
+TRAINED_ON: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    # nano, the embedded checkpoint
+    "d97a640e1fe4bc2f30f37f53e16db1e303f0b11d789b04c101a233a84e0fd6fc": {"biq2021": ("train",), "oasis_beauty": ("train",)},
+}
+
+
+def seen_by_start(folder: str | Path | None, split: str, evaluated: Mapping[str, Sized]) -> dict[str, dict[str, int | None]]:
+    """Of each evaluated data set the number of photos, and how many of them a checkpoint was trained on.
+
+    `seen` is `None` where it is not known: of checkpoints that are not declared in [`TRAINED_ON`], and of a user's own photos,
+    which nothing is known of.
+
+    Args:
+        folder: of the checkpoint; `None`: the start is no checkpoint on disk.
+        split: that the photos are of.
+        evaluated: photos by the name of their data set, which may end in a number where one is named twice ("biq2021-2").
+    """
+    learned = None if folder is None else TRAINED_ON.get(_digest(Path(folder) / WEIGHTS))
+    return {name: {"photos": len(photos), "seen": _seen(learned, name, split, len(photos))} for name, photos in evaluated.items()}
+
+
+def _seen(learned: Mapping[str, tuple[str, ...]] | None, name: str, split: str, photos: int) -> int | None:
+    data_set = name.partition("-")[0]
+    if learned is None or data_set not in PUBLIC:
+        return None
+    return photos if split in learned.get(data_set, ()) else 0
+
+
+def _digest(path: Path) -> str:
+    if not path.is_file():
+        return ""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,94 @@
+"""What a checkpoint sees of photos that people rated, kept in a file: trials of personal ratings then need no vision tower."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+
+from ..modeling.model_outputs import AestheticImageFeatures
+from ..modeling.token_placement import image_features
+from ..personalization.profile_photos import ProfilePhotos
+from ..processing.image_loading import ImageSource
+
+if TYPE_CHECKING:
+    from ..inference.assessor import AestheticAssessor
+
+logger = logging.getLogger(__name__)
+
+BATCH_SIZE = 8
+STATISTICS = "map_statistics"
+
+
+class SeenPeople:
+    """Visual tokens, feature statistics and general ratings of n photos.
+
+    Args:
+        photos: what is kept of each, as of a profile's photos.
+        tokens: [n, T, D] of each group.
+        statistics: [n, S].
+    """
+
+    def __init__(self, photos: ProfilePhotos, tokens: dict[str, torch.Tensor], statistics: torch.Tensor):
+        self.photos, self.tokens, self.statistics = photos, tokens, statistics
+
+    def __len__(self) -> int:
+        return len(self.statistics)
+
+    def features(self, places: Sequence[int]) -> AestheticImageFeatures:
+        """Of some of the photos, as the model would give them."""
+        rows = list(places)
+        tokens = {group: values[rows] for group, values in self.tokens.items()}
+        features = image_features(tokens)
+        features.map_statistics = self.statistics[rows]
+        return features
+
+    def select(self, places: Sequence[int]) -> "SeenPeople":
+        """Some of the photos, in this order."""
+        rows = list(places)
+        tokens = {group: values[rows] for group, values in self.tokens.items()}
+        return SeenPeople(self.photos.select(rows), tokens, self.statistics[rows])
+
+    def save(self, path: Path) -> None:
+        """As a safetensors file."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stored = {f"token.{group}": values.contiguous() for group, values in self.tokens.items()}
+        stored |= {f"photo.{name}": torch.from_numpy(np.array(values)) for name, values in self.photos.tensors().items()}
+        save_file(stored | {STATISTICS: self.statistics.contiguous()}, path)
+
+    @classmethod
+    def load(cls, path: Path) -> "SeenPeople":
+        """What `save` wrote."""
+        stored = load_file(path)
+        tokens = {name.removeprefix("token."): values for name, values in stored.items() if name.startswith("token.")}
+        photos = {name.removeprefix("photo."): values.numpy() for name, values in stored.items() if name.startswith("photo.")}
+        return cls(ProfilePhotos.from_tensors(photos), tokens, stored[STATISTICS])
+
+
+@torch.inference_mode()
+def see_people(assessor: "AestheticAssessor", images: Sequence[ImageSource], batch_size: int = BATCH_SIZE) -> SeenPeople:
+    """Looks at every photo, and rates it by the default question and the attributes.
+
+    Raises:
+        ImageError: a photo cannot be read.
+    """
+    processor = assessor.processor
+    question = processor.rating_scale.default_question
+    questions = [question, *processor.rating_scale.attributes]
+    groups = [group for group, count in processor.num_group_tokens.items() if count]
+    parts: list[ProfilePhotos] = []
+    features: list[AestheticImageFeatures] = []
+    for start in range(0, len(images), batch_size):
+        batch = list(images[start : start + batch_size])
+        photos = [assessor.engine.read(image, note=lambda upright: upright) for image in batch]
+        encoded = assessor.engine.encode(photos, statistics=True)
+        seen, ratings = encoded.features, assessor.engine.rate(encoded, questions)
+        parts.append(ProfilePhotos.from_features(photos, seen, ratings, question, processor.num_example_tokens, False))
+        features.append(seen)
+        logger.info("%d of %d photos seen", start + len(batch), len(images))
+    tokens = {group: torch.cat([seen.tokens[group].cpu() for seen in features]) for group in groups}  # type: ignore[index]
+    statistics = torch.cat([seen.map_statistics.cpu() for seen in features])  # type: ignore[union-attr]
+    return SeenPeople(ProfilePhotos.concat(parts), tokens, statistics)

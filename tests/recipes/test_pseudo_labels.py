@@ -1,0 +1,128 @@
+"""Rows for the language model say what the tokens say."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from aesthetic_mllm.modeling.configuration_aesthetic_mllm import TOKEN_GROUPS
+from aesthetic_mllm.pretext.phrase_bank import PhraseBank
+from recipes.nano.codebook import Codebook
+from recipes.nano.coded_alignment import CodeLoss
+from recipes.nano.damaged_views import damage_strength
+from recipes.nano.features import DAMAGED_VIEWS
+from recipes.nano.prompts import nano_processor, nano_scale
+from recipes.nano.pseudo_labels import ALWAYS, FLAW_WEIGHT, PseudoLabels, read_views
+from recipes.nano.targets import falls
+from recipes.nano.train_rating_heads import RATINGS_FILE
+from tiny_models import tiny_tokenizer
+
+BANK = PhraseBank()
+
+
+@pytest.fixture(scope="module")
+def told() -> Any:
+    """A photo whose tokens tell bins truly, and a damaged view of it, with ratings from 1 to 10."""
+    processor = nano_processor(tiny_tokenizer())
+    # so wide that random words hardly overlap
+    embedding = torch.randn(len(processor.tokenizer), 128, generator=torch.Generator().manual_seed(0))
+    book = Codebook(embedding, processor, BANK).requires_grad_(False)
+    torch.manual_seed(0)
+    values = {name: (-2.0, 0.0, 2.0)[number % 3] for number, name in enumerate(BANK.attributes)}
+    tokens = {}
+    for group in TOKEN_GROUPS:
+        own = {name: values[name] for name in book.vocabulary.attributes.get(group, ())}
+        tokens[group] = torch.stack([book.tokens(group, own, {}, {})] * 2)
+    shares = torch.rand(2, len(processor.rating_scale.questions), 5).softmax(-1)
+    views = [("a.jpg", 0), ("a.jpg", DAMAGED_VIEWS[0])]
+    photos = PseudoLabels(processor, tokens, shares, views, CodeLoss(book), BANK, {"a.jpg": "a castle"})
+    photos.expected = {name: int(value + 2) for name, value in values.items()}  # type: ignore[attr-defined]
+    return photos
+
+
+def test_bins_are_read_from_the_tokens(told: Any) -> None:
+    assert told.read_bins(0) == told.expected
+
+
+def test_every_row_has_as_many_codes_as_placeholders(told: Any) -> None:
+    tokenizer = told.processor.tokenizer
+    for row in (*told.rated_rows(2), told.comments(), told.measured()):
+        assert len(tokenizer.encode(row.photos, add_special_tokens=False)) == len(row.codes)
+        assert all(bool(question.answer) != bool(question.levels) for question in row.questions)
+
+
+def test_a_pretext_sample_says_the_bin_that_the_token_is_nearest_to(told: Any) -> None:
+    for _ in range(20):
+        for question in told.measured().questions:
+            words = {phrase for name, bin in told.expected.items() for phrase in BANK.attributes[name]["bins"][bin]}
+            assert question.phrases[0] in words and question.phrases[0].lower() in question.answer.lower()
+
+
+def test_pretext_samples_are_of_photos_as_they_are(told: Any) -> None:
+    """Whatever sources there are, a pretext sample's measurements are never those of a damaged view."""
+    assert all(told.views[told.draw(damaged=False)][1] == 0 for _ in range(30))
+    assert all(told.views[told.draw(damaged=True)][1] in DAMAGED_VIEWS for _ in range(30))
+
+
+def test_what_people_rated_is_read_before_the_damages_and_falls_by_their_strength(tmp_path: Path) -> None:
+    """That is what the judge's first stage reads of the photo as it is, less of a damaged view; the last stage reads the rest."""
+    scale = nano_scale()
+    questions = {key: number for number, key in enumerate(scale.questions)}
+    good = (0.02, 0.05, 0.1, 0.3, 0.53)
+
+    class Heads:
+        def __init__(self) -> None:
+            self.questions = questions
+
+        def __call__(self, tokens: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+            rows = len(next(iter(tokens.values())))
+            return {"all": self.shares.log().expand(rows, len(questions), -1)}
+
+    class Judge:
+        def __init__(self) -> None:
+            self.scale, self.heads = scale, Heads()
+            self.tower = self.projector = torch.nn.Identity()
+
+        def load(self, path: Path) -> None:
+            self.heads.shares = torch.tensor(good if path.name == RATINGS_FILE else good[::-1])
+
+        def tokens(self, rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+            return {group: torch.zeros(len(rows), 1, 4) for group in TOKEN_GROUPS}
+
+    features = SimpleNamespace(index={view: {"a.jpg": 0} for view in (0, DAMAGED_VIEWS[-1])})
+    views = [("a.jpg", 0), ("a.jpg", DAMAGED_VIEWS[-1])]
+    counts = dict.fromkeys(TOKEN_GROUPS, 1)
+    shares, tokens = read_views(Judge(), tmp_path, views, features, counts)  # type: ignore[arg-type]
+    assert {group: values.shape for group, values in tokens.items()} == dict.fromkeys(TOKEN_GROUPS, (2, 1, 4))
+    means = shares.double() @ torch.tensor(scale.level_scores).double()
+    taken = falls(*damage_strength("a.jpg", DAMAGED_VIEWS[-1]))
+    for key in ALWAYS:
+        whole, damaged = means[:, questions[key]].tolist()
+        assert whole > 7 and whole - damaged == pytest.approx(taken[key], abs=1e-3)
+    assert (means[:, questions["light"]] < 4).all()
+
+
+def test_a_damaged_view_comes_beside_the_photo_whole(told: Any) -> None:
+    """Both are asked the same, the damage's own flaw always, which weighs more than other flaws; they are drawn at random."""
+    name, view = told.views[1]
+    damage, _ = damage_strength(name, view)
+    assert told.made_flaw(0) is None
+    assert told.made_flaw(1) == (f"flaw_{damage.flaw}" if damage.flaw else None)
+    told.draw, draw = (lambda damaged=None: 1), told.draw
+    try:
+        rows = told.rated_rows(4)
+    finally:
+        told.draw = draw
+    assert len(rows) == 4
+    for damaged, whole in (rows[:2], rows[2:]):
+        assert torch.equal(damaged.codes, told.codes(1)) and torch.equal(whole.codes, told.codes(0))
+        assert len(damaged.questions) == len(whole.questions)
+        assert [question.weight for question in damaged.questions].count(FLAW_WEIGHT) == bool(damage.flaw)
+
+
+def test_what_tells_in_a_comment_is_found_in_its_order(told: Any) -> None:
+    """Frames are not: they are as good around any photo."""
+    text = "A plain photo with deep, dark tones, despite garish colours."
+    assert told.telling(text) == ["A plain photo", "deep, dark tones", "garish colours"]

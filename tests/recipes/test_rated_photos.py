@@ -1,0 +1,82 @@
+"""What nano learns from and what it is validated on never meet: photos, people and texts."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from aesthetic_mllm.data.record import Record, Vote
+from aesthetic_mllm.data.source import read_source
+from aesthetic_mllm.data.sources import biq2021
+from aesthetic_mllm.processing.rating_scale import RatingScale
+from recipes.nano.evaluating import held_out_critiques
+from recipes.nano.finishing import flaw_photos
+from recipes.nano.language import healing_texts, split_texts
+from recipes.nano.people import held_out_people, known_votes
+from recipes.nano.rated_photos import RatedPhoto, photo_key, read_quality, split_beauty, split_quality
+from source_checks import write_photo
+
+
+def test_the_recipe_and_the_reader_hold_out_the_same_photos(tmp_path: Path) -> None:
+    names = [f"ss03_{number:04d}.webp" for number in range(1, 41)]
+    folder = tmp_path / "biq2021"
+    folder.mkdir()
+    (folder / "metadata.csv").write_text("file_name,mos\n" + "".join(f"{name},0.5\n" for name in names))
+    for name in names:
+        write_photo(folder / name)
+    photos = read_quality(tmp_path, RatingScale())
+    known, held_out = split_quality(photos)
+    assert [photo.mean for photo in photos] == [5.5] * 40 and photo_key(photos[0]) == "biq2021/ss03_0001.webp"
+    for split, own in (("train", known), ("validation", held_out)):
+        assert [record.image for record in read_source(biq2021.SOURCE, folder, split)[0]] == [photo.path for photo in own]
+    pools = flaw_photos(tmp_path, held_out)
+    assert sorted(pools["learning"] + pools["reporting"]) == sorted(photo.path for photo in held_out)
+    assert not set(pools["learning"]) & set(pools["reporting"])
+
+
+def test_photos_of_oasis_are_held_out_by_their_number() -> None:
+    photos = [
+        RatedPhoto(Path(f"oasis_beauty/oasis_{number:04d}.webp"), f"oasis_{number:04d}.webp", 5.0, 1.0) for number in (1, 2, 3, 9)
+    ]
+    known, held_out = split_beauty(photos)
+    assert [photo.name for photo in held_out] == ["oasis_0002.webp", "oasis_0009.webp"] and len(known) == 2
+
+
+def test_nobody_who_is_held_out_is_learned_from() -> None:
+    """Neither their votes, nor anybody's of the photos that they are asked about."""
+    rng = np.random.default_rng(0)
+    raters = [str(number) for number in range(130)]
+    records = [
+        Record(
+            Path(f"{place}.jpg"),
+            "oasis_beauty",
+            "validation" if place < 9 else "train",
+            votes=[Vote(rater, float(rng.integers(1, 8))) for rater in raters],
+        )
+        for place in range(20)
+    ]
+    held_out = held_out_people(records)
+    assert len(held_out.people) == 125
+    assert {place for person in held_out.people for place in person.asked or ()} == set(range(9))
+    votes = known_votes(records, held_out, RatingScale())
+    assert len(votes.value) == 5 * 11 and votes.photo.min() == 9 and votes.value.min() >= 1 and votes.value.max() <= 10
+
+
+def test_critiques_are_those_that_the_language_model_held_out(tmp_path: Path) -> None:
+    words = "abcdefghijklmnopqrstuvwxyz"
+    comments = [
+        f"I like the number {word} of this small picture very much number {place}" for place, word in enumerate(words * 8)
+    ]
+    pd.DataFrame({"aspect": "composition", "comment": comments}).to_parquet(tmp_path / "comments.parquet")
+    (tmp_path / "own_answers.json").write_text(json.dumps(["own answer"]))
+    held_out, trained = split_texts(healing_texts(tmp_path, tmp_path / "comments.parquet"))
+    found = held_out_critiques(tmp_path, tmp_path / "comments.parquet", 100)
+    assert found and all(any(text.endswith(f"{critique}<|im_end|>\n") for text in held_out) for _, critique in found)
+    assert not any(critique in text for _, critique in found for text in trained)
+    assert {prompt for prompt, _ in found} == {"Comment on the composition of this photo."}
+    (tmp_path / "own_answers.json").write_text(json.dumps([]))
+    pd.DataFrame({"aspect": "", "comment": comments[:1]}).to_parquet(tmp_path / "comments.parquet")
+    with pytest.raises(ValueError, match="no critique is among the held-out texts"):
+        held_out_critiques(tmp_path, tmp_path / "comments.parquet", 100)
