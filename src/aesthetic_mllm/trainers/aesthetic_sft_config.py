@@ -7,6 +7,8 @@ from trl import SFTConfig
 
 from .precision import has_bfloat16, has_no_accelerator
 
+FULL_LEARNING_RATE, ADAPTER_LEARNING_RATE = 5e-5, 5e-4
+
 
 @dataclass
 class AestheticSFTConfig(SFTConfig):
@@ -36,16 +38,18 @@ class AestheticSFTConfig(SFTConfig):
             Keep the vision tower as it is.
         freeze_alignment (`bool`, defaults to `False`):
             Keep the alignment module as it is.
+        learning_rate (`float`, *optional*):
+            Default 5e-5, and 5e-4 for adapters (LoRA), which learn slowly at less.
         alignment_learning_rate (`float`, *optional*):
             Learning rate of the alignment module; default `learning_rate`, which is the language model's.
 
-    NOTE: these defaults differ from `SFTConfig`: `learning_rate` 5e-5 (was 2e-5), `max_length` None (truncation would cut
+    NOTE: these defaults differ from `SFTConfig`: `learning_rate` as above (was 2e-5), `max_length` None (truncation would cut
     placeholders), `remove_unused_columns` False and `dataset_kwargs` (the collator reads raw rows), `gradient_checkpointing`
     False (short prompts), `bf16` where the machine has instructions for it, `use_cpu` where there is nothing else,
     `metric_for_best_model` srcc (higher is better; what the scorer reaches on the evaluation sets), `report_to` none.
     """
 
-    learning_rate: float = 5e-5
+    learning_rate: float | None = None  # type: ignore[assignment]
     max_length: int | None = None
     remove_unused_columns: bool | None = False
     gradient_checkpointing: bool | None = None

@@ -11,7 +11,7 @@ from peft import LoraConfig
 from trl import DPOConfig, GRPOConfig
 
 from ..data.catalogue import find_source
-from ..data.conversations import ConversationBuilder
+from ..data.conversations import ConversationBuilder, user_says
 from ..data.preferences import pretext_preferences, read_preferences
 from ..data.record import DataError
 from ..data.source import as_dataset, read_source
@@ -209,7 +209,7 @@ def open_prompts(recipe: GRPORecipe, scale: RatingScale, seed: int) -> Dataset:
         source, root = find_source(entry)
         records, _ = read_source(source, root, str(entry.get("split", "train")), recipe.skip_missing)
         for row in builder.build(as_dataset(records), ["score"]):
-            prompt = [{"role": "user", "content": scale.question(row["question"]).decimal_prompt}]
+            prompt = [user_says(scale.question(row["question"]).decimal_prompt)]
             rows.append(
                 {"images": row["images"], "prompt": prompt, "question": row["question"], "mean": row["mean"], "photo": len(rows)}
             )
