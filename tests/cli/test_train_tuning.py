@@ -101,9 +101,9 @@ def test_the_grpo_recipe_runs(run: Run, table: Path, tmp_path: Path) -> None:
         ("sft", ["learning_rat=1"], "learning_rat: no such key; did you mean learning_rate?"),
         ("sft", ["data=[{source: own, root: a.csv, rang: [1, 7]}]"], r"data[0].rang: no such key; did you mean range?"),
         ("sft", ["data=[{source: own}]"], "data[0]: no root; write for example"),
-        ("sft", ["data=[{source: own, root: a.csv, weight: much}]"], "data[0].weight: 'much' is not what it must be, such as 2"),
+        ("sft", ["data=[{source: own, root: a.csv, weight: much}]"], "data[0].weight: 'much', expected a number"),
         ("sft", ["data=[{source: owm, root: a.csv, range: [1, 7]}]"], "owm: no such data set; did you mean own?"),
-        ("sft", ["data=[ratings.csv]"], "['ratings.csv'] is a list of texts, expected a list of mappings such as [{source: own,"),
+        ("sft", ["data=[ratings.csv]"], "data: ['ratings.csv'], expected a list of mappings such as [{source: own,"),
         ("sft", ["lora_rank=16"], "lora_rank: no such key; did you mean lora_r?"),
         (
             "sft",

@@ -11,9 +11,11 @@ from typing import Any
 
 from .usage import UsageError, check_train_extra
 
-RECIPE, TUNED = "recipe.yaml", "tuned"  # below output_dir: the recipe with all overrides, the checkpoint with merged adapters
+# Below output_dir: the recipe with all overrides, the checkpoint with merged adapters, and what is told of the run.
+RECIPE, TUNED, REPORT = "recipe.yaml", "tuned", "report.json"
 TUNED_DESCRIPTION = (
-    f"The finished checkpoint, adapters merged, is output_dir/{TUNED}; beside it is {RECIPE}, the recipe with all overrides."
+    f"The finished checkpoint, adapters merged, is output_dir/{TUNED}. Beside it are {RECIPE}, the recipe with all overrides, "
+    f"and {REPORT}: which photos its percentiles refer to."
 )
 # What can be trained, and in a few words how.
 KINDS = {
@@ -63,7 +65,7 @@ def _run(kind: str, train: Any, options: argparse.Namespace) -> int:
         from ..pretext.photo_pool import PhotoPoolError
         from ..pretext.phrase_bank import PhraseBankError
         from ..pretext.teachers import TeacherError
-        from ..trainers.recipe_checks import RecipeError
+        from ..trainers.recipe_parser import RecipeError
 
         try:
             return int(train(options))

@@ -1,16 +1,15 @@
 """`aesthetic-mllm train sft`: ratings and words about photos to a tuned checkpoint and a report."""
 
 import argparse
-import json
 import logging
 from pathlib import Path
 from typing import Any
 
-from .train import RECIPE, TUNED, checkpoint_of
+from .train import RECIPE, REPORT, TUNED, checkpoint_of
 
 logger = logging.getLogger(__name__)
 
-ADAPTER, REPORT = "adapter", "report.json"
+ADAPTER = "adapter"
 DESCRIPTION = (
     f"The finished checkpoint is output_dir/{TUNED}; with LoRA the adapters alone are output_dir/{ADAPTER}. Beside them are "
     f"{RECIPE}, the recipe with all overrides, and {REPORT}: what was read, losses and validation figures, and how held-out "
@@ -22,7 +21,7 @@ def run(options: argparse.Namespace) -> int:
     """Trains; raises what `train.py` reports as a usage error."""
     from ..trainers.aesthetic_sft_trainer import AestheticSFTTrainer
     from ..trainers.sft_recipe import open_sft_data, read_sft_recipe
-    from ..trainers.tuning import run_tuning, save_tuned, start_model, start_processor
+    from ..trainers.tuning import run_tuning, save_tuned, start_model, start_processor, write_report
 
     recipe, config, values = read_sft_recipe(options.config, options.overrides, options.smoke_test)
     checkpoint = checkpoint_of(recipe, config, options)
@@ -63,9 +62,9 @@ def run(options: argparse.Namespace) -> int:
     report |= {"after": _rated(trainer, held_out)} | _course(trainer, checkpoint)
     if recipe.lora_r:
         trainer.save_model(str(output / ADAPTER))
-    save_tuned(trainer, output / TUNED)
+    report["references"] = save_tuned(trainer, output / TUNED)
+    write_report(trainer, report, output / REPORT)
     if trainer.is_world_process_zero():
-        (output / REPORT).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
         _tell(report, output)
     return 0
 

@@ -49,7 +49,7 @@ class AestheticSFTConfig(SFTConfig):
     `metric_for_best_model` srcc (higher is better; what the scorer reaches on the evaluation sets), `report_to` none.
     """
 
-    learning_rate: float | None = None  # type: ignore[assignment]
+    learning_rate: float | None = None
     max_length: int | None = None
     remove_unused_columns: bool | None = False
     gradient_checkpointing: bool | None = None

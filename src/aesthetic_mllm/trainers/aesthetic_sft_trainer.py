@@ -1,7 +1,7 @@
 """Instruct-tuning on ratings and on words about photos: TRL's SFTTrainer with losses at the rating position."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,17 +13,17 @@ from torch import nn
 from transformers import EvalPrediction
 from trl import SFTTrainer
 
+from ..inference.assessor import AestheticAssessor
+from .adapters import ALIGNMENT_MODULE, adapt_language_model
 from .aesthetic_sft_collator import AestheticSFTCollator
 from .aesthetic_sft_config import ADAPTER_LEARNING_RATE, FULL_LEARNING_RATE, AestheticSFTConfig
 from .losses.across_processes import global_mean
 from .losses.rank_fidelity import RankFidelityLoss
 from .losses.soft_level import SoftLevelLoss
 from .model_card import ModelCardMixin
-from .photo_ratings import FirstPhotos, rate_photos, undecoded
+from .photo_ratings import FirstPhotos, read_photos, undecoded
 from .rating_metrics import correlations
 
-ADAPTED = r".*language_model\..*_proj"  # what LoRA adapts by default: "all-linear" would adapt the tower too
-LEARNED_WHOLE = ["multi_modal_projector"]  # beside the adapters; it is small, and new to the language model
 LOSSES = ("text_loss", "level_loss", "rank_loss")
 
 
@@ -71,15 +71,13 @@ class AestheticSFTTrainer(ModelCardMixin, SFTTrainer):
             model.model.vision_tower.requires_grad_(False)
         if args.freeze_alignment:
             model.model.multi_modal_projector.requires_grad_(False)
-        if peft_config is not None:
-            _adapt_language_model(peft_config, args)
         super().__init__(
             model=model,
             args=args,
             processing_class=processing_class,
             train_dataset=undecoded(train_dataset),
             eval_dataset=eval_dataset,
-            peft_config=peft_config,
+            peft_config=adapt_language_model(peft_config, learn_alignment=not args.freeze_alignment),
             data_collator=data_collator or AestheticSFTCollator(processing_class, seed=args.seed),
             **kwargs,
         )
@@ -97,7 +95,7 @@ class AestheticSFTTrainer(ModelCardMixin, SFTTrainer):
         if rate is None or made:
             return optimizer
         named = (model or self.model).named_parameters()
-        aligned = {id(weight) for name, weight in named if "multi_modal_projector" in name}
+        aligned = {id(weight) for name, weight in named if ALIGNMENT_MODULE in name}
         for group in list(optimizer.param_groups):
             own = [weight for weight in group["params"] if id(weight) in aligned]
             if own:
@@ -220,7 +218,12 @@ class AestheticSFTTrainer(ModelCardMixin, SFTTrainer):
         predicted: dict[int, float] = {}
         for question in dict.fromkeys(filter(None, questions)):
             asked = [number for number, other in enumerate(questions) if other == question]
-            predicted |= zip(asked, rate_photos(self, FirstPhotos(photos.select(asked)), question), strict=True)
+
+            def rate(assessor: AestheticAssessor, some: Iterator[Any], question: str = question) -> Iterator[float]:
+                ratings = assessor.score_stream(some, question, batch_size=self.args.per_device_eval_batch_size)
+                return (rating.mean for rating in ratings)
+
+            predicted |= zip(asked, read_photos(self, FirstPhotos(photos.select(asked)), rate), strict=True)
         return list(predicted.values()), [wanted[number] for number in predicted]
 
 
@@ -236,11 +239,3 @@ def _first_prediction(labels: torch.Tensor, level_positions: torch.Tensor) -> in
     if not len(predictions):
         raise ValueError("A batch has neither words nor ratings to learn; give labels, or level_targets with level_positions.")
     return int(predictions.min())
-
-
-def _adapt_language_model(peft_config: Any, args: AestheticSFTConfig) -> None:
-    """What LoRA adapts, and what is learned whole beside it, where the configuration does not say."""
-    if not peft_config.target_modules:
-        peft_config.target_modules = ADAPTED
-    if peft_config.modules_to_save is None and not args.freeze_alignment:
-        peft_config.modules_to_save = list(LEARNED_WHOLE)
