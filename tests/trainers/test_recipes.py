@@ -10,8 +10,7 @@ import yaml
 from aesthetic_mllm.editing.measurements.pool_statistics import PoolStatistics
 from aesthetic_mllm.pretext.photo_pool import PhotoPoolError
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
-from aesthetic_mllm.trainers.aesthetic_alignment_config import AestheticAlignmentConfig
-from aesthetic_mllm.trainers.recipe_parser import RecipeError, read_recipe_file, save_recipe
+from aesthetic_mllm.trainers.recipe_parser import RecipeError, save_recipe
 from aesthetic_mllm.trainers.recipes import (
     AlignmentRecipe,
     checkpoint_to_resume,
@@ -27,7 +26,7 @@ LEAST = {"model": "some-model", "data": ["photos"], "output_dir": "out", "use_cp
 
 def recipe_values(path: Path, overrides: list[str] | None = None, smoke_test: bool = False) -> dict[str, Any]:
     """All values that a recipe gives."""
-    return read_recipe_file(path, overrides or [], AlignmentRecipe, AestheticAlignmentConfig, smoke_test)[2]
+    return AlignmentRecipe.read(path, overrides or [], smoke_test)[2]
 
 
 @pytest.fixture

@@ -21,14 +21,11 @@ def run(options: argparse.Namespace) -> int:
     from transformers.trainer_utils import set_seed
 
     from ..trainers import recipes
-    from ..trainers.aesthetic_alignment_config import AestheticAlignmentConfig
     from ..trainers.aesthetic_alignment_trainer import AestheticAlignmentTrainer
-    from ..trainers.recipe_parser import read_recipe_file, save_recipe
+    from ..trainers.recipe_parser import save_recipe
     from ..trainers.tiny import tiny_model
 
-    recipe, config, values = read_recipe_file(
-        options.config, options.overrides, recipes.AlignmentRecipe, AestheticAlignmentConfig, options.smoke_test
-    )
+    recipe, config, values = recipes.AlignmentRecipe.read(options.config, options.overrides, options.smoke_test)
     checkpoint = checkpoint_of(recipe, config, options)
     pretext_samples = recipes.open_pretext_samples(recipe, config)
     set_seed(config.seed)  # a new alignment module is random

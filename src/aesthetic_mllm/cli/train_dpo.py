@@ -11,11 +11,11 @@ DESCRIPTION = TUNED_DESCRIPTION
 
 def run(options: argparse.Namespace) -> int:
     """Trains; raises what `train.py` reports as a usage error."""
-    from ..trainers.preference_recipes import open_preferences, read_dpo_recipe
+    from ..trainers.preference_recipes import DPORecipe, open_preferences
     from ..trainers.preference_trainers import AestheticDPOTrainer
     from ..trainers.tuning import run_tuning, save_tuned, start_model, start_processor, write_report
 
-    recipe, config, values = read_dpo_recipe(options.config, options.overrides, options.smoke_test)
+    recipe, config, values = DPORecipe.read(options.config, options.overrides, options.smoke_test)
     checkpoint = checkpoint_of(recipe, config, options)
     processor = start_processor(recipe, config, options.smoke_test)
     data = open_preferences(recipe, config.seed)  # before the model, which takes longer

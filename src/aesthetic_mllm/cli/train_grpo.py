@@ -11,11 +11,11 @@ DESCRIPTION = TUNED_DESCRIPTION
 
 def run(options: argparse.Namespace) -> int:
     """Trains; raises what `train.py` reports as a usage error."""
-    from ..trainers.preference_recipes import open_prompts, read_grpo_recipe
+    from ..trainers.preference_recipes import GRPORecipe, open_prompts
     from ..trainers.preference_trainers import AestheticGRPOTrainer
     from ..trainers.tuning import run_tuning, save_tuned, start_model, start_processor, write_report
 
-    recipe, config, values = read_grpo_recipe(options.config, options.overrides, options.smoke_test)
+    recipe, config, values = GRPORecipe.read(options.config, options.overrides, options.smoke_test)
     checkpoint = checkpoint_of(recipe, config, options)
     processor = start_processor(recipe, config, options.smoke_test)
     data = open_prompts(recipe, processor.rating_scale, config.seed)  # before the model, which takes longer

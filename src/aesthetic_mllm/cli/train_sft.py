@@ -20,10 +20,10 @@ DESCRIPTION = (
 def run(options: argparse.Namespace) -> int:
     """Trains; raises what `train.py` reports as a usage error."""
     from ..trainers.aesthetic_sft_trainer import AestheticSFTTrainer
-    from ..trainers.sft_recipe import open_sft_data, read_sft_recipe
+    from ..trainers.sft_recipe import SFTRecipe, open_sft_data
     from ..trainers.tuning import run_tuning, save_tuned, start_model, start_processor, write_report
 
-    recipe, config, values = read_sft_recipe(options.config, options.overrides, options.smoke_test)
+    recipe, config, values = SFTRecipe.read(options.config, options.overrides, options.smoke_test)
     checkpoint = checkpoint_of(recipe, config, options)
     processor = start_processor(recipe, config, options.smoke_test)
     data = open_sft_data(recipe, processor.rating_scale, config.seed)  # before the model, which takes longer

@@ -5,13 +5,13 @@ from typing import Any, Literal
 
 from trl import SFTConfig
 
-from .precision import has_bfloat16, has_no_accelerator
+from .precision import MachineDefaults
 
 FULL_LEARNING_RATE, ADAPTER_LEARNING_RATE = 5e-5, 5e-4
 
 
 @dataclass
-class AestheticSFTConfig(SFTConfig):
+class AestheticSFTConfig(MachineDefaults, SFTConfig):
     r"""Configuration of [`AestheticSFTTrainer`].
 
     > Parameters that control the losses
@@ -54,11 +54,8 @@ class AestheticSFTConfig(SFTConfig):
     remove_unused_columns: bool | None = False
     gradient_checkpointing: bool | None = None
     dataset_kwargs: dict[str, Any] | None = field(default_factory=lambda: {"skip_prepare_dataset": True})
-    bf16: bool | None = field(default_factory=has_bfloat16)
-    use_cpu: bool = field(default_factory=has_no_accelerator)
     metric_for_best_model: str | None = "srcc"
     greater_is_better: bool | None = True
-    report_to: str | list[str] = "none"
 
     text_loss_weight: float = 1.0
     level_loss_weight: float = 1.0

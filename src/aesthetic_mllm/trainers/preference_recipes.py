@@ -1,7 +1,7 @@
 """Recipes of preference and reinforcement learning, which TRL's own trainers run on data and rewards of this package."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,7 +20,7 @@ from ..pretext.pretext_samples import PretextSampleMaker
 from ..processing.image_loading import ImageError
 from ..processing.rating_scale import RatingScale
 from .preference_trainers import AestheticDPOConfig, AestheticGRPOConfig
-from .recipe_parser import RecipeError, read_recipe_file
+from .recipe_parser import RecipeError
 from .recipes import measure_pool
 from .rewards import FormatReward, LengthReward, RankReward, ScoreClosenessReward
 from .tuning_recipe import TuningRecipe, check_entries
@@ -53,6 +53,7 @@ class DPORecipe(TuningRecipe):
         statistics_photos: how many of them say what is dark and what bright.
     """
 
+    CONFIG: ClassVar[type] = AestheticDPOConfig
     SMOKE_TEST: ClassVar[Mapping[str, Any]] = SMOKE_TEST
 
     data: list[str]
@@ -77,6 +78,7 @@ class GRPORecipe(TuningRecipe):
         photos: how many to use at most.
     """
 
+    CONFIG: ClassVar[type] = AestheticGRPOConfig
     SMOKE_TEST: ClassVar[Mapping[str, Any]] = SMOKE_TEST
 
     data: list[dict[str, Any]]
@@ -103,20 +105,6 @@ REWARDS: Mapping[str, Any] = {
     "format": FormatReward,
     "length": lambda scale: LengthReward(least=8, most=60),
 }
-
-
-def read_dpo_recipe(
-    path: str, overrides: Sequence[str] = (), smoke_test: bool = False
-) -> tuple[DPORecipe, AestheticDPOConfig, dict]:
-    """The recipe in a YAML file with `key=value` overrides, and its values; raises as [`read_recipe_file`]."""
-    return read_recipe_file(path, overrides, DPORecipe, AestheticDPOConfig, smoke_test)
-
-
-def read_grpo_recipe(
-    path: str, overrides: Sequence[str] = (), smoke_test: bool = False
-) -> tuple[GRPORecipe, AestheticGRPOConfig, dict]:
-    """The recipe in a YAML file with `key=value` overrides, and its values; raises as [`read_recipe_file`]."""
-    return read_recipe_file(path, overrides, GRPORecipe, AestheticGRPOConfig, smoke_test)
 
 
 def open_preferences(recipe: DPORecipe, seed: int) -> Dataset:

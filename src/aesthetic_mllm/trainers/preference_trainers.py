@@ -1,17 +1,17 @@
 """TRL's trainers of preferences and rewards, with defaults, adapters and a model card that suit this package's models."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from trl import DPOConfig, DPOTrainer, GRPOConfig, GRPOTrainer
 
 from .adapters import adapt_language_model
 from .model_card import ModelCardMixin
-from .precision import has_bfloat16, has_no_accelerator
+from .precision import MachineDefaults
 
 
 @dataclass
-class AestheticDPOConfig(DPOConfig):
+class AestheticDPOConfig(MachineDefaults, DPOConfig):
     r"""TRL's `DPOConfig` for this package's models.
 
     NOTE: these defaults differ from `DPOConfig`: `learning_rate` 1e-5 (was 1e-6; adapters learn), `max_length` None (truncation
@@ -22,13 +22,10 @@ class AestheticDPOConfig(DPOConfig):
     learning_rate: float = 1e-5
     max_length: int | None = None
     gradient_checkpointing: bool | None = None
-    bf16: bool | None = field(default_factory=has_bfloat16)
-    use_cpu: bool = field(default_factory=has_no_accelerator)
-    report_to: str | list[str] = "none"
 
 
 @dataclass
-class AestheticGRPOConfig(GRPOConfig):
+class AestheticGRPOConfig(MachineDefaults, GRPOConfig):
     r"""TRL's `GRPOConfig` for this package's models.
 
     NOTE: these defaults differ from `GRPOConfig`: `learning_rate` 1e-5 (was 1e-6; adapters learn), `max_completion_length` 8 (a
@@ -39,9 +36,6 @@ class AestheticGRPOConfig(GRPOConfig):
     learning_rate: float = 1e-5
     max_completion_length: int | None = 8
     gradient_checkpointing: bool | None = None
-    bf16: bool | None = field(default_factory=has_bfloat16)
-    use_cpu: bool = field(default_factory=has_no_accelerator)
-    report_to: str | list[str] = "none"
 
 
 class AestheticDPOTrainer(ModelCardMixin, DPOTrainer):

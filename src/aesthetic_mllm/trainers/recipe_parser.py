@@ -9,7 +9,7 @@ import typing
 from argparse import ArgumentError
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar, NoReturn, Self
 
 import yaml
 from trl import TrlParser
@@ -30,19 +30,6 @@ _EXPECTED = {
 
 class RecipeError(ValueError):
     """A recipe with a wrong key, a wrong value, or without something it needs."""
-
-
-class Recipe:
-    """What a recipe says beside the training arguments; a dataclass.
-
-    Attributes:
-        SMOKE_TEST: values of a trial run, which must take seconds; what the command line says still comes before them.
-    """
-
-    SMOKE_TEST: ClassVar[Mapping[str, Any]] = {}
-
-    def check_with(self, config: Any) -> None:
-        """Raises [`RecipeError`] where recipe and training arguments do not go together."""
 
 
 class RecipeParser(TrlParser):
@@ -117,46 +104,58 @@ class RecipeParser(TrlParser):
         self.error(f"{key}: {value!r}, expected {expected}.")
 
 
-def read_recipe_file(
-    path: str | Path, overrides: Sequence[str], recipe_type: type, config_type: type, smoke_test: bool = False
-) -> tuple[Any, Any, dict[str, Any]]:
-    """The recipe in a YAML file with `key=value` overrides whose values are YAML too (`data=[a,b]`, `bf16=true`).
+class Recipe:
+    """What a recipe says beside the training arguments; a dataclass.
 
-    Args:
-        recipe_type, config_type: a [`Recipe`] and training arguments.
-        smoke_test: with the recipe's values for a trial run.
-
-    Returns:
-        recipe and training arguments, and all values that were given.
-
-    Raises:
-        RecipeError: no such file, no mapping in it, a wrong key or value, neither `data` nor `output_dir`, or values that do not
-            go together.
+    Attributes:
+        CONFIG: the training arguments.
+        SMOKE_TEST: values of a trial run, which must take seconds; what the command line says still comes before them.
     """
-    parser = RecipeParser((recipe_type, config_type))
-    try:
-        found = _written(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RecipeError(f"{path}: not a readable YAML file ({error}).") from error
-    if not isinstance(found, dict):
-        held = "nothing" if found is None else f"a {type(found).__name__}"
-        raise RecipeError(f"{path}: holds {held}, not a mapping of keys to values such as `model: my-model`.")
-    parser.place = f"{path}: "
-    values = parser.typed(found)
-    parser.place = ""
-    if smoke_test:
-        values |= {key: value for key, value in recipe_type.SMOKE_TEST.items() if key in parser.hints}
-    values |= parser.typed(_overrides(overrides))
-    for key in ("data", "output_dir"):
-        if values.get(key) is None:
-            raise RecipeError(f"{path}: no {key!r}; add it to the recipe, or {key}=... to the command line.")
-    recipe, config = parser.build(values)
-    recipe.check_with(config)
-    return recipe, config, values
+
+    CONFIG: ClassVar[type]
+    SMOKE_TEST: ClassVar[Mapping[str, Any]] = {}
+
+    def check_with(self, config: Any) -> None:
+        """Raises [`RecipeError`] where recipe and training arguments do not go together."""
+
+    @classmethod
+    def read(cls, path: str | Path, overrides: Sequence[str] = (), smoke_test: bool = False) -> tuple[Self, Any, dict[str, Any]]:
+        """The recipe in a YAML file with `key=value` overrides whose values are YAML too (`data=[a,b]`, `bf16=true`).
+
+        Args:
+            smoke_test: with the values for a trial run.
+
+        Returns:
+            recipe and training arguments, and all values that were given.
+
+        Raises:
+            RecipeError: no such file, no mapping in it, a wrong key or value, neither `data` nor `output_dir`, or values that do
+                not go together.
+        """
+        parser = RecipeParser((cls, cls.CONFIG))
+        try:
+            found = _written(Path(path).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise RecipeError(f"{path}: not a readable YAML file ({error}).") from error
+        if not isinstance(found, dict):
+            held = "nothing" if found is None else f"a {type(found).__name__}"
+            raise RecipeError(f"{path}: holds {held}, not a mapping of keys to values such as `model: my-model`.")
+        parser.place = f"{path}: "
+        values = parser.typed(found)
+        parser.place = ""
+        if smoke_test:
+            values |= {key: value for key, value in cls.SMOKE_TEST.items() if key in parser.hints}
+        values |= parser.typed(_overrides(overrides))
+        for key in ("data", "output_dir"):
+            if values.get(key) is None:
+                raise RecipeError(f"{path}: no {key!r}; add it to the recipe, or {key}=... to the command line.")
+        recipe, config = parser.build(values)
+        recipe.check_with(config)
+        return recipe, config, values
 
 
 def save_recipe(path: str | Path, values: Mapping[str, Any]) -> None:
-    """As YAML that `read_recipe_file` reads, without [`RESUMING_KEYS`], so that it starts the same run anew."""
+    """As YAML that `Recipe.read` reads, without [`RESUMING_KEYS`], so that it starts the same run anew."""
     kept = {key: value for key, value in values.items() if key not in RESUMING_KEYS}
     Path(path).write_text(yaml.safe_dump(kept, sort_keys=False, allow_unicode=True), encoding="utf-8")
 

@@ -28,7 +28,7 @@ from ..processing.image_loading import ImageError
 from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
 from .aesthetic_alignment_config import AestheticAlignmentConfig
 from .pretext_cache import PretextCache, PretextCacheError
-from .recipe_parser import Recipe, RecipeError, read_recipe_file
+from .recipe_parser import Recipe, RecipeError
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +62,7 @@ class AlignmentRecipe(Recipe):
         RecipeError: keys that exclude or need each other, or a number out of its range.
     """
 
+    CONFIG: ClassVar[type] = AestheticAlignmentConfig
     SMOKE_TEST: ClassVar[Mapping[str, Any]] = {
         "max_steps": 3,
         "per_device_train_batch_size": 2,
@@ -142,8 +143,8 @@ class PretextSamples:
 
 
 def read_recipe(path: str | Path, overrides: Sequence[str] = ()) -> tuple[AlignmentRecipe, AestheticAlignmentConfig]:
-    """The recipe in a YAML file with `key=value` overrides; raises as [`read_recipe_file`]."""
-    recipe, config, _ = read_recipe_file(path, overrides, AlignmentRecipe, AestheticAlignmentConfig)
+    """The recipe in a YAML file with `key=value` overrides; raises as [`Recipe.read`]."""
+    recipe, config, _ = AlignmentRecipe.read(path, overrides)
     return recipe, config
 
 

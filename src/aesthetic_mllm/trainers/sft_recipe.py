@@ -15,7 +15,7 @@ from ..data.record import DataError
 from ..data.source import NAMED_OFFENDERS, as_dataset, read_source
 from ..processing.rating_scale import RatingScale
 from .aesthetic_sft_config import AestheticSFTConfig
-from .recipe_parser import RecipeError, read_recipe_file
+from .recipe_parser import RecipeError
 from .tuning_recipe import TuningRecipe, check_entries
 
 logger = logging.getLogger(__name__)
@@ -40,6 +40,7 @@ class SFTRecipe(TuningRecipe):
         RecipeError: keys that exclude each other, an entry of `data` with a wrong key, or a number out of its range.
     """
 
+    CONFIG: ClassVar[type] = AestheticSFTConfig
     SMOKE_TEST: ClassVar[Mapping[str, Any]] = {
         "max_steps": 3,
         "per_device_train_batch_size": 2,
@@ -93,13 +94,6 @@ class SFTData:
     validation: dict[str, Dataset]
     test: dict[str, Dataset]
     told: list[str] = field(default_factory=list)
-
-
-def read_sft_recipe(
-    path: str, overrides: Sequence[str] = (), smoke_test: bool = False
-) -> tuple[SFTRecipe, AestheticSFTConfig, dict[str, Any]]:
-    """The recipe in a YAML file with `key=value` overrides, and its values; raises as [`read_recipe_file`]."""
-    return read_recipe_file(path, overrides, SFTRecipe, AestheticSFTConfig, smoke_test)
 
 
 def open_sft_data(recipe: SFTRecipe, scale: RatingScale, seed: int) -> SFTData:
