@@ -214,7 +214,6 @@ class AestheticSFTTrainer(ModelCardMixin, SFTTrainer):
 
     def _rate(self, rows: Any) -> tuple[list[float], list[float]]:
         questions, wanted = list(rows["question"]), list(rows["mean"])
-        photos = undecoded(rows.select_columns([name for name in ("images", "image") if name in rows.column_names]))
         predicted: dict[int, float] = {}
         for question in dict.fromkeys(filter(None, questions)):
             asked = [number for number, other in enumerate(questions) if other == question]
@@ -223,7 +222,7 @@ class AestheticSFTTrainer(ModelCardMixin, SFTTrainer):
                 ratings = assessor.score_stream(some, question, batch_size=self.args.per_device_eval_batch_size)
                 return (rating.mean for rating in ratings)
 
-            predicted |= zip(asked, read_photos(self, FirstPhotos(photos.select(asked)), rate), strict=True)
+            predicted |= zip(asked, read_photos(self, FirstPhotos(rows.select(asked)), rate), strict=True)
         return list(predicted.values()), [wanted[number] for number in predicted]
 
 

@@ -13,24 +13,28 @@ from ..inference.assessor import AestheticAssessor
 from ..pretext.photo_pool import photo_source
 
 Answer = TypeVar("Answer")
+COLUMNS = ("images", "image")  # of photos, as TRL knows them
 
 
 class FirstPhotos(Sequence[Any]):
-    """The first photo of each row, read when it is asked for.
+    """The first photo of each row, read when it is asked for: a path, or the bytes where the data set holds them.
 
     Args:
         rows: a data set with a column `images` or `image`.
     """
 
-    def __init__(self, rows: Any):
-        self.rows = rows
+    def __init__(self, rows: Dataset):
+        (self.column,) = set(rows.column_names) & set(COLUMNS)
+        self.stored = rows.select_columns([self.column]).with_format("arrow")  # photos are not decoded
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.stored)
 
     def __getitem__(self, number: Any) -> Any:
-        row = self.rows[number]
-        return photo_source(row["image"] if "image" in row else row["images"][0])
+        if not 0 <= number < len(self):
+            raise IndexError(number)
+        (cell,) = self.stored[number : number + 1][self.column].to_pylist()
+        return photo_source(cell[0] if isinstance(cell, list) else cell)
 
 
 def undecoded(rows: Any) -> Any:
@@ -41,36 +45,27 @@ def undecoded(rows: Any) -> Any:
     """
     if not isinstance(rows, Dataset) or not len(rows):
         return rows
-    for column, feature in (("images", List(Image(decode=False))), ("image", Image(decode=False))):
-        if rows.features.get(column) in (List(Image()), Image()):
-            (first,) = rows.select([0]).select_columns([column]).with_format("arrow")[:][column].to_pylist()
-            photos = first if isinstance(first, list) else [first]
-            if all(photo and photo["bytes"] is None for photo in photos):
-                rows = rows.cast_column(column, feature)
+    for column in COLUMNS:
+        feature = rows.features.get(column)
+        if feature in (List(Image()), Image()) and isinstance(FirstPhotos(rows)[0], str):
+            rows = rows.cast_column(column, List(Image(decode=False)) if isinstance(feature, List) else Image(decode=False))
     return rows
 
 
 def distinct_photos(datasets: Sequence[Any], most: int) -> list[str | bytes]:
-    """The first photo of each row, each file once: paths, or bytes where the data set holds them.
+    """The first photo of each row, each photo once, as of [`FirstPhotos`].
 
     Args:
-        datasets: with a column `images` or `image`; those that are streamed or hold none are passed over.
+        datasets: those that are streamed or hold no photos are passed over.
         most: how many photos at most.
     """
     found: dict[Any, str | bytes] = {}
     for rows in datasets:
-        column = next((name for name in ("images", "image") if isinstance(rows, Dataset) and name in rows.column_names), None)
-        if column is None:
-            continue
-        stored = rows.select_columns([column]).with_format("arrow")
-        for start in range(0, len(rows), 50):  # few at a time: they may hold bytes
-            for cell in stored[start : start + 50][column].to_pylist():
-                image = cell[0] if isinstance(cell, list) and cell else cell
-                if image and len(found) < most:
-                    source = photo_source(image)
-                    found.setdefault(hashlib.sha256(source).digest() if isinstance(source, bytes) else source, source)
-            if len(found) == most:
-                break
+        if isinstance(rows, Dataset) and set(rows.column_names) & set(COLUMNS):
+            for source in FirstPhotos(rows):
+                if len(found) == most:
+                    break
+                found.setdefault(hashlib.sha256(source).digest() if isinstance(source, bytes) else source, source)
     return list(found.values())
 
 
