@@ -1,5 +1,6 @@
 """Rows, optimizer, metrics and cards as TRL's users know them: its trainers learn from our rows, ours from its data sets."""
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 import torch
 from datasets import Dataset, Image, List
 from peft import LoraConfig
+from tokenizers.processors import TemplateProcessing
 from torch import nn
 from transformers import Adafactor, EvalPrediction
 from trl import SFTConfig, SFTTrainer
@@ -122,6 +124,18 @@ def test_a_conversation_is_packed_as_the_chat_template_says(processor: Aesthetic
     assert rated.ids == processor.rating_prompt_ids("quality") and rated.rating_position == len(rated.ids) - 1
     blind = pack_prompt(processor, [user_says("Why?")], num_images=0)
     assert processor.tokenizer.decode(blind.ids) == "<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n"
+
+
+def test_a_prompt_begins_as_the_tokenizer_begins_texts(processor: AestheticMLLMProcessor) -> None:
+    """With a tokenizer that begins texts with a token of its own, training asks what the assessor asks; no other part has it."""
+    own = copy.deepcopy(processor)
+    start = ("<pad>", own.tokenizer.convert_tokens_to_ids("<pad>"))
+    own.tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single=f"{start[0]} $A", special_tokens=[start])
+    asked = own.rating_scale.question("quality")
+    rated = pack_prompt(own, [user_says(asked.prompt)], stem=asked.stem)
+    assert rated.ids == own.rating_prompt_ids("quality") and rated.ids[0] == start[1]
+    turns = [user_says("How good?"), assistant_says("Fair."), user_says("Why?"), assistant_says("Dull light.")]
+    assert pack_prompt(own, turns).ids == [start[1], *pack_prompt(processor, turns).ids]
 
 
 def test_a_rating_is_asked_for_in_the_checkpoints_words(rows: Dataset, processor: AestheticMLLMProcessor) -> None:

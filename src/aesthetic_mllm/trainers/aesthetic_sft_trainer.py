@@ -190,8 +190,10 @@ class AestheticSFTTrainer(ModelCardMixin, SFTTrainer):
         sets = chosen if isinstance(chosen, Mapping) else {"": chosen}
         prefixes = {name: f"{metric_key_prefix}_{name}" if name else metric_key_prefix for name in sets}
         metrics: dict[str, float] = {}
+        compute_metrics, self.compute_metrics = self.compute_metrics, None  # is for ratings
         for name in [name for name, rows in sets.items() if not _has_ratings(rows)]:
             metrics |= super().evaluate(sets[name], ignore_keys, prefixes[name])
+        self.compute_metrics = compute_metrics
         rated = {name: rows for name, rows in sets.items() if _has_ratings(rows)}
         if not rated:
             return metrics
