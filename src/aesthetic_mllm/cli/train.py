@@ -94,6 +94,16 @@ def checkpoint_of(recipe: Any, config: Any, options: argparse.Namespace) -> str 
     return checkpoint
 
 
+def save_with_report(trainer: Any, output: Path, report: dict[str, Any]) -> None:
+    """The finished checkpoint below a run's folder, and the report with what was measured again for it, which is told."""
+    from ..trainers.tuning import save_tuned, write_report
+
+    report["references"] = references = save_tuned(trainer, output / TUNED)
+    write_report(trainer, report, output / REPORT)
+    if references["percentiles"] and trainer.is_world_process_zero():
+        print(f"Percentiles refer to {references['photos']} photos of this run.", file=sys.stderr)
+
+
 def _tell_how_to_go_on(kind: str, options: argparse.Namespace) -> None:
     """After Ctrl-C: whether there is a checkpoint, and the command that goes on from it."""
     output = getattr(options, "output_dir", None)

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .train import RECIPE, REPORT, TUNED, TUNED_DESCRIPTION, checkpoint_of
+from .train import RECIPE, TUNED, TUNED_DESCRIPTION, checkpoint_of, save_with_report
 
 DESCRIPTION = TUNED_DESCRIPTION
 
@@ -13,7 +13,7 @@ def run(options: argparse.Namespace) -> int:
     """Trains; raises what `train.py` reports as a usage error."""
     from ..trainers.preference_recipes import DPORecipe, open_preferences
     from ..trainers.preference_trainers import AestheticDPOTrainer
-    from ..trainers.tuning import run_tuning, save_tuned, start_model, start_processor, write_report
+    from ..trainers.tuning import run_tuning, start_model, start_processor
 
     recipe, config, values = DPORecipe.read(options.config, options.overrides, options.smoke_test)
     checkpoint = checkpoint_of(recipe, config, options)
@@ -29,8 +29,7 @@ def run(options: argparse.Namespace) -> int:
     )
     output = Path(str(config.output_dir))
     run_tuning(trainer, checkpoint, values, output / RECIPE)
-    references = save_tuned(trainer, output / TUNED)
-    write_report(trainer, {"references": references}, output / REPORT)
+    save_with_report(trainer, output, {})
     if trainer.is_world_process_zero():
         print(output / TUNED)
     return 0

@@ -5,7 +5,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from .train import RECIPE, REPORT, TUNED, checkpoint_of
+from .train import RECIPE, REPORT, TUNED, checkpoint_of, save_with_report
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ def run(options: argparse.Namespace) -> int:
     """Trains; raises what `train.py` reports as a usage error."""
     from ..trainers.aesthetic_sft_trainer import AestheticSFTTrainer
     from ..trainers.sft_recipe import SFTRecipe, open_sft_data
-    from ..trainers.tuning import run_tuning, save_tuned, start_model, start_processor, write_report
+    from ..trainers.tuning import run_tuning, start_model, start_processor
 
     recipe, config, values = SFTRecipe.read(options.config, options.overrides, options.smoke_test)
     checkpoint = checkpoint_of(recipe, config, options)
@@ -62,8 +62,7 @@ def run(options: argparse.Namespace) -> int:
     report |= {"after": _rated(trainer, held_out)} | _course(trainer, checkpoint)
     if recipe.lora_r:
         trainer.save_model(str(output / ADAPTER))
-    report["references"] = save_tuned(trainer, output / TUNED)
-    write_report(trainer, report, output / REPORT)
+    save_with_report(trainer, output, report)
     if trainer.is_world_process_zero():
         _tell(report, output)
     return 0

@@ -55,7 +55,7 @@ def write_answers(path: Path, ratings: dict[str, str]) -> None:
     numbers = range(1, 11)
     columns = ["HITId", "WorkerId", *(f"Input.image_url{n}" for n in numbers), *(f"Answer.overallScore{n}" for n in numbers)]
     with open(path, "w", newline="") as file:
-        writer = csv.writer(file, ngram_overlap=csv.QUOTE_ALL)
+        writer = csv.writer(file, quoting=csv.QUOTE_ALL)
         writer.writerow(columns)
         for worker, rating in ratings.items():
             urls = ["https://farm1.staticflickr.com/450/20131843366_5df791e881_b.jpg"]
