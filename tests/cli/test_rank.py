@@ -55,6 +55,7 @@ def test_the_table_marks_bursts(run: Run, bursts: Path) -> None:
     assert lines[0].startswith("rank  photo") and len(lines) == 6
     marked = [line for line in lines if "  burst " in line]
     assert all("1_" in line for line in marked) and len(marked) == 3 and sum("best" in line for line in marked) == 1
+    assert all("burst 1" in line for line in marked)  # groups of one photo are not counted
 
 
 def test_the_best_are_picked(run: Run, bursts: Path) -> None:

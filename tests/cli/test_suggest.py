@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 from aesthetic_mllm import AestheticAssessor, ImageError
+from aesthetic_mllm.processing.image_loading import load_image
 from aesthetic_mllm.tasks.suggesting import Suggestion
-from photo_files import BAD, jpeg_bytes, scene, write_photos
+from photo_files import BAD, heic_bytes, jpeg_bytes, scene, write_photos
 
 Run = Callable[..., tuple[int, str, str]]
 BRIGHTER = Suggestion("Brighten the photo.", "exposure", 0.5, "EV", 0.3, "too_dark")
@@ -90,6 +91,13 @@ def test_several_photos_are_applied_to_a_folder(run: Run, found: list, dark: Pat
     assert rows["fine.jpg"]["applied"] is None and rows["empty.jpg"]["error"] == "broken."
 
 
+def test_a_photo_that_is_left_as_it_is_says_so(run: Run, found: list, dark: Path, tmp_path: Path) -> None:
+    """A run that writes no file says why none is there; without `--apply` there is nothing to say."""
+    code, printed, _ = run("suggest", dark / "fine.jpg", "--apply", tmp_path / "better.jpg")
+    assert code == 0 and "nothing written: no edit is suggested" in printed and not (tmp_path / "better.jpg").exists()
+    assert "nothing written" not in run("suggest", dark / "fine.jpg")[1]
+
+
 def test_nothing_is_written_over(run: Run, found: list, dark: Path, tmp_path: Path) -> None:
     """An original, any other file, and two photos of one name are refused before anything is judged."""
     contents = {path: path.read_bytes() for path in dark.rglob("*") if path.is_file()}
@@ -101,6 +109,7 @@ def test_nothing_is_written_over(run: Run, found: list, dark: Path, tmp_path: Pa
         ([dark, "--apply", dark], "exists"),
         ([dark / "dark.jpg", "--apply", dark], "exists"),
         ([dark, "--apply", tmp_path / "notes.txt"], "is a file"),
+        ([dark, "--apply", tmp_path / "better.jpg"], "name a folder"),
         ([dark / "dark.jpg", "--apply", tmp_path / "better.bmp"], ".png"),
         ([dark / "dark.jpg", "--apply", tmp_path / "none" / "better.jpg"], "make it first"),
         ([dark / "dark.jpg", dark / "night" / "dark.jpg", "--apply", tmp_path / "out"], "both"),
@@ -120,3 +129,25 @@ def test_a_photo_that_cannot_be_written_is_an_error(run: Run, found: list, dark:
     failed = rows["night/dark.jpg"]
     assert code == 1 and "was not written" in failed["error"] and failed["suggestions"] and failed["applied"] is None
     assert rows["dark.jpg"]["error"] is None and Path(rows["dark.jpg"]["applied"]).is_file()
+
+
+def test_heic_is_applied_to_a_jpeg(run: Run, dark: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Upright, brighter, at its own size, with its EXIF data, beside its name in a folder; HEIC itself is not written."""
+    pytest.importorskip("pillow_heif")
+    monkeypatch.setattr(AestheticAssessor, "suggest_stream", lambda self, images, **_: ([BRIGHTER] for _ in list(images)))
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "Maker"
+    photo, out = tmp_path / "phone" / "dark.HEIC", tmp_path / "better"
+    photo.parent.mkdir()
+    photo.write_bytes(heic_bytes(scene().point(lambda value: value // 2), exif=exif.tobytes()))
+    original = photo.read_bytes()
+    code, printed, _ = run("suggest", photo.parent, "--apply", out, "--format", "json")
+    assert code == 0 and json.loads(printed)["applied"] == str(out / "dark.HEIC.jpg")
+    before = load_image(photo)
+    with Image.open(out / "dark.HEIC.jpg") as after:
+        assert after.format == "JPEG" and after.size == before.size == (64, 96)
+        assert np.asarray(after).mean() > 1.1 * np.asarray(before).mean()
+        assert after.getexif()[0x010F] == "Maker" and after.getexif().get(0x0112, 1) == 1
+    assert photo.read_bytes() == original
+    code, _, err = run("suggest", photo, "--apply", tmp_path / "better.heic")
+    assert code == 2 and "choose a name that ends in one of them" in err and not (tmp_path / "better.heic").exists()

@@ -101,7 +101,7 @@ def test_every_recipe_runs(run: Run, path: Path, pool: Path, tmp_path: Path) -> 
         (["batchsize=3"], "batchsize: no such key; did you mean"),
         (["data=nowhere"], "nowhere: no such file or folder"),
         (["data={tmp_path}/empty"], "no photos"),
-        (["data={tmp_path}/broken"], "None of the pool's 1 photos can be read"),
+        (["data={tmp_path}/broken"], "The pool's only photo, broken/a.png, cannot be read; check the file."),
         (["--resume"], "holds no checkpoint to go on from"),
         ([], "data: 7 photos, fewer than one batch of 8"),
     ],

@@ -1,8 +1,11 @@
 """`aesthetic-mllm train sft`, `dpo` and `grpo`: every recipe of the project in three tiny steps, and errors by name."""
 
 import json
+import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +14,8 @@ from PIL import Image
 
 from aesthetic_mllm import AestheticAssessor
 from aesthetic_mllm.cli.main import main
+from aesthetic_mllm.trainers import tuning
+from aesthetic_mllm.trainers.aesthetic_sft_trainer import AestheticSFTTrainer
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 # What a run elsewhere than on this machine's CPU would not need.
@@ -149,6 +154,17 @@ def test_the_grpo_recipe_runs(run: Run, table: Path, tmp_path: Path) -> None:
         ("sft", ["llava=a", "vision=b", "text=c"], "llava: cannot be given together with vision"),
         ("sft", ["vision=b"], "vision, text: need each other"),
         ("sft", ["load_in_4bit=true"], "load_in_4bit: true without lora_r"),
+        (
+            "sft",
+            ["data=[{source: own, root: a.csv, range: [low, 7]}]"],
+            "data[0].range: ['low', 7], expected a list of numbers",
+        ),
+        ("sft", ["data=[{source: own, root: a.csv, tasks: {a: b}}]"], "data[0].tasks: {'a': 'b'}, expected a list of texts"),
+        ("sft", ["learning_rate=-1"], "learning_rate: -1.0; give a number that is at least 0"),
+        ("sft", ["learning_rate=nan"], "learning_rate: nan; give a number that is at least 0"),
+        ("sft", ["seed=-1"], "seed: -1; give a number that is at least 0"),
+        ("dpo", ["per_device_train_batch_size=0"], "per_device_train_batch_size: 0; give a number that is at least 1"),
+        ("grpo", ["gradient_accumulation_steps=0"], "gradient_accumulation_steps: 0; give a number that is at least 1"),
         ("sft", ["evaluation_photos=1"], "evaluation_photos: 1; a correlation needs 2 or more"),
         ("sft", ["load_best_model_at_end=false"], "early_stopping: 2 needs load_best_model_at_end: true"),
         ("dpo", ["data=[]"], "data: an empty list; name tables of preferences"),
@@ -197,3 +213,105 @@ def test_a_split_that_cannot_be_evaluated_on_is_told(run: Run, table: Path, tmp_
     assert code == 0, err
     told = json.loads((out / "report.json").read_text())["data"]
     assert any(line.startswith("own: not evaluated on its test photos (own, test: 1 image is missing: 0.png") for line in told)
+
+
+@pytest.mark.parametrize("kind", ["sft", "dpo", "grpo"])
+def test_data_are_read_before_the_model(
+    run: Run, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """A table that is wrong ends the run in seconds, without the model and without anything written."""
+    monkeypatch.setattr(tuning, "load_model", lambda *_: pytest.fail("the model was loaded"))
+    table.write_text(table.read_text().replace("7.png,1,", "7.png,many,"))
+    preferences = tmp_path / "preferences.csv"
+    preferences.write_text("image,prompt,chosen\n0.png,Comment on this photo.,Fine.\n")
+    recipe = RECIPES / ("own_data/sft.yaml" if kind == "sft" else f"nano/{kind}.yaml")
+    out = tmp_path / "out"
+    data, told = (f"data=[{preferences}]", "rejected") if kind == "dpo" else (own(table), "line 9: mean is 'many'")
+    code, _, err = run(kind, recipe, data, f"output_dir={out}", *PLAIN)
+    assert code == 2 and told in err and not out.exists()
+
+
+def test_without_validation_photos_nothing_is_trained(
+    run: Run, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A small table may have none: it is told with the way out, before the model; and that way is one."""
+    table.write_text(table.read_text().replace("validation", "train"))
+    settings = ["--smoke-test", own(table), f"output_dir={tmp_path / 'out'}", *PLAIN]
+    with monkeypatch.context() as patch:
+        patch.setattr(tuning, "start_model", lambda *_: pytest.fail("the model was loaded"))
+        code, _, err = run("sft", RECIPES / "own_data/sft.yaml", *settings)
+    assert code == 2 and "no rated validation photos" in err
+    way_out = err.strip().rpartition("train without: ")[2].rstrip(".").split()
+    code, _, err = run("sft", RECIPES / "own_data/sft.yaml", *settings, *way_out)
+    assert code == 0, err
+
+
+@pytest.mark.parametrize("kind", ["sft", "dpo", "grpo"])
+def test_a_photo_that_cannot_be_read_is_a_message(run: Run, table: Path, tmp_path: Path, kind: str) -> None:
+    """Code 2 with its name and what to do, whichever library meets it: TRL's data sets decode photos themselves."""
+    for number in range(20):
+        (tmp_path / f"{number}.png").write_bytes(b"no photo")
+    preferences = tmp_path / "preferences.csv"
+    preferences.write_text("image,prompt,chosen,rejected\n1.png,Comment on this photo.,Fine soft light.,A bad photo.\n")
+    recipe = RECIPES / ("own_data/sft.yaml" if kind == "sft" else f"nano/{kind}.yaml")
+    data = f"data=[{preferences}]" if kind == "dpo" else own(table)
+    code, _, err = run(kind, recipe, "--smoke-test", data, f"output_dir={tmp_path / 'out'}", *PLAIN)
+    told = err.rstrip().splitlines()[-1]
+    assert code == 2 and re.search(r"\d+\.png", told) and told.endswith(". Mend the photo, or take its row out.")
+
+
+def test_the_report_has_intervals(run: Run, table: Path, tmp_path: Path) -> None:
+    """Of SRCC and PLCC, before and after, around the figure itself; printed too. The number of photos stands beside them."""
+    rows = table.read_text()
+    for number in range(4, 8):
+        rows = re.sub(rf"^({number}\.png,\d),train$", r"\1,test", rows, flags=re.M)
+    table.write_text(rows)
+    out = tmp_path / "out"
+    code, printed, err = run(
+        "sft", RECIPES / "own_data/sft.yaml", "--smoke-test", own(table), f"output_dir={out}", "evaluation_photos=6", *PLAIN
+    )
+    assert code == 0, err
+    report = json.loads((out / "report.json").read_text())
+    for found in (report["before"]["own"], report["after"]["own"]):
+        assert found["n"] == 6
+        for measure in ("srcc", "plcc"):
+            low, high = found[f"{measure}_interval"]
+            assert -1 <= low < high <= 1 and low <= found[measure] <= high
+    low, high = report["after"]["own"]["srcc_interval"]
+    assert f"({low:.3f} to {high:.3f}) after, on 6 test photos" in printed
+    assert "missing keys" not in err  # tied weights, which are saved once
+
+
+def test_an_interrupted_run_says_how_to_go_on(run: Run, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After Ctrl-C: code 130, the last checkpoint's step and a command; that command goes on from there, and says so."""
+    out = tmp_path / "my runs" / "out"
+    settings = ["--smoke-test", own(table), f"output_dir={out}", "eval_strategy=steps", "save_strategy=steps", "eval_steps=1"]
+    settings += ["save_steps=1", *PLAIN]
+
+    def interrupted_at(step: int) -> tuple[int, str, str]:
+        real = AestheticSFTTrainer.compute_loss
+
+        def compute_loss(self: AestheticSFTTrainer, *arguments: Any, **options: Any) -> Any:
+            if self.state.global_step == step:
+                raise KeyboardInterrupt
+            return real(self, *arguments, **options)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(AestheticSFTTrainer, "compute_loss", compute_loss)
+            return run("sft", RECIPES / "own_data/sft.yaml", *settings)
+
+    code, _, err = interrupted_at(0)
+    assert code == 130 and f"Interrupted. {out} holds no checkpoint yet, so the same command starts anew." in err
+    code, _, err = interrupted_at(2)
+    told, command = err.rstrip().splitlines()[-2:]
+    assert code == 130 and told == "Interrupted. The last checkpoint is that of step 2; go on from it with:"
+    words = shlex.split(command)
+    assert words[:5] == ["aesthetic-mllm", "train", "sft", "--config", str(RECIPES / "own_data/sft.yaml")]
+    assert words[-1] == "--resume" and "--smoke-test" in words and f"output_dir={out}" in words
+    code, _, err = run("sft", RECIPES / "own_data/sft.yaml", *words[5:])
+    assert code == 0, err
+    assert f"Going on from step 2 ({out / 'checkpoint-2'})." in err
+    report = json.loads((out / "report.json").read_text())
+    assert report["resumed_from"] == str(out / "checkpoint-2") and report["steps"] == 3
+    code, _, err = run("sft", RECIPES / "own_data/sft.yaml", "--resume", own(table), f"output_dir={tmp_path / 'new'}", *PLAIN)
+    assert code == 2 and "holds no checkpoint to go on from" in err

@@ -111,5 +111,8 @@ def test_a_mixture_holds_every_row_and_follows_its_weights(records: list[Record]
     counts = {name: rows["data_set"][:].count(name) for name in ("first", "second")}
     assert counts["second"] >= 120 and 2.2 < counts["first"] / counts["second"] < 4
     assert {tuple(image["path"] for image in row["images"]) for row in rows.to_list()} == {(str(r.image),) for r in records}
-    with pytest.raises(DataError, match="Weights must be above 0, got 1, 0"):
+    with pytest.raises(DataError, match="Weights must be numbers above 0, got 1, 0"):
         mixture([first, second], [1, 0])
+    for weight in (float("nan"), float("inf")):
+        with pytest.raises(DataError, match=f"Weights must be numbers above 0, got 1, {weight}"):
+            mixture([first, second], [1, weight])

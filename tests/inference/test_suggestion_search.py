@@ -23,6 +23,7 @@ from aesthetic_mllm.inference.suggestion_search import (
     apply_steps,
     harmless_changes,
     most_of,
+    newly_clipped,
     structure_kept,
 )
 from aesthetic_mllm.processing.rating_scale import DEFAULT_QUESTIONS, OperatingPoint, Rating, RatingScale
@@ -163,15 +164,30 @@ def test_bounds_lie_within_the_edits_ranges(edit: str) -> None:
 
 
 def test_a_destroyed_photo_is_not_suggested(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A judge that loves black would have haze taken out of a clear photo until little is left; the floor stops that."""
+    """A judge that loves black would have haze taken out of a clear photo until little is left; each bound stops that."""
     photo = scene()
 
     def dehazed() -> bool:
         return "haze" in [each.edit for each in search_with(darkness, {"hazy": 1.0}).suggest(photo, verify=True)]
 
-    assert not dehazed()
+    for bounds in (("MOST_CLIPPED", 1.0), ("LEAST_STRUCTURE", -1.0)):
+        with monkeypatch.context() as one:
+            one.setattr(suggestion_search, *bounds)
+            assert not dehazed()
+    monkeypatch.setattr(suggestion_search, "MOST_CLIPPED", 1.0)
     monkeypatch.setattr(suggestion_search, "LEAST_STRUCTURE", -1.0)
     assert dehazed()
+
+
+def test_a_black_and_white_photo_has_no_cast_taken_out() -> None:
+    """Whatever the judge likes: there is no cast in it. Of a toned photo another tone may be suggested."""
+
+    def tinted(photo: Image.Image) -> bool:
+        return "tint" in [each.edit for each in search_with(colourfulness, {}).suggest(photo, verify=True)]
+
+    grey = scene_photo().convert("L").convert("RGB")
+    assert not tinted(grey)
+    assert tinted(get_edit("tint").apply(grey, 0.3))
 
 
 def test_structure_is_kept_by_light_and_colour_and_lost_by_destruction() -> None:
@@ -182,6 +198,15 @@ def test_structure_is_kept_by_light_and_colour_and_lost_by_destruction() -> None
     assert min(kept.values()) > suggestion_search.LEAST_STRUCTURE > max(lost.values()), (kept, lost)
     assert structure_kept(photo, photo) == pytest.approx(1)
     assert structure_kept(photo, Image.new("RGB", photo.size)) < 0.1
+
+
+def test_pixels_that_were_clipped_before_are_not_newly_clipped() -> None:
+    """Half of a grey photo turned black counts once; what was black stays uncounted."""
+    grey, half = Image.new("L", (64, 48), 128), Image.new("L", (64, 48), 128)
+    half.paste(0, (0, 0, 32, 48))
+    grey, half, black = (image.convert("RGB") for image in (grey, half, Image.new("L", (64, 48), 0)))
+    assert newly_clipped(grey, half) == newly_clipped(half, black) == pytest.approx(0.5)
+    assert newly_clipped(half, half) == 0
 
 
 GENTLE = [("exposure", -1.0), ("contrast", 0.5), ("saturation", 0.7), ("temperature", 0.8), ("sharpness", 1.0)]

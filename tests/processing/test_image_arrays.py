@@ -94,6 +94,15 @@ def test_what_is_no_photo_is_named() -> None:
     assert load_image(bytearray(_png())).size == load_image(memoryview(_png())).size == (96, 64)
 
 
+def test_a_table_is_refused_by_name() -> None:
+    """A data frame has a shape, as arrays do, but a dtype for each column."""
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(np.zeros((20, 30), np.int64))
+    assert source_name(frame) == "<array [20, 30] DataFrame>"
+    with pytest.raises(UnsuitableImageError, match="its dtype is int64"):
+        load_image(frame)
+
+
 def _png() -> bytes:
     import io
 

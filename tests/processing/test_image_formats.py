@@ -112,6 +112,15 @@ def test_a_jpeg_with_another_ending_is_a_jpeg(tmp_path: Path, monkeypatch: pytes
         assert load_image(path).size == (96, 64)
 
 
+@pytest.mark.parametrize("form", ["PNG", "WEBP", "GIF", "AVIF"])
+@pytest.mark.parametrize("suffix", [".heic", ".dng", ".raw"])
+def test_content_goes_before_the_ending(form: str, suffix: str, tmp_path: Path) -> None:
+    """A renamed file of an ordinary format is read as what it is, not given to the reader that its name asks for."""
+    path = tmp_path / f"photo{suffix}"
+    scene().save(path, form)
+    assert load_image(path).size == (96, 64)
+
+
 def test_no_other_program_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """EPS is not read: Pillow would give it to Ghostscript."""
     monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *args, **kwargs: pytest.fail("Ghostscript was run"))

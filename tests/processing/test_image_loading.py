@@ -273,3 +273,27 @@ def test_bombs_are_refused_before_they_are_unpacked() -> None:
     for data in (BAD["bomb.png"][0](), icon):
         with pytest.raises(ImageError):
             load_image(data)
+
+
+def test_a_picture_without_pixels_is_refused() -> None:
+    """Pillow makes such ones, by a crop for instance; nothing later could judge them."""
+    for size in ((0, 0), (0, 5), (5, 0)):
+        with pytest.raises(UnsuitableImageError, match=f"{size[0]} x {size[1]} pixels; there is nothing to see"):
+            load_image(Image.new("RGB", size))
+
+
+@pytest.mark.parametrize("values", [np.zeros((8, 8), np.float32), np.full((8, 8), np.nan, np.float32), np.full((8, 8), 70_000)])
+def test_values_without_a_known_range_are_not_called_damaged(values: np.ndarray) -> None:
+    """A float picture is whole, but says nowhere what is white; the message names the file and what to do."""
+    buffer = io.BytesIO()
+    Image.fromarray(values.astype(np.float32 if values.dtype == np.float32 else np.int32)).save(buffer, "TIFF")
+    for given, name in ((buffer.getvalue(), "<bytes>"), (Image.open(buffer), "<image>")):
+        with pytest.raises(UnsuitableImageError, match="save it with 8 or 16 bits") as caught:
+            load_image(given)
+        assert caught.value.source == name
+
+
+def test_grey_with_premultiplied_opacity_is_read() -> None:
+    """Mode La, which Pillow converts to LA alone."""
+    clear = Image.new("LA", (20, 20), (100, 0)).convert("La")
+    assert np.all(np.asarray(load_image(clear, background=(10, 20, 30))) == (10, 20, 30))

@@ -136,6 +136,19 @@ def test_an_attribute_must_be_a_question() -> None:
         replace(SCALE, attributes=("mood",))
 
 
+def test_an_unknown_question_hides_those_about_flaws() -> None:
+    """The message lists what people ask, with the nearest; a flaw's question is known all the same."""
+    flaw = {f"flaw_{name}": SCALE.questions["quality"] for name in ("too_dark", "qualit")}
+    scale = replace(SCALE, questions={**SCALE.questions, **flaw})
+    with pytest.raises(RatingScaleError) as caught:
+        scale.question("qualty")
+    assert str(caught.value) == ("Unknown question 'qualty'; this checkpoint answers aesthetic, quality. Did you mean 'quality'?")
+    assert scale.people_questions == ["aesthetic", "quality"] and scale.question("flaw_too_dark")
+    with pytest.raises(RatingScaleError) as caught:
+        scale.question("xyz")
+    assert "Did you mean" not in str(caught.value) and "flaw_" not in str(caught.value)
+
+
 def test_attribute_questions_begin_alike() -> None:
     """All attributes' prompts share their beginning with the default questions', so that it is read once a photo."""
     prompts = [question.prompt for question in {**SCALE.questions, **ATTRIBUTE_QUESTIONS}.values()]

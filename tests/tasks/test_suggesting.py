@@ -24,6 +24,7 @@ from aesthetic_mllm.tasks.suggesting import (
     judgement,
     told_flaws,
 )
+from synthetic_photos import scene_photo
 
 SCALE = RatingScale()
 POINT = OperatingPoint(threshold=7.0, usual=8.0, spread=0.5, damaged=3.0, false_alarms=0.01, auc=0.9)
@@ -118,6 +119,16 @@ def test_no_flaw_is_told_that_contradicts_another_or_a_measurement() -> None:
         refutations += any(FLAWS[key].refuted_by(evidence) for key in below)
         assert not {"pale"} & set(told) or not evidence.monochrome
     assert contradictions > 100 and refutations > 100  # or nothing was tested
+
+
+def test_edits_are_tried_against_what_is_measured() -> None:
+    """The bin between neither refutes a flaw nor bears it out; what nothing measures is open; a plain photo has no detail."""
+    cuts = {"sharpness": [-9.0, -8.0, 9.0, 9.5]}  # any photo lies in the middle bin
+    evidence, sharp = PhotoEvidence(scene_photo(64, 48), cuts), FLAWS["oversharpened"]
+    assert not sharp.refuted_by(evidence) and not sharp.borne_out_by(evidence)
+    assert FLAWS["blocked_shadows"].borne_out_by(evidence)
+    plain = PhotoEvidence(Image.new("RGB", (64, 48), "white"), cuts)
+    assert {key for key, flaw in FLAWS.items() if not flaw.refuted_by(plain)} == {"too_dark", "too_bright"}
 
 
 def test_every_flaw_says_what_makes_it_and_what_it_claims() -> None:

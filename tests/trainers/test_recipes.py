@@ -157,7 +157,7 @@ def test_pretext_samples_of_a_recipe(write: Any, photos: Path) -> None:
     [
         ({"data": ["nowhere"]}, PhotoPoolError, "nowhere: no such file or folder"),
         ({"data": ["empty"]}, PhotoPoolError, "empty: no photos"),
-        ({"data": ["broken"]}, PhotoPoolError, "None of the pool's 1 photos can be read, one is broken/a.png"),
+        ({"data": ["broken"]}, PhotoPoolError, "The pool's only photo, broken/a.png, cannot be read"),
         ({"exclude": "none.txt"}, RecipeError, "exclude: none.txt is not a readable text file"),
         ({"statistics": "none.json"}, RecipeError, "statistics: none.json is not a readable file.*take the key out"),
         ({"statistics": "some.json"}, RecipeError, "statistics: some.json lacks brightness"),

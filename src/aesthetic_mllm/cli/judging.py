@@ -36,7 +36,7 @@ def add_command(commands: Any, name: str, run: Run, help: str, description: str)
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the rows there as they come (default: print them)")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="(default: float32)")
     parser.add_argument("--device", help="cpu, cuda, ... (default: the GPU where there is one)")
-    parser.set_defaults(run=with_exit_codes(run))
+    parser.set_defaults(run=with_exit_codes(run), parser=parser)
     return parser
 
 

@@ -10,7 +10,9 @@ from . import assess, comment, compare, personalize, pretext, rank, score, sugge
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands; heavy imports wait until a command runs."""
-    parser = argparse.ArgumentParser(prog="aesthetic-mllm", description="Judges photographs.")
+    parser = argparse.ArgumentParser(
+        prog="aesthetic-mllm", description="Rates photographs, comments on them, and suggests and applies edits."
+    )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.add_argument("-v", "--verbose", action="store_true", help="say more on the error stream")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -21,6 +23,12 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command and returns its exit code: 0 all well, 1 some photos failed, 2 wrong usage, 130 interrupted."""
-    options = build_parser().parse_args(arguments)
+    options, unknown = build_parser().parse_known_args(arguments)
+    overrides = getattr(options, "overrides", None)
+    if overrides is not None:  # argparse gives up on what follows an option that follows them
+        overrides += [text for text in unknown if "=" in text and not text.startswith("-")]
+        unknown = [text for text in unknown if text not in overrides]
+    if unknown:
+        options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, format="%(levelname)s: %(message)s")
     return options.run(options)

@@ -34,7 +34,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--model", help="folder or Hub id of a checkpoint (default: the embedded one)")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="(default: float32)")
     parser.add_argument("--device", help="cpu, cuda, ... (default: the GPU where there is one)")
-    parser.set_defaults(run=with_exit_codes(run))
+    parser.set_defaults(run=with_exit_codes(run), parser=parser)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -33,7 +33,7 @@ def add_parser(commands: Any) -> None:
         "--statistics", type=Path, metavar="FILE", help="statistics of a pool, as JSON (default: of the given photos)"
     )
     parser.add_argument("--contents", type=Path, metavar="FILE", help="what a teacher saw in each photo, as JSON")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, parser=parser)
 
 
 @with_exit_codes

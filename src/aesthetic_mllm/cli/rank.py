@@ -110,13 +110,17 @@ class RankLines:
 
     def __init__(self) -> None:
         self.started = False
+        self.bursts: dict[int, int] = {}  # number by group, in the order in which they are printed
 
     def __call__(self, row: Row) -> str:
         columns = path_columns(REST)
         if row["error"] is not None:
             return f"{'-':>4}  {failure(row['path'], row['error'], columns)}"
         lead = "" if row["ahead_of_next"] is None else f"{row['ahead_of_next']:.0%}"
-        burst = f"burst {row['group'] + 1}{', best' * row['best_of_group']}" if row["group_size"] > 1 else ""
+        burst = ""
+        if row["group_size"] > 1:
+            number = self.bursts.setdefault(row["group"], len(self.bursts) + 1)
+            burst = f"burst {number}{', best' * row['best_of_group']}"
         line = f"{row['rank']:4}  {fitted(row['path'], columns)}  {rating_bar(row['rating'], BAR)}  {lead:>5}  {burst}".rstrip()
         if self.started:
             return line

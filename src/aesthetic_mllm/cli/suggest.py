@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
     limit = {} if options.limit is None else {"limit": options.limit}
     results = results_in_place(photos, lambda found: assessor.suggest_stream(found, verify=verify, on_error="return", **limit))
     rows = _rows(results, assessor, targets)
-    return write_rows(rows, options, Layout(COLUMNS, lines, draw), len(photos))
+    return write_rows(rows, options, Layout(COLUMNS, lines, partial(draw, applying=bool(targets))), len(photos))
 
 
 def find_targets(paths: Sequence[str], photos: Sequence[Path], out: Path) -> dict[str, Path]:
@@ -95,6 +96,8 @@ def find_targets(paths: Sequence[str], photos: Sequence[Path], out: Path) -> dic
         if taken.setdefault(target, photo).resolve() != photo.resolve():
             raise UsageError(f"{taken[target]} and {photo} would both be written to {target}; call the command for each.")
         targets[str(photo)] = target
+    if folder and not out.exists() and out.suffix.lower() in FORMATS:
+        raise UsageError(f"{out} is named as one photo, but several are written; name a folder.")
     if not folder and not out.absolute().parent.is_dir():
         raise UsageError(f"the folder of {out} does not exist; make it first.")
     if folder and out.exists() and not out.is_dir():
@@ -132,13 +135,19 @@ def lines(row: Row) -> list[Row]:
     return [frame | {"number": number, **each} for number, each in enumerate(found, 1)] or [frame]
 
 
-def draw(row: Row) -> str:
-    """The path, and the numbered suggestions below it."""
+def draw(row: Row, applying: bool = False) -> str:
+    """The path, and the numbered suggestions below it.
+
+    Args:
+        applying: whether edited photos are written, so that it is told where none was.
+    """
     if "suggestions" not in row:
         return f"{failure(row['path'], row['error'])}\n"
     text = [row["path"], draw_suggestions(row["suggestions"])]
     if row["applied"] is not None:
         text.append(f"{INDENT}written to {row['applied']}")
+    elif applying and row["error"] is None:
+        text.append(f"{INDENT}nothing written: no edit is suggested")
     if row["error"] is not None:
         text.append(f"{INDENT}{row['error']}")
     return "\n".join([*text, ""])
@@ -147,7 +156,7 @@ def draw(row: Row) -> str:
 def draw_suggestions(suggestions: Sequence[Row]) -> str:
     """Suggestions as a numbered list, each with its edit and its gain."""
     if not suggestions:
-        return f"{INDENT}nothing to suggest: no flaw stands out"
+        return f"{INDENT}nothing to suggest"
     return "\n".join(
         wrapped(f"{each['text']}{_details(each)}", f"{INDENT}{number}. ") for number, each in enumerate(suggestions, 1)
     )

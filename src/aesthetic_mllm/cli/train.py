@@ -47,7 +47,7 @@ def _add_recipe_parser(recipes: Any, kind: str, short: str) -> None:
     parser.add_argument(
         "overrides", nargs="*", metavar="KEY=VALUE", help="any key of the recipe, its value as in YAML: data=[a,b] bf16=true"
     )
-    parser.set_defaults(run=lambda options: _run(kind, module.run, options))
+    parser.set_defaults(run=lambda options: _run(kind, module.run, options), parser=parser)
 
 
 def _run(kind: str, train: Any, options: argparse.Namespace) -> int:
@@ -61,16 +61,24 @@ def _run(kind: str, train: Any, options: argparse.Namespace) -> int:
         except UsageError as error:
             print(f"aesthetic-mllm train {kind}: {error}", file=sys.stderr)
             return 2
+        from PIL import UnidentifiedImageError
+
         from ..data.record import DataError
         from ..pretext.photo_pool import PhotoPoolError
         from ..pretext.phrase_bank import PhraseBankError
         from ..pretext.teachers import TeacherError
+        from ..processing.image_errors import ImageError
         from ..trainers.recipe_parser import RecipeError
 
         try:
             return int(train(options))
         except (RecipeError, DataError, PhotoPoolError, PhraseBankError, TeacherError) as error:
             print(f"aesthetic-mllm train {kind}: {error}", file=sys.stderr)
+            return 2
+        except (ImageError, UnidentifiedImageError) as error:
+            # found when the photo is needed: of a table only the names are checked before
+            told = str(error).rstrip(".")
+            print(f"aesthetic-mllm train {kind}: {told}. Mend the photo, or take its row out.", file=sys.stderr)
             return 2
     except KeyboardInterrupt:
         _tell_how_to_go_on(kind, options)

@@ -20,7 +20,7 @@ DESCRIPTION = (
 def run(options: argparse.Namespace) -> int:
     """Trains; raises what `train.py` reports as a usage error."""
     from ..trainers.aesthetic_sft_trainer import AestheticSFTTrainer
-    from ..trainers.sft_recipe import SFTRecipe, open_sft_data
+    from ..trainers.sft_recipe import SFTRecipe, check_evaluation, open_sft_data
     from ..trainers.tuning import run_tuning, start_model, start_processor
 
     recipe, config, values = SFTRecipe.read(options.config, options.overrides, options.smoke_test)
@@ -29,6 +29,7 @@ def run(options: argparse.Namespace) -> int:
     data = open_sft_data(recipe, processor.rating_scale, config.seed)  # before the model, which takes longer
     for line in data.told:
         logger.info("%s", line)
+    check_evaluation(data, config)
     model = start_model(recipe, config, processor, options.smoke_test)
 
     callbacks = []
@@ -100,7 +101,8 @@ def _course(trainer: Any, checkpoint: str | None) -> dict[str, Any]:
 def _tell(report: dict[str, Any], output: Path) -> None:
     for name, after in report["after"].items():
         before = report["before"][name]
-        print(f"{name}: SRCC {_figure(before)} before, {_figure(after)} after, on {after['n']} {report['evaluated_on']} photos")
+        photos = f"{after['n']} {report['evaluated_on']} photo{'s' * (after['n'] != 1)}"
+        print(f"{name}: SRCC {_figure(before)} before, {_figure(after)} after, on {photos}")
     print(output / TUNED)
 
 

@@ -1,6 +1,7 @@
 """From records to what the trainers learn: rows that ask and answer, for every task that a record can teach."""
 
 import difflib
+import math
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +13,6 @@ from ..processing.rating_scale import RatingScale
 from ..tasks.commenting import comment_words
 from ..tasks.comparing import comparison_words
 from ..tasks.scoring import Words, decimal_words, rating_words
-from ..tasks.suggesting import is_flaw_question
 from .comments import clean_comments
 from .record import Comment, DataError
 
@@ -170,7 +170,7 @@ class ConversationBuilder:
     def _known(self, record: Mapping[str, Any]) -> str:
         question = record["question"]
         if question not in self.scale.questions:
-            plain = [key for key in self.scale.questions if not is_flaw_question(key)]
+            plain = self.scale.people_questions
             near = difflib.get_close_matches(question, plain, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise DataError(
@@ -196,10 +196,10 @@ def mixture(parts: Sequence[Dataset], weights: Sequence[float], seed: int = 0) -
     """Rows of several data sets in random order, each set as often as its weight says, until every row of all came once.
 
     Raises:
-        DataError: a weight that is not above 0.
+        DataError: a weight that is not above 0, or not finite.
     """
-    if min(weights) <= 0:
-        raise DataError(f"Weights must be above 0, got {', '.join(f'{weight:g}' for weight in weights)}.")
+    if not all(0 < weight < math.inf for weight in weights):
+        raise DataError(f"Weights must be numbers above 0, got {', '.join(f'{weight:g}' for weight in weights)}.")
     shuffled = [part.shuffle(seed=seed) for part in parts]
     if len(parts) == 1:
         return shuffled[0]

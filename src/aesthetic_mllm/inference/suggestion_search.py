@@ -69,6 +69,7 @@ HARMLESS_QUALITY_LOSS = 5.0  # JPEG at quality 90
 HARMLESS_QUANTILE = 0.95
 LEAST_GAIN = 0.02  # of the score range, whatever the photo's own harmless changes do
 LEAST_STRUCTURE = 0.85
+MOST_CLIPPED, CLIPPED = 0.02, 1.5 / 255  # share of pixels that an edit may turn black or white; luma of black, from 0
 
 LARGE = 2.0  # side of the copy for edits of the frame, times that of the small copy
 LEAST_SIDE = 64  # pixels of the small copy's short side: a long photo must not shrink to a line
@@ -102,8 +103,9 @@ class SuggestionSearch:
     With verification, edits are tried on a small copy and judged again ([`judgement`]), a batch for each round: what harmless
     changes do; a first amount of every candidate; other amounts of the best few; the sum of what is kept. Flaws, where they are
     rated, say which edits are tried and with which first amount; edits that no flaw speaks of are always tried, and those against
-    a flaw that measurements refute never. Against pleasing
-    the rating with a worse photo: amounts are bounded ([`MOST_OF_STRONG`]), the content must stay ([`structure_kept`]), a gain
+    a flaw that measurements do not bear out never. Against pleasing
+    the rating with a worse photo: amounts are bounded ([`MOST_OF_STRONG`]), the content must stay
+    ([`structure_kept`], [`newly_clipped`]), a gain
     must exceed what harmless changes do to the rating, and all kept edits together must beat each alone, or the weakest go.
 
     Args:
@@ -223,11 +225,15 @@ class SuggestionSearch:
         return Suggestion(advice(step.edit, sign), step.edit, step.amount, unit, measured, flaw.key if flaw else None)
 
     def _first_plans(self, photo: "_Photo", strengths: Mapping[str, float]) -> list[Plan]:
-        """Every candidate with its first amount; of edits whose flaws are rated only those against the strongest."""
-        known = [flaw for flaw in FLAWS.values() if flaw.edit and not flaw.refuted_by(photo.evidence)]
+        """Every candidate with its first amount; of edits whose flaws are rated only those against the strongest.
+
+        The rating alone would have a sharp photo softened and a clear one cleared of haze, so measurements must bear a flaw out.
+        """
+        known = [flaw for flaw in FLAWS.values() if flaw.edit and flaw.borne_out_by(photo.evidence)]
         asked = [FLAWS[key] for key in strengths if FLAWS[key] in known]
         steps = [_step(str(flaw.edit), flaw.sign, max(strengths[flaw.key], FIRST_SHARE)) for flaw in asked[:FLAWS_TRIED]]
-        others = [(str(flaw.edit), flaw.sign) for flaw in known if flaw not in asked] + list(OTHER_ADVICE)
+        others = [(str(flaw.edit), flaw.sign) for flaw in known if flaw not in asked]
+        others += [(edit, sign) for edit, sign in OTHER_ADVICE if not (edit == "tint" and photo.evidence.grey)]  # has no cast
         return [(step,) for step in [*steps, *(_step(edit, sign, FIRST_SHARE) for edit, sign in others)]]
 
     def _gains(self, photo: "_Photo", start: float, plans: Iterable[Plan]) -> dict[Plan, float]:
@@ -270,8 +276,10 @@ class _Photo:
     def edited(self, plan: Plan) -> Image.Image | None:
         """The photo after a plan; `None` where that changes nothing or does not keep the content."""
         inside = tuple(step for step in plan if not step.moves_frame)
-        if inside and structure_kept(self.small, apply_steps(self.small, inside)) < LEAST_STRUCTURE:
-            return None
+        if inside:
+            toned = apply_steps(self.small, inside)
+            if structure_kept(self.small, toned) < LEAST_STRUCTURE or newly_clipped(self.small, toned) > MOST_CLIPPED:
+                return None
         base = self.small if len(inside) == len(plan) else self.large
         edited = apply_steps(base, plan)
         return None if edited.size == base.size and edited.tobytes() == base.tobytes() else edited
@@ -320,6 +328,17 @@ def structure_kept(before: Image.Image, after: Image.Image) -> float:
     variances = [(uniform_filter(z * z, 7) - mean * mean).sum() for z, mean in ((x, mean_x), (y, mean_y))]
     faint = 1e-7 * x.size  # photos without any structure have nothing to lose
     return float((covariance + faint) / math.sqrt((variances[0] + faint) * (variances[1] + faint)))
+
+
+def newly_clipped(before: Image.Image, after: Image.Image) -> float:
+    """The share of pixels, 0 to 1, that are black or white after an edit and were neither before.
+
+    Args:
+        before, after: of one size.
+    """
+    x, y = (luma(encoded_array(image)) for image in (before, after))
+    clipped_before, clipped_after = ((values <= CLIPPED) | (values >= 1 - CLIPPED) for values in (x, y))
+    return float((clipped_after & ~clipped_before).mean())
 
 
 def _step(edit: str, sign: int, share: float) -> Step:

@@ -77,7 +77,7 @@ def load_image(
     Raises:
         ImageNotFoundError: there is no such file.
         UnreadableImageError: it cannot be opened, is not an image, empty, truncated or damaged, or of a format that is not read.
-        UnsuitableImageError: it has more than `MAX_PIXELS` pixels, or is an array whose shape, dtype or range is unclear.
+        UnsuitableImageError: it has no pixels, more than `MAX_PIXELS`, or values, shape or dtype whose meaning is unclear.
         These hold no files, pixels or frames of decoders, so any number of them can be kept.
     """
     photo = _image_or_error(source, min_size, background)
@@ -104,13 +104,13 @@ def _image_or_error(source: Any, min_size: tuple[int, int] | None, background: t
             if isinstance(source, Image.Image):
                 check_size(name, source.size)
                 source.load()
-                return _upright_rgb(source, background)
+                return _upright_rgb(source, name, background)
             if isinstance(source, bytes | bytearray | memoryview):
                 return _read(io.BytesIO(source), name, "", min_size, background)
             if isinstance(source, str | os.PathLike):
                 return _read_path(os.fspath(source), name, min_size, background)
             if is_array(source):
-                return _upright_rgb(array_to_image(source), background)
+                return _upright_rgb(array_to_image(source), name, background)
             kind = type(source).__name__
             return UnreadableImageError(name, f"a {kind}; give a path, the bytes of a file, a Pillow image or an array.")
     except ImageError as error:
@@ -146,26 +146,32 @@ def _read(
     if not file.read(1):
         return UnreadableImageError(name, "empty.")
     file.seek(0)
-    return _upright_rgb(decode(file, name, suffix, min_size), background)
+    return _upright_rgb(decode(file, name, suffix, min_size), name, background)
 
 
-def _upright_rgb(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
+def _upright_rgb(image: Image.Image, name: str, background: tuple[int, int, int]) -> Image.Image:
     profile = image.info.get("icc_profile")
     turn = TRANSPOSITIONS.get(orientation(image))  # before conversions, which may lose it
     if turn is not None:
         image = image.transpose(turn)
         for key in ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif"):
             image.info.pop(key, None)  # which say that it is not upright
-    return _to_srgb(_flatten(image, background), profile)
+    return _to_srgb(_flatten(image, name, background), profile)
 
 
-def _flatten(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
+def _flatten(image: Image.Image, name: str, background: tuple[int, int, int]) -> Image.Image:
     """Any mode to RGB, L or CMYK (what a colour profile may be about), transparency over the background."""
     if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image, np.float64)
         if image.mode == "F" or values.min() < 0 or values.max() > 65_535:
-            raise ValueError(f"pixel values {values.min():g} to {values.max():g} of mode {image.mode} have no known range")
+            raise UnsuitableImageError(
+                name,
+                f"its pixel values go from {values.min():g} to {values.max():g}, and what is white is not said; save it "
+                "with 8 or 16 bits a channel.",
+            )
         return Image.fromarray((values / 257).round().astype(np.uint8))
+    if image.mode == "La":  # Pillow converts it to no other mode
+        image = image.convert("LA")
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         rgba = image.convert("RGBA")
         canvas = Image.new("RGBA", rgba.size, (*background, 255))

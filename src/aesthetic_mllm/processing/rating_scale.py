@@ -1,5 +1,6 @@
 """How a rating is asked for, which words can answer, and how an answer becomes a number."""
 
+import difflib
 import math
 import re
 from bisect import bisect_left
@@ -119,6 +120,8 @@ ATTRIBUTE_QUESTIONS = {
         "noise": "freedom from noise",  # higher is better here too
     }.items()
 }
+# Keys of questions about single flaws begin so.
+FLAW_PREFIX = "flaw_"
 
 
 @dataclass(frozen=True)
@@ -159,6 +162,11 @@ class RatingScale:
     def default_question(self) -> str:
         return next(iter(self.questions))
 
+    @property
+    def people_questions(self) -> list[str]:
+        """Keys of the questions that people ask and rate; those about single flaws, which suggestions ask, are not among them."""
+        return [key for key in self.questions if not key.startswith(FLAW_PREFIX)]
+
     def question(self, key: str | None = None) -> RatingQuestion:
         """The question of a key, or the default one.
 
@@ -167,7 +175,9 @@ class RatingScale:
         """
         key = key or self.default_question
         if key not in self.questions:
-            raise RatingScaleError(f"Unknown question {key!r}; this checkpoint answers {', '.join(self.questions)}.")
+            near = difflib.get_close_matches(str(key), self.people_questions, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise RatingScaleError(f"Unknown question {key!r}; this checkpoint answers {', '.join(self.people_questions)}.{hint}")
         return self.questions[key]
 
     def with_attributes(self, questions: Mapping[str, RatingQuestion] = ATTRIBUTE_QUESTIONS) -> "RatingScale":

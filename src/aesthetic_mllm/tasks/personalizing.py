@@ -279,8 +279,8 @@ class Reliability:
         low, high = self.interval
         text = f"Agreement with {self.count} ratings, each predicted from the others: {self.agreement:.2f}"
         text += f" (95%: {low:.2f} to {high:.2f})"
-        text += "." if self.general is None else f"; the general ratings': {self.general:.2f}."
-        return text if low > 0 else text + " That is not certainly better than chance; rate more photos."
+        text += "." if self.general is None else f"; of the general ratings: {self.general:.2f}."
+        return text if low > 0 else text + " The agreement may be chance; rate more photos."
 
 
 @dataclass(frozen=True)

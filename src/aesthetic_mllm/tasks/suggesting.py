@@ -9,7 +9,7 @@ from typing import Any
 
 from ..editing.claims.claim_rules import CLAIM_RULES
 from ..editing.claims.photo_evidence import PhotoEvidence
-from ..processing.rating_scale import Rating, RatingQuestion, RatingScale
+from ..processing.rating_scale import FLAW_PREFIX, Rating, RatingQuestion, RatingScale
 
 MOST_SUGGESTIONS = 3  # a photo, where nobody asks for more or fewer
 
@@ -39,7 +39,13 @@ class Flaw:
         """Whether measurements show that a photo does not have the flaw."""
         if self.key == "pale" and evidence.monochrome:
             return True  # there are no colours to strengthen
+        if evidence.plain:
+            return self.key not in ("too_dark", "too_bright")  # nothing to be sharp, level or noisy
         return self.claim is not None and evidence.refutes(self.claim)
+
+    def borne_out_by(self, evidence: PhotoEvidence) -> bool:
+        """Whether measurements show that a photo may have the flaw; true of flaws that nothing measured speaks of."""
+        return not self.refuted_by(evidence) and (self.claim is None or evidence.bears_out(self.claim))
 
 
 _ALL = (
@@ -86,14 +92,9 @@ OTHER_ADVICE: dict[tuple[str, int], str] = {
 }
 
 
-def is_flaw_question(question: str) -> bool:
-    """Whether a question's key is that of a flaw."""
-    return question.removeprefix("flaw_") in FLAWS and question.startswith("flaw_")
-
-
 def flaw_question(key: str) -> str:
     """Key of a flaw's rating question."""
-    return f"flaw_{key}"
+    return f"{FLAW_PREFIX}{key}"
 
 
 # For a new checkpoint's rating scale; how a trained one asks is saved with it. The lower the rating, the stronger the flaw.

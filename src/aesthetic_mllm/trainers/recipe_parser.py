@@ -16,6 +16,14 @@ from trl import TrlParser
 
 # Keys that say how to go on with a run, not what it is.
 RESUMING_KEYS = ("resume", "resume_from_checkpoint")
+# What the libraries below would end in a trace of, after the model has been loaded.
+_LEAST: Mapping[str, int] = {
+    "seed": 0,
+    "learning_rate": 0,
+    "per_device_train_batch_size": 1,
+    "per_device_eval_batch_size": 1,
+    "gradient_accumulation_steps": 1,
+}
 # What a value must be, by the name of its type.
 _EXPECTED = {
     "int": "a whole number",
@@ -84,7 +92,11 @@ class RecipeParser(TrlParser):
         return {key: getattr(namespace, key) for key in values}
 
     def build(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
-        """Typed values as dataclasses; `RecipeError` where they do not go together."""
+        """Typed values as dataclasses; `RecipeError` where they do not go together, or a number is out of its range."""
+        for key, least in _LEAST.items():
+            value = values.get(key)
+            if value is not None and not value >= least:  # so written, NaN is refused too
+                raise RecipeError(f"{key}: {value}; give a number that is at least {least}.")
         try:
             return self.parse_dict(dict(values))
         except RecipeError:

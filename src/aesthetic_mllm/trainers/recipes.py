@@ -391,4 +391,7 @@ def _require_a_readable_photo(pool: Any, unreadable: set[str]) -> None:
         return
     if not unreadable:
         raise PhotoPoolError("The shards hold no photos, or none that is not excluded.")
-    raise PhotoPoolError(f"None of the pool's {len(unreadable)} photos can be read, one is {min(unreadable)}; check the files.")
+    first = min(unreadable)
+    if len(unreadable) == 1:
+        raise PhotoPoolError(f"The pool's only photo, {first}, cannot be read; check the file.")
+    raise PhotoPoolError(f"None of the pool's {len(unreadable)} photos can be read, one is {first}; check the files.")

@@ -9,7 +9,6 @@ import numpy as np
 from datasets import Dataset
 
 from ..inference.assessor import AestheticAssessor
-from ..tasks.suggesting import is_flaw_question
 from .photo_ratings import distinct_photos, read_photos
 
 logger = logging.getLogger(__name__)
@@ -34,7 +33,7 @@ def measure_references(trainer: Any) -> dict[str, Any]:
     parts = [trainer.train_dataset, *(data.values() if isinstance(data, Mapping) else [data])]
     rated = [part for part in parts if isinstance(part, Dataset) and "question" in part.column_names]
     learned = {name for part in rated for name in part["question"]}
-    questions = [name for name in scale.questions if (name in scale.references or name in learned) and not is_flaw_question(name)]
+    questions = [name for name in scale.people_questions if name in scale.references or name in learned]
     photos = distinct_photos(parts, MOST_PHOTOS)
     references: dict[str, list[float]] = {}
     if len(photos) >= LEAST_PHOTOS and questions:

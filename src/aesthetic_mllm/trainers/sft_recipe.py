@@ -145,6 +145,16 @@ def open_sft_data(recipe: SFTRecipe, scale: RatingScale, seed: int) -> SFTData:
     return SFTData(mixture(rows, weights, seed), held_out["validation"], held_out["test"], told)
 
 
+def check_evaluation(data: SFTData, config: AestheticSFTConfig) -> None:
+    """Raises [`RecipeError`] where steps are to be compared on validation photos and there are none."""
+    if config.eval_strategy != "no" and not data.validation:
+        raise RecipeError(
+            "eval_strategy: steps are to be compared, but the data have no rated validation photos. Mark some rows with split "
+            "validation (without a column split a tenth is chosen, of few photos perhaps none), or train without: "
+            "eval_strategy=no load_best_model_at_end=false early_stopping=0."
+        )
+
+
 def _close_leaks(records: list[dict[str, Dataset]], names: Sequence[str]) -> list[str]:
     """Takes training photos that are evaluated on out of the training sets."""
     tested = [part for parts in records for split, part in parts.items() if split != "train"]

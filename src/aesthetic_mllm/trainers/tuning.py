@@ -45,6 +45,8 @@ def start_model(
         model, _ = tiny_model(config.seed)
     else:
         model, _ = load_model(recipe, getattr(recipe, "load_in_4bit", False), processor)
+    # a checkpoint of the run holds tied weights once; the trainer warns of the others as missing unless it is told
+    model._keys_to_ignore_on_save = set(model.all_tied_weights_keys)
     if getattr(config, "freeze_vision_tower", True):
         model.model.vision_tower.requires_grad_(False)
     return model

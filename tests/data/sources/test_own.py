@@ -167,6 +167,11 @@ def test_a_range_that_does_not_hold_the_values_names_the_first(root: Path) -> No
             read_source(csv(root, "image,mean", *lines), root, split)
 
 
+def test_one_value_outside_the_range_is_one(root: Path) -> None:
+    with pytest.raises(DataError, match="1 value of mean lies outside of the range 1 to 5: nan of a.jpg"):
+        read_source(csv(root, "image,mean", "photos/a.jpg,nan"), root, "train")
+
+
 def test_repeated_rows_are_named(root: Path) -> None:
     told = r"mine.csv, line 4: a second row of a.jpg, after line 2. If rows are votes, add a column 'rater'"
     with pytest.raises(DataError, match=told):

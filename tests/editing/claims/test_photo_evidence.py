@@ -66,3 +66,8 @@ def test_a_photo_of_one_tone_is_monochrome(tone: tuple[float, float, float]) -> 
     assert toned.refutes("many_colours")
     pale = PhotoEvidence(get_edit("saturation").apply(scene_photo(), -1.0), CUTS)
     assert not pale.monochrome and not pale.grey
+
+
+def test_one_even_tone_is_plain() -> None:
+    assert PhotoEvidence(Image.new("RGB", (64, 48), (128, 128, 128)), {}).plain
+    assert not PhotoEvidence(scene_photo(64, 48), {}).plain

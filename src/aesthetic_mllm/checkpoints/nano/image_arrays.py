@@ -23,7 +23,8 @@ def is_array(value: Any) -> bool:
 
 def array_name(value: Any) -> str:
     """What to call an array in messages, such as "<array [3, 240, 320] uint8>"."""
-    return f"<array {list(value.shape)} {str(value.dtype).removeprefix('torch.')}>"
+    dtype = str(getattr(value, "dtype", type(value).__name__))  # a table has one for each column
+    return f"<array {list(value.shape)} {dtype.removeprefix('torch.')}>"
 
 
 def array_to_image(value: Any) -> Image.Image:

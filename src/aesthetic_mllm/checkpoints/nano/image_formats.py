@@ -29,6 +29,8 @@ RAW_SUFFIXES = frozenset(
 REMEDY = "install the readers with: pip install 'aesthetic-mllm[formats]'"
 
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
+# JPEG, PNG, WebP and GIF, which are none of those; phones and programs rename them so.
+_PLAIN_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF", b"GIF8")
 _RAW_STARTS = (b"FUJIFILMCCD-RAW", b"IIU\0", b"IIRO", b"IIRS", b"MMOR", b"FOVb", b"\0MRM")
 _DNG_VERSION, _SUBFILE_TYPE, _SUB_IFDS = 50706, 254, 330
 # A preview with a shorter long side hides what is to be judged.
@@ -119,10 +121,10 @@ def quiet_pillow() -> Iterator[None]:
 def _decode(file: BinaryIO, name: str, suffix: str, min_size: tuple[int, int] | None) -> Image.Image:
     head = file.read(64)
     file.seek(0)
-    is_jpeg = head.startswith(b"\xff\xd8\xff")  # whatever its name says
-    if _is_heif(head) or (suffix in HEIF_SUFFIXES and not is_jpeg):
+    is_plain = head.startswith(_PLAIN_STARTS) or head[4:12] == b"ftypavif"  # whatever its name says
+    if _is_heif(head) or (suffix in HEIF_SUFFIXES and not is_plain):
         return _decode_heif(file, name)
-    if _is_raw(head) or (suffix in RAW_SUFFIXES and not is_jpeg):
+    if _is_raw(head) or (suffix in RAW_SUFFIXES and not is_plain):
         return _decode_raw(file, name, min_size)
     try:
         image = Image.open(file, formats=PILLOW_FORMATS)
@@ -144,7 +146,9 @@ def _load(image: Image.Image, name: str, min_size: tuple[int, int] | None) -> No
 
 
 def check_size(name: str, size: tuple[int, int]) -> None:
-    """Raises an `UnsuitableImageError` for a picture of more than `MAX_PIXELS` pixels."""
+    """Raises an `UnsuitableImageError` for a picture without pixels, or of more than `MAX_PIXELS`."""
+    if not size[0] * size[1]:
+        raise UnsuitableImageError(name, f"{size[0]} x {size[1]} pixels; there is nothing to see.")
     if size[0] * size[1] > MAX_PIXELS:
         raise UnsuitableImageError(name, f"{size[0]} x {size[1]} pixels are more than {MAX_PIXELS:,}.")
 

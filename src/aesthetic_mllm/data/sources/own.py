@@ -205,9 +205,8 @@ def _check_range(path: Path, rows: list[_Row], form: _Form) -> None:
     if outside:
         told = ", ".join(f"{row.value:g} of {Path(row.image).name} (line {row.line})" for row in outside[:NAMED_OFFENDERS])
         more = ", ..." if len(outside) > NAMED_OFFENDERS else ""
-        raise DataError(
-            f"{path}: {len(outside)} values of mean lie outside of the range {form.low:g} to {form.high:g}: {told}{more}."
-        )
+        lie = "1 value of mean lies" if len(outside) == 1 else f"{len(outside)} values of mean lie"
+        raise DataError(f"{path}: {lie} outside of the range {form.low:g} to {form.high:g}: {told}{more}.")
 
 
 def _check_agreement(path: Path, rows: list[_Row]) -> None:

@@ -17,6 +17,7 @@ REFUTING_DISTANCE = 2  # bins between the measured one and the nearest where the
 # A photo is monochrome where its colours are one tone, which may change smoothly from shadows to highlights, as in sepia.
 MONOCHROME_PERCENTILE, MONOCHROME_SPREAD = 95, 0.025  # of the distance from that tone, on 0 to 1
 GREY_SATURATION = 0.02  # mean chroma below which a monochrome photo has no tone
+PLAIN_CONTRAST = 0.004  # standard deviation of luma, on 0 to 1: one step of 8 bits
 # Claims about these say nothing true of a photo without colours: there are none that are few, harmonious or vivid.
 _OF_SEVERAL_COLOURS = frozenset({"palette_spread", "harmony"})
 
@@ -107,6 +108,11 @@ class PhotoEvidence:
         toned, *_ = np.linalg.lstsq(tones, opponents, rcond=None)
         distance = np.hypot(*(opponents - tones @ toned).T)
         return bool(np.percentile(distance, MONOCHROME_PERCENTILE) < MONOCHROME_SPREAD)
+
+    @property
+    def plain(self) -> bool:
+        """Whether the photo is one even tone."""
+        return self.value("contrast") < PLAIN_CONTRAST
 
     @property
     def grey(self) -> bool:
