@@ -21,8 +21,7 @@ from aesthetic_mllm.pretext.photo_pool import open_pool
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
 from aesthetic_mllm.pretext.pretext_dataset import PretextDataset
 from aesthetic_mllm.pretext.pretext_samples import PretextSampleMaker
-from aesthetic_mllm.trainers.aesthetic_alignment_config import AestheticAlignmentConfig
-from aesthetic_mllm.trainers.aesthetic_alignment_trainer import AestheticAlignmentTrainer
+from aesthetic_mllm.trainers import AestheticAlignmentConfig, AestheticAlignmentTrainer
 from aesthetic_mllm.trainers.recipes import measure_pool
 
 

@@ -15,14 +15,11 @@ from pathlib import Path
 
 import torch
 from peft import LoraConfig
-from trl import DPOTrainer
 
 from aesthetic_mllm import AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
 from aesthetic_mllm.checkpoints import embedded_checkpoint
 from aesthetic_mllm.data.preferences import read_preferences
-from aesthetic_mllm.trainers.aesthetic_sft_trainer import ADAPTED, LEARNED_WHOLE
-from aesthetic_mllm.trainers.preference_recipes import AestheticDPOConfig
-from aesthetic_mllm.trainers.tuning import save_tuned
+from aesthetic_mllm.trainers import AestheticDPOConfig, AestheticDPOTrainer, save_tuned
 
 
 def main() -> None:
@@ -46,12 +43,12 @@ def main() -> None:
         logging_steps=5,
         save_strategy="no",
     )
-    trainer = DPOTrainer(
+    trainer = AestheticDPOTrainer(
         model,
         args=args,
         train_dataset=read_preferences(options.table),
         processing_class=processor,
-        peft_config=LoraConfig(r=16, lora_alpha=32, target_modules=ADAPTED, modules_to_save=LEARNED_WHOLE),
+        peft_config=LoraConfig(r=16, lora_alpha=32),
     )
     trainer.train()
     save_tuned(trainer, options.output / "tuned")

@@ -15,14 +15,18 @@ from pathlib import Path
 
 import torch
 from peft import LoraConfig
-from trl import GRPOTrainer
 
 from aesthetic_mllm import AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
 from aesthetic_mllm.checkpoints import embedded_checkpoint
-from aesthetic_mllm.trainers.aesthetic_sft_trainer import ADAPTED, LEARNED_WHOLE
-from aesthetic_mllm.trainers.preference_recipes import AestheticGRPOConfig, GRPORecipe, open_prompts
-from aesthetic_mllm.trainers.rewards import RankReward, ScoreClosenessReward, completion_text
-from aesthetic_mllm.trainers.tuning import save_tuned
+from aesthetic_mllm.trainers import (
+    AestheticGRPOConfig,
+    AestheticGRPOTrainer,
+    RankReward,
+    ScoreClosenessReward,
+    completion_text,
+    save_tuned,
+)
+from aesthetic_mllm.trainers.preference_recipes import GRPORecipe, open_prompts
 
 
 def brevity_reward(completions: list, **columns: object) -> list[float]:
@@ -55,13 +59,13 @@ def main() -> None:
         logging_steps=5,
         save_strategy="no",
     )
-    trainer = GRPOTrainer(
+    trainer = AestheticGRPOTrainer(
         model,
         reward_funcs=[ScoreClosenessReward(processor.rating_scale), RankReward(processor.rating_scale), brevity_reward],
         args=args,
         train_dataset=open_prompts(data, processor.rating_scale, args.seed),
         processing_class=processor,
-        peft_config=LoraConfig(r=16, lora_alpha=32, target_modules=ADAPTED, modules_to_save=LEARNED_WHOLE),
+        peft_config=LoraConfig(r=16, lora_alpha=32),
     )
     trainer.train()
     save_tuned(trainer, options.output / "tuned")

@@ -21,9 +21,7 @@ from aesthetic_mllm.checkpoints import embedded_checkpoint
 from aesthetic_mllm.data.conversations import ConversationBuilder
 from aesthetic_mllm.data.source import open_source
 from aesthetic_mllm.data.sources.own import own_source
-from aesthetic_mllm.trainers.aesthetic_sft_config import AestheticSFTConfig
-from aesthetic_mllm.trainers.aesthetic_sft_trainer import AestheticSFTTrainer
-from aesthetic_mllm.trainers.tuning import save_tuned
+from aesthetic_mllm.trainers import AestheticSFTConfig, AestheticSFTTrainer, save_tuned
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ from PIL import Image
 from aesthetic_mllm import AestheticAssessor, ImageError
 from aesthetic_mllm.checkpoints import embedded_checkpoint
 from aesthetic_mllm.cli.main import main
-from aesthetic_mllm.trainers.sft_recipe import check_entry
+from aesthetic_mllm.trainers.tuning_recipe import check_entries
 from photo_files import jpeg_bytes, scene
 from tiny_checkpoints import save_language_model, save_llava, save_siglip
 
@@ -231,8 +231,7 @@ def test_opening_a_public_data_set(folder: Path) -> None:
     assert len(Dataset.from_parquet("ava.parquet")) == 1
     entries = [entry for recipe in code(page, "yaml") for entry in yaml.safe_load(recipe)["data"]]
     assert len(entries) == 3
-    for number, entry in enumerate(entries):
-        check_entry(entry, f"data[{number}]")
+    assert check_entries(entries) == entries
 
 
 @pytest.mark.parametrize("title", ["Building a model", "From a LLaVA"])

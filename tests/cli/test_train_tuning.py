@@ -71,6 +71,27 @@ def test_every_sft_recipe_runs(run: Run, path: Path, table: Path, tmp_path: Path
     rating = AestheticAssessor.from_pretrained(str(out / "tuned"), device="cpu").score(table.parent / "0.png")
     assert 1 <= rating.mean <= 10
     assert (out / "adapter" / "adapter_model.safetensors").is_file() == ("llava" in path.parts)
+    assert report["references"] == {"photos": 18, "percentiles": [], "operating_points": []}
+
+
+@pytest.mark.parametrize(("override", "rate"), [("lora_r=4", 5e-4), ("lora_r=0", 5e-5)])
+def test_a_rank_is_all_that_adapters_need(run: Run, table: Path, tmp_path: Path, override: str, rate: float) -> None:
+    """The recipe names no learning rate, so that adapters get theirs."""
+    settings = ["--smoke-test", own(table), f"output_dir={tmp_path}", "lr_scheduler_type=constant", "warmup_steps=0", *PLAIN]
+    code, _, err = run("sft", RECIPES / "own_data/sft.yaml", *settings, override)
+    assert code == 0, err
+    history = json.loads((tmp_path / "trainer_state.json").read_text())["log_history"]
+    assert {log["learning_rate"] for log in history if "learning_rate" in log} == {rate}
+
+
+def check_tuned(out: Path, table: Path) -> None:
+    """The checkpoint still rates by level words, what it says of itself is told, and its card is not TRL's."""
+    assessor = AestheticAssessor.from_pretrained(str(out / "tuned"), device="cpu")
+    rating = assessor.score(table.parent / "0.png")
+    assert 1 <= rating.mean <= 10 and sum(rating.distribution.values()) == pytest.approx(1)
+    assert list(rating.distribution) == [word.strip() for word in assessor.processor.rating_scale.level_words]
+    assert json.loads((out / "report.json").read_text())["references"]["percentiles"] == []
+    assert "AestheticAssessor.from_pretrained" in (out / "README.md").read_text()
 
 
 def test_the_dpo_recipe_runs_on_pretext_samples_and_on_a_table(run: Run, table: Path, tmp_path: Path) -> None:
@@ -83,22 +104,34 @@ def test_the_dpo_recipe_runs_on_pretext_samples_and_on_a_table(run: Run, table: 
         (tmp_path / f"{number}.png").rename(pool / f"{number}.png")
     out = tmp_path / "out"
     code, printed, err = run(
-        "dpo", RECIPES / "nano/dpo.yaml", "--smoke-test", f"data=[{pool},{preferences}]", f"output_dir={out}", *PLAIN
+        "dpo",
+        RECIPES / "nano/dpo.yaml",
+        "--smoke-test",
+        f"data=[{pool},{preferences}]",
+        f"output_dir={out}",
+        "save_strategy=steps",
+        "save_steps=3",
+        *PLAIN,
     )
     assert code == 0, err
     assert printed.splitlines()[-1] == str(out / "tuned") and (out / "tuned" / "model.safetensors").is_file()
     history = json.loads((out / "trainer_state.json").read_text())["log_history"]
     assert any("rewards/margins" in log for log in history)
+    check_tuned(out, table)
 
 
 def test_the_grpo_recipe_runs(run: Run, table: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    code, printed, err = run("grpo", RECIPES / "nano/grpo.yaml", "--smoke-test", own(table), f"output_dir={out}", *PLAIN)
+    code, printed, err = run(
+        "grpo", RECIPES / "nano/grpo.yaml", "--smoke-test", own(table), f"output_dir={out}", "save_strategy=steps",
+        "save_steps=3", *PLAIN
+    )  # fmt: skip
     assert code == 0, err
     assert printed.splitlines()[-1] == str(out / "tuned") and (out / "tuned" / "model.safetensors").is_file()
     history = json.loads((out / "trainer_state.json").read_text())["log_history"]
     for name in ("ScoreClosenessReward", "RankReward", "FormatReward"):
         assert any(f"rewards/{name}/mean" in log for log in history), name
+    check_tuned(out, table)
 
 
 @pytest.mark.parametrize(
@@ -107,9 +140,9 @@ def test_the_grpo_recipe_runs(run: Run, table: Path, tmp_path: Path) -> None:
         ("sft", ["learning_rat=1"], "learning_rat: no such key; did you mean learning_rate?"),
         ("sft", ["data=[{source: own, root: a.csv, rang: [1, 7]}]"], r"data[0].rang: no such key; did you mean range?"),
         ("sft", ["data=[{source: own}]"], "data[0]: no root; write for example"),
-        ("sft", ["data=[{source: own, root: a.csv, weight: much}]"], "data[0].weight: 'much' is not what it must be, such as 2"),
+        ("sft", ["data=[{source: own, root: a.csv, weight: much}]"], "data[0].weight: 'much', expected a number"),
         ("sft", ["data=[{source: owm, root: a.csv, range: [1, 7]}]"], "owm: no such data set; did you mean own?"),
-        ("sft", ["data=[ratings.csv]"], "['ratings.csv'] is a list of texts, expected a list of mappings such as [{source: own,"),
+        ("sft", ["data=[ratings.csv]"], "data: ['ratings.csv'], expected a list of mappings such as [{source: own,"),
         ("sft", ["lora_rank=16"], "lora_rank: no such key; did you mean lora_r?"),
         (
             "sft",
@@ -125,9 +158,9 @@ def test_the_grpo_recipe_runs(run: Run, table: Path, tmp_path: Path) -> None:
         (
             "sft",
             ["data=[{source: own, root: a.csv, range: [low, 7]}]"],
-            "data[0].range: ['low', 7] is not what it must be, such as",
+            "data[0].range: ['low', 7], expected a list of numbers",
         ),
-        ("sft", ["data=[{source: own, root: a.csv, tasks: [1]}]"], "data[0].tasks: [1] is not what it must be, such as [score"),
+        ("sft", ["data=[{source: own, root: a.csv, tasks: {a: b}}]"], "data[0].tasks: {'a': 'b'}, expected a list of texts"),
         ("sft", ["learning_rate=-1"], "learning_rate: -1.0; give a number that is at least 0"),
         ("sft", ["learning_rate=nan"], "learning_rate: nan; give a number that is at least 0"),
         ("sft", ["seed=-1"], "seed: -1; give a number that is at least 0"),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from aesthetic_mllm.data.conversations import ROW_FEATURES, ConversationBuilder, mixture
+from aesthetic_mllm.data.conversations import ROW_FEATURES, ConversationBuilder, assistant_says, mixture, user_says
 from aesthetic_mllm.data.record import AttributeRating, Comment, DataError, Record, Turn
 from aesthetic_mllm.data.source import as_dataset
 from aesthetic_mllm.processing.rating_scale import RatingScale
@@ -50,11 +50,15 @@ def test_every_task_asks_for_what_the_record_holds(records: list[Record]) -> Non
     builder = ConversationBuilder(SCALE)
     one = as_dataset(records[:1])
     rows = builder.build(one, ["decimal", "attributes", "comment", "converse"]).to_list()
-    assert [(row["question"], row["prompt"], row["answer"]) for row in rows] == [
-        ("", "Can you give me the aesthetic score?", "1.0."),
-        ("quality", "", ""),  # the checkpoint has no question about charm
-        ("", "Comment on the light of this photo.", "The light is soft and warm."),
-        ("", "Is it sharp?", "Yes."),
+    asked = SCALE.question("quality")
+    assert [(row["question"], row["prompt"], row["completion"]) for row in rows] == [
+        (question, [user_says(prompt)], [assistant_says(answer)])
+        for question, prompt, answer in [
+            ("", "Can you give me the aesthetic score?", "1.0."),
+            ("quality", asked.prompt, asked.stem + " good"),  # the checkpoint has no question about charm
+            ("", "Comment on the light of this photo.", "The light is soft and warm."),
+            ("", "Is it sharp?", "Yes."),
+        ]
     ]
     assert builder.dropped == {"too short": 1}
     assert all(row["group"] == -1 for row in rows if not row["question"])
@@ -67,7 +71,7 @@ def test_pairs_name_the_better_photo(records: list[Record]) -> None:
     assert rows
     for row in rows:
         first, second = (means[image["path"]] for image in row["images"])
-        assert row["answer"] == ANSWERS[int(second > first)] and abs(first - second) * 9 / 5 >= 0.5
+        assert row["completion"] == [assistant_says(ANSWERS[int(second > first)])] and abs(first - second) * 9 / 5 >= 0.5
 
 
 def test_the_same_seed_gives_the_same_rows(records: list[Record]) -> None:
@@ -106,7 +110,7 @@ def test_a_mixture_holds_every_row_and_follows_its_weights(records: list[Record]
     rows = mixture([first, second], [3, 1])
     counts = {name: rows["data_set"][:].count(name) for name in ("first", "second")}
     assert counts["second"] >= 120 and 2.2 < counts["first"] / counts["second"] < 4
-    assert {tuple(image["path"] for image in row["images"]) for row in rows} == {(str(r.image),) for r in records}
+    assert {tuple(image["path"] for image in row["images"]) for row in rows.to_list()} == {(str(r.image),) for r in records}
     with pytest.raises(DataError, match="Weights must be numbers above 0, got 1, 0"):
         mixture([first, second], [1, 0])
     for weight in (float("nan"), float("inf")):

@@ -33,7 +33,6 @@ from aesthetic_mllm.evaluation.pretext_report import (
 )
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
 from aesthetic_mllm.pretext.pretext_samples import LEVELS, PretextSampleMaker
-from aesthetic_mllm.trainers.pretext_collator import pretext_prompt
 from synthetic_photos import midtone_photo, scene_photo
 from tiny_models import tiny_model
 
@@ -170,7 +169,7 @@ def test_forked_equals_unforked(processor: Any, language: str, uneven: bool) -> 
     evaluator = PretextEvaluator(model, processor)
     torch.manual_seed(1)
     tokens = {"low": torch.randn(4, processor.num_group_tokens["low"], 32)}
-    prompts = [pretext_prompt(processor, question, ("low",), 2) for question in ("What is it?", "How bright is this photo?")]
+    prompts = [evaluator.prompt_ids(question, 2, "low") for question in ("What is it?", "How bright is this photo?")]
     target_texts = [["It is bright.", "It is very dark, and noisy.", "It is"], ["Dark.", "Rather bright, I find.", "Bright."]]
     if uneven:
         target_texts[1].append("A text more.")
@@ -201,10 +200,11 @@ def test_scores_are_the_models_own_loss(fixed_items: list[PretextItem], seen: Se
         i for i, item in enumerate(fixed_items) if len(item.pretext_sample.images) == 2 and item.pretext_sample.level == "low"
     )
     item = fixed_items[index]
-    found = PretextEvaluator(nano, processor).scores(fixed_items, seen)[index]
+    evaluator = PretextEvaluator(nano, processor)
+    found = evaluator.scores(fixed_items, seen)[index]
     target_text = item.target_texts[3]
-    encode = lambda text: processor.tokenizer.encode(text, add_special_tokens=False)  # noqa: E731
-    prompt, answer = encode(pretext_prompt(processor, item.pretext_sample.question, ("low",), 2)), encode(target_text)
+    prompt = evaluator.prompt_ids(item.pretext_sample.question, 2, "low")
+    answer = processor.tokenizer.encode(target_text, add_special_tokens=False)
     with torch.no_grad():
         loss = nano(
             input_ids=torch.tensor([prompt + answer]),

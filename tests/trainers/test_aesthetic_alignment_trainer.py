@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from aesthetic_mllm import AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
+from aesthetic_mllm.data.conversations import user_says
 from aesthetic_mllm.editing.measurements.pool_statistics import PoolStatistics
 from aesthetic_mllm.pretext.photo_pool import open_pool
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
@@ -19,7 +20,8 @@ from aesthetic_mllm.pretext.pretext_samples import PretextSample, PretextSampleM
 from aesthetic_mllm.trainers.aesthetic_alignment_config import AestheticAlignmentConfig
 from aesthetic_mllm.trainers.aesthetic_alignment_trainer import AestheticAlignmentTrainer
 from aesthetic_mllm.trainers.alignment_model import AlignmentModel
-from aesthetic_mllm.trainers.pretext_collator import PRETEXT_GROUPS, PretextCollator, PretextVocabulary, pretext_prompt
+from aesthetic_mllm.trainers.pretext_collator import PRETEXT_GROUPS, PretextCollator, PretextVocabulary
+from aesthetic_mllm.trainers.prompt_packing import pack_prompt
 from process_groups import leave_process_group
 from synthetic_photos import scene_photo
 from tiny_models import tiny_model, tiny_processor
@@ -170,8 +172,8 @@ def test_a_pretext_sample_is_answered_from_its_own_levels_tokens(processor: Aest
         assert ids.count(processor.image_token_id) == shown
         told = batch["labels"][row][batch["labels"][row] != -100]
         assert processor.tokenizer.decode(told) == sample.pretext_sample.target_text + processor.tokenizer.eos_token
-        prompt = pretext_prompt(processor, sample.pretext_sample.question, (group,), len(sample.pretext_sample.images))
-        whole = processor.tokenizer.encode(prompt, add_special_tokens=False)
+        asked = [user_says(sample.pretext_sample.question)]
+        whole = pack_prompt(processor, asked, len(sample.pretext_sample.images), (group,)).ids
         end = len(ids) - len(told)
         assert ids[end - len(whole) : end] == whole
         assert batch["groups"][row] == PRETEXT_GROUPS.index(group)

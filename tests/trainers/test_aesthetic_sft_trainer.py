@@ -19,6 +19,7 @@ from torch.distributed.tensor import DTensor
 from transformers import EarlyStoppingCallback, TrainerCallback
 
 from aesthetic_mllm import AestheticAssessor, AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
+from aesthetic_mllm.data.conversations import assistant_says, user_says
 from aesthetic_mllm.modeling.configuration_aesthetic_mllm import TOKEN_GROUPS
 from aesthetic_mllm.trainers.aesthetic_sft_collator import AestheticSFTCollator
 from aesthetic_mllm.trainers.aesthetic_sft_config import AestheticSFTConfig
@@ -28,6 +29,11 @@ from aesthetic_mllm.trainers.tuning import gathered_state, save_tuned
 from photo_files import scene
 from process_groups import leave_process_group
 from tiny_models import tiny_model, tiny_processor
+
+
+def exchange(prompt: str, answer: str) -> dict[str, list[dict[str, str]]]:
+    """Prompt and completion of a row."""
+    return {"prompt": [user_says(prompt)], "completion": [assistant_says(answer)]}
 
 
 @pytest.fixture
@@ -51,7 +57,7 @@ def rows(tmp_path: Path) -> list[dict]:
 
 def test_a_rating_row_ends_where_the_level_word_is_predicted(processor: AestheticMLLMProcessor, rows: list[dict]) -> None:
     """It has no labels, so it teaches no words; a row of words beside it has labels and no target."""
-    words = {"images": rows[2]["images"], "prompt": "What is it?", "answer": "A very long answer to a short question."}
+    words = {"images": rows[2]["images"]} | exchange("What is it?", "A very long answer to a short question.")
     batch = AestheticSFTCollator(processor, augment=False)([rows[0], rows[1] | {"question": "aesthetic"}, words])
     stems = ["The technical quality of this photo is", "The aesthetic quality of this photo is"]
     for ids, stem in zip(batch["input_ids"], stems, strict=False):
@@ -73,7 +79,7 @@ def test_training_asks_what_rating_asks(processor: AestheticMLLMProcessor, rows:
 
 def test_words_are_learned_as_they_are_and_not_rated(processor: AestheticMLLMProcessor, rows: list[dict]) -> None:
     """A row without a question learns its answer and the end of the turn, has no rating position, and shows all its photos."""
-    pair = {"images": [rows[0]["images"][0], rows[1]["images"][0]], "prompt": "Which is better?", "answer": "The first."}
+    pair = {"images": [rows[0]["images"][0], rows[1]["images"][0]]} | exchange("Which is better?", "The first.")
     batch = AestheticSFTCollator(processor)([pair, rows[2]])
     counted = batch["labels"][0] != -100
     assert processor.tokenizer.decode(batch["input_ids"][0][counted]) == "The first.<|im_end|>"
@@ -274,7 +280,7 @@ def test_every_rating_of_a_batch_is_in_the_loss(
     own = copy.copy(processor)
     own.rating_scale = asked
     trainer = trainer_of(rows, tmp_path, own)
-    words = {"images": rows[0]["images"], "prompt": "What is it?", "answer": "A fine scene."}
+    words = {"images": rows[0]["images"]} | exchange("What is it?", "A fine scene.")
     batch = AestheticSFTCollator(own, augment=False)([*rows[:3], *[words] * with_words])
     trainer.compute_loss(trainer.model.eval(), batch)
     (found,) = trainer._metrics["eval"]["level_loss"]
@@ -290,7 +296,7 @@ def test_ratings_that_would_not_be_learned_are_an_error(
 ) -> None:
     """A collator that gives targets without their positions, or nothing at all, does not train in silence."""
     trainer = trainer_of(rows, tmp_path, processor)
-    words = {"images": rows[0]["images"], "prompt": "What is it?", "answer": "A fine scene."}
+    words = {"images": rows[0]["images"]} | exchange("What is it?", "A fine scene.")
     batch = AestheticSFTCollator(processor, augment=False)([*rows[:2], words])
     lost = batch | {"level_positions": torch.full((3,), -1)}
     with pytest.raises(ValueError, match="2 of 2 rated rows of a batch have no rating position"):
@@ -329,9 +335,9 @@ def test_two_processes_lose_what_one_loses(processor: AestheticMLLMProcessor, ro
 
     Words and ratings are mixed, so that the processes have unequal numbers of them.
     """
-    words = {"question": "", "prompt": "What is it?", "mean": None, "group": -1}
-    mixed_rows = [row | {"prompt": "", "answer": ""} for row in rows] + [
-        row | words | {"answer": "A " + "very " * number + "fine scene."} for number, row in enumerate(rows)
+    words = {"question": "", "mean": None, "group": -1}
+    mixed_rows = [row | {"prompt": [], "completion": []} for row in rows] + [
+        row | words | exchange("What is it?", "A " + "very " * number + "fine scene.") for number, row in enumerate(rows)
     ]
     one = run_processes(1, mixed_rows, tmp_path / "one", batch_size=8)
     two = run_processes(2, mixed_rows, tmp_path / "two", batch_size=4)

@@ -11,9 +11,11 @@ from typing import Any
 
 from .usage import UsageError, check_train_extra
 
-RECIPE, TUNED = "recipe.yaml", "tuned"  # below output_dir: the recipe with all overrides, the checkpoint with merged adapters
+# Below output_dir: the recipe with all overrides, the checkpoint with merged adapters, and what is told of the run.
+RECIPE, TUNED, REPORT = "recipe.yaml", "tuned", "report.json"
 TUNED_DESCRIPTION = (
-    f"The finished checkpoint, adapters merged, is output_dir/{TUNED}; beside it is {RECIPE}, the recipe with all overrides."
+    f"The finished checkpoint, adapters merged, is output_dir/{TUNED}. Beside it are {RECIPE}, the recipe with all overrides, "
+    f"and {REPORT}: which photos its percentiles refer to."
 )
 # What can be trained, and in a few words how.
 KINDS = {
@@ -66,7 +68,7 @@ def run_recipe(kind: str, train: Any, options: argparse.Namespace) -> int:
         from ..pretext.phrase_bank import PhraseBankError
         from ..pretext.teachers import TeacherError
         from ..processing.image_errors import ImageError
-        from ..trainers.recipe_checks import RecipeError
+        from ..trainers.recipe_parser import RecipeError
 
         try:
             return int(train(options))
@@ -98,6 +100,16 @@ def checkpoint_of(recipe: Any, config: Any, options: argparse.Namespace) -> str 
     if checkpoint:
         print(f"Going on from step {checkpoint.rpartition('-')[2]} ({checkpoint}).", file=sys.stderr)
     return checkpoint
+
+
+def save_with_report(trainer: Any, output: Path, report: dict[str, Any]) -> None:
+    """The finished checkpoint below a run's folder, and the report with what was measured again for it, which is told."""
+    from ..trainers.tuning import save_tuned, write_report
+
+    report["references"] = references = save_tuned(trainer, output / TUNED)
+    write_report(trainer, report, output / REPORT)
+    if references["percentiles"] and trainer.is_world_process_zero():
+        print(f"Percentiles refer to {references['photos']} photos of this run.", file=sys.stderr)
 
 
 def _tell_how_to_go_on(kind: str, options: argparse.Namespace) -> None:

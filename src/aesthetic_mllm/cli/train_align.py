@@ -22,11 +22,10 @@ def run(options: argparse.Namespace) -> int:
 
     from ..trainers import recipes
     from ..trainers.aesthetic_alignment_trainer import AestheticAlignmentTrainer
-    from ..trainers.recipe_checks import save_recipe
+    from ..trainers.recipe_parser import save_recipe
     from ..trainers.tiny import tiny_model
 
-    values = recipes.recipe_values(options.config, options.overrides, smoke_test=options.smoke_test)
-    recipe, config = recipes.build_recipe(values)
+    recipe, config, values = recipes.AlignmentRecipe.read(options.config, options.overrides, options.smoke_test)
     checkpoint = checkpoint_of(recipe, config, options)
     pretext_samples = recipes.open_pretext_samples(recipe, config)
     set_seed(config.seed)  # a new alignment module is random

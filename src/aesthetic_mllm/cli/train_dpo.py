@@ -4,24 +4,23 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .train import RECIPE, TUNED, TUNED_DESCRIPTION, checkpoint_of
+from .train import RECIPE, TUNED, TUNED_DESCRIPTION, checkpoint_of, save_with_report
 
 DESCRIPTION = TUNED_DESCRIPTION
 
 
 def run(options: argparse.Namespace) -> int:
     """Trains; raises what `train.py` reports as a usage error."""
-    from trl import DPOTrainer
+    from ..trainers.preference_recipes import DPORecipe, open_preferences
+    from ..trainers.preference_trainers import AestheticDPOTrainer
+    from ..trainers.tuning import run_tuning, start_model, start_processor
 
-    from ..trainers.preference_recipes import open_preferences, read_dpo_recipe
-    from ..trainers.tuning import run_tuning, save_tuned, start_model, start_processor
-
-    recipe, config, values = read_dpo_recipe(options.config, options.overrides, options.smoke_test)
+    recipe, config, values = DPORecipe.read(options.config, options.overrides, options.smoke_test)
     checkpoint = checkpoint_of(recipe, config, options)
     processor = start_processor(recipe, config, options.smoke_test)
     data = open_preferences(recipe, config.seed)  # before the model, which takes longer
     model = start_model(recipe, config, processor, options.smoke_test)
-    trainer: Any = DPOTrainer(
+    trainer: Any = AestheticDPOTrainer(
         model,
         args=config,
         train_dataset=data,
@@ -30,6 +29,7 @@ def run(options: argparse.Namespace) -> int:
     )
     output = Path(str(config.output_dir))
     run_tuning(trainer, checkpoint, values, output / RECIPE)
-    save_tuned(trainer, output / TUNED)
-    print(output / TUNED)
+    save_with_report(trainer, output, {})
+    if trainer.is_world_process_zero():
+        print(output / TUNED)
     return 0

@@ -4,25 +4,24 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .train import RECIPE, TUNED, TUNED_DESCRIPTION, checkpoint_of
+from .train import RECIPE, TUNED, TUNED_DESCRIPTION, checkpoint_of, save_with_report
 
 DESCRIPTION = TUNED_DESCRIPTION
 
 
 def run(options: argparse.Namespace) -> int:
     """Trains; raises what `train.py` reports as a usage error."""
-    from trl import GRPOTrainer
+    from ..trainers.preference_recipes import GRPORecipe, open_prompts
+    from ..trainers.preference_trainers import AestheticGRPOTrainer
+    from ..trainers.tuning import run_tuning, start_model, start_processor
 
-    from ..trainers.preference_recipes import open_prompts, read_grpo_recipe
-    from ..trainers.tuning import run_tuning, save_tuned, start_model, start_processor
-
-    recipe, config, values = read_grpo_recipe(options.config, options.overrides, options.smoke_test)
+    recipe, config, values = GRPORecipe.read(options.config, options.overrides, options.smoke_test)
     checkpoint = checkpoint_of(recipe, config, options)
     processor = start_processor(recipe, config, options.smoke_test)
     data = open_prompts(recipe, processor.rating_scale, config.seed)  # before the model, which takes longer
     model = start_model(recipe, config, processor, options.smoke_test)
     rewards, config.reward_weights = recipe.reward_functions(processor.rating_scale)
-    trainer: Any = GRPOTrainer(
+    trainer: Any = AestheticGRPOTrainer(
         model,
         reward_funcs=rewards,
         args=config,
@@ -32,6 +31,7 @@ def run(options: argparse.Namespace) -> int:
     )
     output = Path(str(config.output_dir))
     run_tuning(trainer, checkpoint, values, output / RECIPE)
-    save_tuned(trainer, output / TUNED)
-    print(output / TUNED)
+    save_with_report(trainer, output, {})
+    if trainer.is_world_process_zero():
+        print(output / TUNED)
     return 0

@@ -1,16 +1,15 @@
 """`aesthetic-mllm train sft`: ratings and words about photos to a tuned checkpoint and a report."""
 
 import argparse
-import json
 import logging
 from pathlib import Path
 from typing import Any
 
-from .train import RECIPE, TUNED, checkpoint_of
+from .train import RECIPE, REPORT, TUNED, checkpoint_of, save_with_report
 
 logger = logging.getLogger(__name__)
 
-ADAPTER, REPORT = "adapter", "report.json"
+ADAPTER = "adapter"
 DESCRIPTION = (
     f"The finished checkpoint is output_dir/{TUNED}; with LoRA the adapters alone are output_dir/{ADAPTER}. Beside them are "
     f"{RECIPE}, the recipe with all overrides, and {REPORT}: what was read, losses and validation figures, and how held-out "
@@ -22,10 +21,10 @@ def run(options: argparse.Namespace) -> int:
     """Trains; raises what `train.py` reports as a usage error."""
     from ..data.seen_photos import seen_by_start
     from ..trainers.aesthetic_sft_trainer import AestheticSFTTrainer
-    from ..trainers.sft_recipe import check_evaluation, open_sft_data, read_sft_recipe
-    from ..trainers.tuning import run_tuning, save_tuned, start_model, start_processor
+    from ..trainers.sft_recipe import SFTRecipe, check_evaluation, open_sft_data
+    from ..trainers.tuning import run_tuning, start_model, start_processor
 
-    recipe, config, values = read_sft_recipe(options.config, options.overrides, options.smoke_test)
+    recipe, config, values = SFTRecipe.read(options.config, options.overrides, options.smoke_test)
     checkpoint = checkpoint_of(recipe, config, options)
     processor = start_processor(recipe, config, options.smoke_test)
     data = open_sft_data(recipe, processor.rating_scale, config.seed)  # before the model, which takes longer
@@ -68,9 +67,8 @@ def run(options: argparse.Namespace) -> int:
     report |= {"after": _rated(trainer, held_out)} | _course(trainer, checkpoint)
     if recipe.lora_r:
         trainer.save_model(str(output / ADAPTER))
-    save_tuned(trainer, output / TUNED)
+    save_with_report(trainer, output, report)
     if trainer.is_world_process_zero():
-        (output / REPORT).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
         _tell(report, output)
     return 0
 

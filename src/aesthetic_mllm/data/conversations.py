@@ -12,25 +12,37 @@ from datasets import Dataset, Features, Image, List, Value, concatenate_datasets
 from ..processing.rating_scale import RatingScale
 from ..tasks.commenting import comment_words
 from ..tasks.comparing import comparison_words
-from ..tasks.scoring import Words, decimal_words
+from ..tasks.scoring import Words, decimal_words, rating_words
 from .comments import clean_comments
 from .record import Comment, DataError
 
-# As `AestheticSFTCollator` takes them; `group` is -1 where nothing is ranked.
+MESSAGES = List({"role": Value("string"), "content": Value("string")})
+# TRL's conversational rows, which any of its trainers takes, with what `AestheticSFTCollator` reads of ratings beside them;
+# `question` is empty where words are asked for, `group` -1 where nothing is ranked.
 ROW_FEATURES = Features(
     {
-        "images": List(Image(decode=False)),
-        "data_set": Value("string"),
+        "images": List(Image()),
+        "prompt": MESSAGES,
+        "completion": MESSAGES,
         "question": Value("string"),
         "mean": Value("float32"),
         "std": Value("float32"),
         "group": Value("int32"),
-        "prompt": Value("string"),
-        "answer": Value("string"),
+        "data_set": Value("string"),
     }
 )
 BATCH = 1_000  # records at a time; pairs are drawn within one
 LEAST_DIFFERENCE = 0.5  # of a pair's means on the rating scale, for one to be called better
+
+
+def user_says(text: str) -> dict[str, str]:
+    """A turn of the user's in a conversation."""
+    return {"role": "user", "content": text}
+
+
+def assistant_says(text: str) -> dict[str, str]:
+    """A turn of the assistant's in a conversation."""
+    return {"role": "assistant", "content": text}
 
 
 class ConversationBuilder:
@@ -139,14 +151,21 @@ class ConversationBuilder:
     def _rating(self, record: Mapping[str, Any], question: str, mean: float, std: float | None) -> dict[str, Any]:
         self._known({**record, "question": question})
         group = self.groups.setdefault((record["data_set"], question), len(self.groups))
-        return self._row([record], question=question, mean=mean, std=std, group=group)
+        # for trainers that learn words alone, the level word that is nearest
+        words = rating_words(self.scale, question, mean)
+        return self._words([record], words) | {"question": question, "mean": mean, "std": std, "group": group}
 
     def _words(self, records: Sequence[Mapping[str, Any]], words: Words) -> dict[str, Any]:
-        return self._row(records, prompt=words.prompt, answer=words.answer)
-
-    def _row(self, records: Sequence[Mapping[str, Any]], **values: Any) -> dict[str, Any]:
-        empty = {"question": "", "mean": None, "std": None, "group": -1, "prompt": "", "answer": ""}
-        return {"images": [record["image"] for record in records], "data_set": records[0]["data_set"]} | empty | values
+        return {
+            "images": [record["image"] for record in records],
+            "prompt": [user_says(words.prompt)],
+            "completion": [assistant_says(words.answer)],
+            "question": "",
+            "mean": None,
+            "std": None,
+            "group": -1,
+            "data_set": records[0]["data_set"],
+        }
 
     def _known(self, record: Mapping[str, Any]) -> str:
         question = record["question"]

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset, Features, Image, List, Value
+from datasets import Dataset, Features, Image, List
 
 from ..pretext.phrase_bank import BINS
 from ..pretext.pretext_samples import PretextSample, PretextSampleMaker
+from .conversations import MESSAGES, assistant_says, user_says
 from .record import DataError
 from .tables import cell_text, check_columns, read_table
 
-_MESSAGES = List({"role": Value("string"), "content": Value("string")})
-PREFERENCE_FEATURES = Features({"images": List(Image()), "prompt": _MESSAGES, "chosen": _MESSAGES, "rejected": _MESSAGES})
+PREFERENCE_FEATURES = Features({"images": List(Image()), "prompt": MESSAGES, "chosen": MESSAGES, "rejected": MESSAGES})
 COLUMNS = ("image", "prompt", "chosen", "rejected")
 LEAST_APART = 2  # bins between a true and a false answer; neighbours are a matter of taste
 
@@ -23,9 +23,9 @@ def preference_row(images: list[Any], prompt: str, chosen: str, rejected: str) -
     """One pair in the conversational form that TRL's DPOTrainer takes."""
     return {
         "images": images,
-        "prompt": [{"role": "user", "content": prompt}],
-        "chosen": [{"role": "assistant", "content": chosen}],
-        "rejected": [{"role": "assistant", "content": rejected}],
+        "prompt": [user_says(prompt)],
+        "chosen": [assistant_says(chosen)],
+        "rejected": [assistant_says(rejected)],
     }
 
 

@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from PIL import Image
 
+from ..data.conversations import user_says
 from ..modeling.model_outputs import CACHE
 from ..modeling.token_placement import image_features
 from ..modeling.vision_tower import map_statistics, tower_feature_maps
 from ..pretext.pretext_samples import LEVELS
-from ..trainers.pretext_collator import pad_left, pretext_prompt
+from ..trainers.prompt_packing import pack_prompt, pad_left
 from .pretext_items import Choice, PretextItem
 
 # How a text is scored: its likelihood; that per token; its likelihood over that without the photo (pointwise mutual information,
@@ -141,10 +142,7 @@ class PretextEvaluator:
         )
         for batch in _batches(order, groups, self.batch_size):
             prompts = [
-                pretext_prompt(
-                    self.processor, items[i].pretext_sample.question, (groups[i],), len(items[i].pretext_sample.images)
-                )
-                for i in batch
+                self.prompt_ids(items[i].pretext_sample.question, len(items[i].pretext_sample.images), groups[i]) for i in batch
             ]
             photos = [photo for i in batch for photo in range(first_photo[i], first_photo[i + 1])]
             tokens = {groups[batch[0]]: seen.tokens[groups[batch[0]]][photos]}
@@ -154,6 +152,10 @@ class PretextEvaluator:
                 results[i] = scores
         return results
 
+    def prompt_ids(self, question: str, num_images: int, group: str | None = None) -> list[int]:
+        """Token ids of a question as training asks it; each photo shows the tokens of one group."""
+        return pack_prompt(self.processor, [user_says(question)], num_images, [group] if group else ()).ids
+
     def blind_scores(self, items: Sequence[PretextItem]) -> list[dict[str, TargetTextScore]]:
         """As `scores`, but the prompts hold no photo; each question and text is computed once."""
         target_texts: dict[str, dict[str, None]] = defaultdict(dict)
@@ -161,7 +163,7 @@ class PretextEvaluator:
             target_texts[item.pretext_sample.question] |= dict.fromkeys(item.target_texts)
         found: dict[str, dict[str, TargetTextScore]] = defaultdict(dict)
         for question, texts in target_texts.items():
-            prompt = pretext_prompt(self.processor, question, (), 0)
+            prompt = self.prompt_ids(question, 0)
             wanted = list(texts)
             step = 16 * self.batch_size
             for start in range(0, len(wanted), step):
@@ -173,7 +175,7 @@ class PretextEvaluator:
     @torch.inference_mode()
     def score_target_texts(
         self,
-        prompts: Sequence[str],
+        prompts: Sequence[Sequence[int]],
         target_texts: Sequence[Sequence[str]],
         tokens: Mapping[str, torch.Tensor] | None = None,
         fork: bool = True,
@@ -181,14 +183,14 @@ class PretextEvaluator:
         """Log-likelihoods of texts after prompts.
 
         Args:
-            prompts: B whole prompts with their placeholders.
+            prompts: B whole prompts as token ids, with their placeholders.
             target_texts: the texts to score after each of them; each text once.
             tokens: [N, T, D] of each group, of the prompts' N photos; `None`: there are none.
             fork: encode each prompt once, and copy its cache for each of its texts; otherwise it is read anew for each, and all
                 prompts must show equally many photos.
         """
         tokenizer = self.processor.tokenizer
-        prefixes = [tokenizer.encode(prompt, add_special_tokens=False) for prompt in prompts]
+        prefixes = [list(prompt) for prompt in prompts]
         answers = [[tokenizer.encode(target_text, add_special_tokens=False) for target_text in texts] for texts in target_texts]
         lengths = [[len(ids) for ids in texts] for texts in answers]
         # what all texts of a prompt begin with is read with the prompt; each keeps a token of its own

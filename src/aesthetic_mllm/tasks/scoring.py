@@ -22,3 +22,15 @@ def decimal_words(scale: RatingScale, question: str, mean: float) -> Words:
         mean: in the scale's range.
     """
     return Words(scale.question(question).decimal_prompt, scale.write_decimal(mean))
+
+
+def rating_words(scale: RatingScale, question: str, mean: float) -> Words:
+    """A rating in the checkpoint's own words: the answer stem with the level word that is nearest to the mean.
+
+    Args:
+        scale: the checkpoint's.
+        question: a key of the scale's.
+        mean: in the scale's range.
+    """
+    asked = scale.question(question)
+    return Words(asked.prompt, (asked.stem + scale.level_words[scale.nearest_level(mean)]).strip())

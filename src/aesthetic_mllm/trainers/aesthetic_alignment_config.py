@@ -5,11 +5,11 @@ from typing import Any
 
 from transformers import TrainingArguments
 
-from .precision import has_bfloat16, has_no_accelerator
+from .precision import MachineDefaults
 
 
 @dataclass
-class AestheticAlignmentConfig(TrainingArguments):
+class AestheticAlignmentConfig(MachineDefaults, TrainingArguments):
     r"""Configuration of [`AestheticAlignmentTrainer`].
 
     > Parameters that control the losses
@@ -39,14 +39,11 @@ class AestheticAlignmentConfig(TrainingArguments):
     lr_scheduler_type: str = "cosine"
     warmup_steps: float = 0.05
     weight_decay: float = 0.01
-    bf16: bool = field(default_factory=has_bfloat16)
-    use_cpu: bool = field(default_factory=has_no_accelerator)
     remove_unused_columns: bool | None = False
     dataloader_drop_last: bool = True
     prediction_loss_only: bool = True
     ddp_find_unused_parameters: bool | None = True
     accelerator_config: dict[str, Any] | str | None = field(default_factory=lambda: {"dispatch_batches": False})
-    report_to: str | list[str] = "none"
 
     generation_loss_weight: float = 1.0
     contrastive_loss_weight: float = 0.2

@@ -17,12 +17,13 @@ from ..pretext.photo_pool import PhotoPoolError
 from ..pretext.phrase_bank import PhraseBank
 from .aesthetic_alignment_config import AestheticAlignmentConfig
 from .alignment_model import AlignmentModel
+from .model_card import ModelCardMixin
 from .pretext_collator import PretextCollator, PretextVocabulary
 
 logger = logging.getLogger(__name__)
 
 
-class AestheticAlignmentTrainer(Trainer):
+class AestheticAlignmentTrainer(ModelCardMixin, Trainer):
     """Trainer of the alignment module on pretext samples; tower and language model stay frozen.
 
     Three losses, each weighted in the configuration and logged: the frozen language model's next-token loss on the target text,

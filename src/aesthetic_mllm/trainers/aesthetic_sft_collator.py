@@ -7,9 +7,11 @@ from typing import Any
 
 import torch
 
+from ..data.conversations import user_says
 from ..pretext.photo_pool import photo_source
 from ..processing.image_loading import load_image
 from .augmentation import random_aspect_crop
+from .prompt_packing import IGNORED, PackedPrompt, pack_prompt, pad_left
 
 NOT_RANKED = -1
 
@@ -17,11 +19,13 @@ NOT_RANKED = -1
 class AestheticSFTCollator:
     """Turns rows into model inputs, labels and soft targets.
 
-    A row asks for a rating, for words, or for a number as text:
+    Rows are TRL's conversational ones: `images` (or `image`, one photo) with `prompt` and `completion`, or with `messages`, all
+    of whose assistant's turns are learned. Beside them a row that asks for a rating has
 
-    - rating: `images` (one photo), `question` (a key of the rating scale), `mean` and `std` (in the scale's range; `std` may be
-      `None`), `group` (an integer from 0; only photos of one group are ranked against each other);
-    - words: `images` (any number, all shown before the prompt), `prompt`, `answer`, and no `question`.
+    - `question`, a key of the rating scale, which words the prompt; `prompt` and `completion`, for trainers that learn words
+      alone, may be missing;
+    - `mean` and `std`, in the scale's range; `std` may be `None`;
+    - `group`, an integer from 0: only photos of one group are ranked against each other. Missing or -1: not ranked.
 
     A rating row ends where the level word is predicted. It has no next-token loss: the words around a level word are the same for
     every photo, so they teach nothing about photos.
@@ -54,7 +58,6 @@ class AestheticSFTCollator:
         self.whole = tuple(groups)
         self.subsets = [subset for size in range(1, len(groups)) for subset in itertools.combinations(groups, size)]
         self.rng = random.Random(seed)
-        self.tokens: dict[tuple[str, int, tuple[str, ...]], list[int]] = {}
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
         """Batch with `input_ids`, `attention_mask`, `labels` [B, L] (-100: prompt, padding, all of a rating row), the photos, and
@@ -63,22 +66,15 @@ class AestheticSFTCollator:
         scale = self.processor.rating_scale
         groups = self.rng.choice(self.subsets) if self.rng.random() < self.group_dropout else self.whole
         samples = [self._sample(row, groups) for row in rows]
-        length = max(len(ids) for ids, _, _ in samples)
-        pad = self.processor.tokenizer.pad_token_id
-        batch = {
-            "input_ids": torch.full((len(rows), length), pad),
-            "attention_mask": torch.zeros(len(rows), length, dtype=torch.long),
-            "labels": torch.full((len(rows), length), -100),
-        }
-        positions = []
-        for index, (ids, labels, position) in enumerate(samples):
-            start = length - len(ids)
-            batch["input_ids"][index, start:] = torch.tensor(ids)
-            batch["attention_mask"][index, start:] = 1
-            batch["labels"][index, start:] = torch.tensor(labels)
-            positions.append(-1 if position is None else start + position)
+        input_ids, attention_mask = pad_left([sample.ids for sample in samples], self.processor.tokenizer.pad_token_id)
+        labels, _ = pad_left([sample.labels for sample in samples], IGNORED)
+        length = labels.shape[1]
+        positions = [
+            -1 if sample.rating_position is None else length - len(sample.ids) + sample.rating_position for sample in samples
+        ]
+        batch = {"input_ids": input_ids, "attention_mask": attention_mask, "labels": labels}
         if groups != self.whole:
-            photos = sum(len(row["images"]) for row in rows)
+            photos = sum(len(_images(row)) for row in rows)
             batch["image_layouts"] = torch.tensor([self.processor.image_layout(groups)] * photos)
         rated = [position >= 0 for position in positions]
         none = [0.0] * len(scale.level_words)
@@ -94,38 +90,54 @@ class AestheticSFTCollator:
             "mean_targets": torch.tensor(
                 [row["mean"] if asked else scale.score_range[0] for row, asked in zip(rows, rated, strict=True)]
             ),
-            "rank_groups": torch.tensor([row["group"] if asked else NOT_RANKED for row, asked in zip(rows, rated, strict=True)]),
+            "rank_groups": torch.tensor([_group(row) if asked else NOT_RANKED for row, asked in zip(rows, rated, strict=True)]),
             **self.load_pixels(rows),
         }
 
-    def _sample(self, row: Mapping[str, Any], groups: tuple[str, ...]) -> tuple[list[int], list[int], int | None]:
-        """Token ids, labels, and the position that predicts the level word; photos come with these groups of tokens."""
-        scale = self.processor.rating_scale
-        if not row.get("question"):
-            prompt = self._prompt(row["prompt"], len(row["images"]), groups)
-            answer = self._plain(row["answer"] + self.processor.tokenizer.eos_token)
-            return prompt + answer, [-100] * len(prompt) + answer, None
-        asked = scale.question(row["question"])
-        prompt = self._prompt(asked.prompt, len(row["images"]), groups)
-        ids = prompt + self._plain(asked.stem)
-        return ids, [-100] * len(ids), len(ids) - 1
-
-    def _prompt(self, text: str, photos: int, groups: tuple[str, ...]) -> list[int]:
-        """Token ids of a prompt with its photos' placeholders, as many as these groups have tokens."""
-        key = (text, photos, groups)
-        if key not in self.tokens:
-            placeholders = self.processor.image_placeholders(groups) * photos
-            prompt = self.processor.assistant_prompt(text)
-            self.tokens[key] = self._plain(prompt.replace(self.processor.image_token, placeholders))
-        return self.tokens[key]
-
-    def _plain(self, text: str) -> list[int]:
-        return self.processor.tokenizer.encode(text, add_special_tokens=False)
+    def _sample(self, row: Mapping[str, Any], groups: tuple[str, ...]) -> PackedPrompt:
+        """A row's tokens; photos come with these groups of tokens."""
+        photos = len(_images(row))
+        if row.get("question"):
+            asked = self.processor.rating_scale.question(row["question"])
+            _check_wording(row, asked.prompt)
+            return pack_prompt(self.processor, [user_says(asked.prompt)], photos, groups, stem=asked.stem)
+        prompt, completion = (row.get(name) or [] for name in ("prompt", "completion"))
+        messages = row.get("messages") or [*prompt, *completion]
+        if not messages or isinstance(messages[0], str):
+            raise ValueError(
+                f"A row has {', '.join(sorted(row))}; to learn from it, it needs conversational messages, or prompt and "
+                'completion such as [{"role": "user", "content": "..."}], or a question of the rating scale with mean.'
+            )
+        return pack_prompt(self.processor, messages, photos, groups, context=len(prompt) if completion else 0)
 
     def _load_pixels(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
         photos = []
         for row in rows:
-            for image in row["images"]:
+            for image in _images(row):
                 photo = load_image(photo_source(image))
                 photos.append(random_aspect_crop(photo, self.rng) if self.augment and row.get("question") else photo)
-        return dict(self.processor.image_processor(photos, return_tensors="pt"))
+        return dict(self.processor.image_processor(photos, return_tensors="pt")) if photos else {}
+
+
+def _images(row: Mapping[str, Any]) -> Sequence[Any]:
+    if row.get("image") is not None:
+        return [row["image"]]
+    return row.get("images") or []
+
+
+def _group(row: Mapping[str, Any]) -> int:
+    group = row.get("group")
+    return NOT_RANKED if group is None else int(group)
+
+
+def _check_wording(row: Mapping[str, Any], wanted: str) -> None:
+    """A prompt that asks otherwise than the checkpoint would teach what nobody asks later."""
+    if not row.get("prompt"):
+        return
+    content = row["prompt"][-1]["content"]
+    asked = content if isinstance(content, str) else "".join(part.get("text") or "" for part in content)
+    if asked != wanted:
+        raise ValueError(
+            f"A row's prompt is {asked!r}, but the checkpoint asks its question {row['question']!r} as {wanted!r}. Build "
+            "the rows with this checkpoint's rating scale, or take the prompt out."
+        )

@@ -5,11 +5,13 @@ from typing import Any, Literal
 
 from trl import SFTConfig
 
-from .precision import has_bfloat16, has_no_accelerator
+from .precision import MachineDefaults
+
+FULL_LEARNING_RATE, ADAPTER_LEARNING_RATE = 5e-5, 5e-4
 
 
 @dataclass
-class AestheticSFTConfig(SFTConfig):
+class AestheticSFTConfig(MachineDefaults, SFTConfig):
     r"""Configuration of [`AestheticSFTTrainer`].
 
     > Parameters that control the losses
@@ -36,25 +38,24 @@ class AestheticSFTConfig(SFTConfig):
             Keep the vision tower as it is.
         freeze_alignment (`bool`, defaults to `False`):
             Keep the alignment module as it is.
+        learning_rate (`float`, *optional*):
+            Default 5e-5, and 5e-4 for adapters (LoRA), which learn slowly at less.
         alignment_learning_rate (`float`, *optional*):
             Learning rate of the alignment module; default `learning_rate`, which is the language model's.
 
-    NOTE: these defaults differ from `SFTConfig`: `learning_rate` 5e-5 (was 2e-5), `max_length` None (truncation would cut
+    NOTE: these defaults differ from `SFTConfig`: `learning_rate` as above (was 2e-5), `max_length` None (truncation would cut
     placeholders), `remove_unused_columns` False and `dataset_kwargs` (the collator reads raw rows), `gradient_checkpointing`
     False (short prompts), `bf16` where the machine has instructions for it, `use_cpu` where there is nothing else,
     `metric_for_best_model` srcc (higher is better; what the scorer reaches on the evaluation sets), `report_to` none.
     """
 
-    learning_rate: float = 5e-5
+    learning_rate: float | None = None
     max_length: int | None = None
     remove_unused_columns: bool | None = False
     gradient_checkpointing: bool | None = None
     dataset_kwargs: dict[str, Any] | None = field(default_factory=lambda: {"skip_prepare_dataset": True})
-    bf16: bool | None = field(default_factory=has_bfloat16)
-    use_cpu: bool = field(default_factory=has_no_accelerator)
     metric_for_best_model: str | None = "srcc"
     greater_is_better: bool | None = True
-    report_to: str | list[str] = "none"
 
     text_loss_weight: float = 1.0
     level_loss_weight: float = 1.0

@@ -1,36 +1,40 @@
 """Instruct-tuning on ratings and on words about photos: TRL's SFTTrainer with losses at the rating position."""
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from accelerate.utils import gather_object
 from datasets import Dataset
+from peft import PeftModel
 from torch import nn
+from transformers import EvalPrediction
 from trl import SFTTrainer
 
 from ..inference.assessor import AestheticAssessor
-from ..pretext.photo_pool import photo_source
+from .adapters import ALIGNMENT_MODULE, adapt_language_model
 from .aesthetic_sft_collator import AestheticSFTCollator
-from .aesthetic_sft_config import AestheticSFTConfig
+from .aesthetic_sft_config import ADAPTER_LEARNING_RATE, FULL_LEARNING_RATE, AestheticSFTConfig
 from .losses.across_processes import global_mean
 from .losses.rank_fidelity import RankFidelityLoss
 from .losses.soft_level import SoftLevelLoss
+from .model_card import ModelCardMixin
+from .photo_ratings import FirstPhotos, read_photos, undecoded
 from .rating_metrics import correlations
 
-ADAPTED = r".*language_model\..*_proj"  # what LoRA adapts by default: "all-linear" would adapt the tower too
-LEARNED_WHOLE = ["multi_modal_projector"]  # beside the adapters; it is small, and new to the language model
 LOSSES = ("text_loss", "level_loss", "rank_loss")
 
 
-class AestheticSFTTrainer(SFTTrainer):
+class AestheticSFTTrainer(ModelCardMixin, SFTTrainer):
     """SFTTrainer whose losses look at the answers alone: their words, the level word's distribution, and the order of photos.
 
     A row that asks for a rating ends where the level word is predicted, and has no next-token loss. Prompts are padded on the
     left, so answers stand at the end of every row, and the language model's head runs over these few positions only; TRL's fused
     head, which a CPU runs over all of them, is not used. Evaluation is by the scorer of inference,
-    [`AestheticAssessor`]: SRCC and PLCC of each evaluation set, and their means `eval_srcc` and `eval_plcc`.
+    [`AestheticAssessor`]: SRCC and PLCC of each evaluation set, and their means `eval_srcc` and `eval_plcc`. A set without
+    ratings is evaluated by its loss.
 
     With several processes all losses are what one process with the same global batch has.
 
@@ -38,11 +42,12 @@ class AestheticSFTTrainer(SFTTrainer):
         model: an [`AestheticMLLMForConditionalGeneration`].
         args: an [`AestheticSFTConfig`].
         processing_class: the checkpoint's [`AestheticMLLMProcessor`].
-        train_dataset: rows as of [`AestheticSFTCollator`].
-        eval_dataset: rated rows with one photo each, or several such sets by name.
+        train_dataset: rows as of [`AestheticSFTCollator`], which may be TRL's own.
+        eval_dataset: rated rows with one photo each, or several such sets by name; or rows of words.
         peft_config: LoRA; without `target_modules` the language model's projections are adapted, and the alignment module is
             learned whole beside them.
-        kwargs: as of `SFTTrainer`; `data_collator` defaults to an [`AestheticSFTCollator`].
+        kwargs: as of `SFTTrainer`; `data_collator` defaults to an [`AestheticSFTCollator`], and `compute_metrics` gets the mean
+            ratings of each rated set as `predictions` and people's as `label_ids`.
     """
 
     args: AestheticSFTConfig
@@ -58,19 +63,21 @@ class AestheticSFTTrainer(SFTTrainer):
         data_collator: Any = None,
         **kwargs: Any,
     ):
+        args = copy.copy(args)  # its default learning rate depends on what this trainer learns
+        if args.learning_rate is None:
+            adapters = peft_config is not None or isinstance(model, PeftModel)
+            args.learning_rate = ADAPTER_LEARNING_RATE if adapters else FULL_LEARNING_RATE
         if args.freeze_vision_tower:
             model.model.vision_tower.requires_grad_(False)
         if args.freeze_alignment:
             model.model.multi_modal_projector.requires_grad_(False)
-        if peft_config is not None:
-            _adapt_language_model(peft_config, args)
         super().__init__(
             model=model,
             args=args,
             processing_class=processing_class,
-            train_dataset=train_dataset,
+            train_dataset=undecoded(train_dataset),
             eval_dataset=eval_dataset,
-            peft_config=peft_config,
+            peft_config=adapt_language_model(peft_config, learn_alignment=not args.freeze_alignment),
             data_collator=data_collator or AestheticSFTCollator(processing_class, seed=args.seed),
             **kwargs,
         )
@@ -82,22 +89,19 @@ class AestheticSFTTrainer(SFTTrainer):
         self.rank_loss = RankFidelityLoss(args.rank_label_std)
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
-        """The parent's; AdamW with a learning rate of its own for the alignment module where one is given."""
-        if self.optimizer is not None or self.args.alignment_learning_rate is None:
-            return super().create_optimizer(model)
-        named = [(name, weight) for name, weight in (model or self.model).named_parameters() if weight.requires_grad]
-        aligned = [weight for name, weight in named if "multi_modal_projector" in name]
-        others = [weight for name, weight in named if "multi_modal_projector" not in name]
-        self.optimizer = torch.optim.AdamW(
-            [
-                {"params": aligned, "lr": self.args.alignment_learning_rate},
-                {"params": others, "lr": self.args.learning_rate},
-            ],
-            betas=(self.args.adam_beta1, self.args.adam_beta2),
-            weight_decay=self.args.weight_decay,
-            fused=True,
-        )
-        return self.optimizer
+        """The parent's; where the alignment module has its own learning rate, its part of each group is a further group."""
+        rate, made = self.args.alignment_learning_rate, self.optimizer is not None
+        optimizer = super().create_optimizer(model)
+        if rate is None or made:
+            return optimizer
+        named = (model or self.model).named_parameters()
+        aligned = {id(weight) for name, weight in named if ALIGNMENT_MODULE in name}
+        for group in list(optimizer.param_groups):
+            own = [weight for weight in group["params"] if id(weight) in aligned]
+            if own:
+                group["params"] = [weight for weight in group["params"] if id(weight) not in aligned]
+                optimizer.add_param_group(group | {"params": own, "lr": rate})
+        return optimizer
 
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
@@ -177,17 +181,29 @@ class AestheticSFTTrainer(SFTTrainer):
         """Has the scorer of inference rate the evaluation sets, shared among the processes.
 
         Returns:
-            SRCC and PLCC of each set as `eval_NAME_srcc` and `eval_NAME_plcc`, and the sets' means as `eval_srcc`, `eval_plcc`.
+            SRCC and PLCC of each set as `eval_NAME_srcc` and `eval_NAME_plcc`, and the sets' means as `eval_srcc`, `eval_plcc`;
+            what `compute_metrics` says of each set; for sets without ratings what the parent's returns.
         """
         chosen = self.eval_dataset if eval_dataset is None else eval_dataset
         if chosen is None:
             raise ValueError("There is no evaluation set; give eval_dataset.")
+        sets = chosen if isinstance(chosen, Mapping) else {"": chosen}
+        prefixes = {name: f"{metric_key_prefix}_{name}" if name else metric_key_prefix for name in sets}
         metrics: dict[str, float] = {}
-        for name, (predicted, wanted) in self.rate(chosen if isinstance(chosen, Mapping) else {"": chosen}).items():
-            part = f"{metric_key_prefix}_{name}_" if name else f"{metric_key_prefix}_"
-            metrics |= {f"{part}{measure}": value for measure, value in correlations(predicted, wanted).items()}
+        compute_metrics, self.compute_metrics = self.compute_metrics, None  # is for ratings
+        for name in [name for name, rows in sets.items() if not _has_ratings(rows)]:
+            metrics |= super().evaluate(sets[name], ignore_keys, prefixes[name])
+        self.compute_metrics = compute_metrics
+        rated = {name: rows for name, rows in sets.items() if _has_ratings(rows)}
+        if not rated:
+            return metrics
+        for name, (predicted, wanted) in self.rate(rated).items():
+            found: dict[str, Any] = correlations(predicted, wanted)
+            if self.compute_metrics is not None:
+                found |= self.compute_metrics(EvalPrediction(np.array(predicted), np.array(wanted)))
+            metrics |= {f"{prefixes[name]}_{measure}": value for measure, value in found.items()}
         for measure in ("srcc", "plcc"):
-            values = [value for key, value in metrics.items() if key.endswith(f"_{measure}")]
+            values = [metrics[f"{prefixes[name]}_{measure}"] for name in rated]
             metrics[f"{metric_key_prefix}_{measure}"] = sum(values) / len(values)
         self.log(metrics)
         if metric_key_prefix == "eval":  # what is tested once says nothing about when to stop
@@ -195,27 +211,25 @@ class AestheticSFTTrainer(SFTTrainer):
         return metrics
 
     def rate(self, sets: Mapping[str, Any]) -> dict[str, tuple[list[float], list[float]]]:
-        """Predicted and true means of each set, by the scorer of inference; the model's mode is left as it was."""
-        was_training = self.model.training
-        self.model.eval()
-        found = {name: self._rate(rows) for name, rows in sets.items()}
-        self.model.train(was_training)
-        return found
+        """Predicted and true means of each set's rated rows, by the scorer of inference."""
+        return {name: self._rate(rows) for name, rows in sets.items()}
 
     def _rate(self, rows: Any) -> tuple[list[float], list[float]]:
-        """Predicted and true means of a set, of all processes, by the scorer of inference."""
-        assessor = AestheticAssessor(self.accelerator.unwrap_model(self.model), self.processing_class)
-        index, count = self.accelerator.process_index, self.accelerator.num_processes
-        own = [rows[number] for number in range(index, len(rows), count)]
-        predicted: list[tuple[float, float]] = []
-        for question in dict.fromkeys(row["question"] for row in own):
-            asked = [row for row in own if row["question"] == question]
-            ratings = assessor.score_stream(
-                (photo_source(row["images"][0]) for row in asked), question, batch_size=self.args.per_device_eval_batch_size
-            )
-            predicted += [(rating.mean, row["mean"]) for rating, row in zip(ratings, asked, strict=True)]
-        predicted = gather_object(predicted)
-        return [mean for mean, _ in predicted], [mean for _, mean in predicted]
+        questions, wanted = list(rows["question"]), list(rows["mean"])
+        predicted: dict[int, float] = {}
+        for question in dict.fromkeys(filter(None, questions)):
+            asked = [number for number, other in enumerate(questions) if other == question]
+
+            def rate(assessor: AestheticAssessor, some: Iterator[Any], question: str = question) -> Iterator[float]:
+                ratings = assessor.score_stream(some, question, batch_size=self.args.per_device_eval_batch_size)
+                return (rating.mean for rating in ratings)
+
+            predicted |= zip(asked, read_photos(self, FirstPhotos(rows.select(asked)), rate), strict=True)
+        return list(predicted.values()), [wanted[number] for number in predicted]
+
+
+def _has_ratings(rows: Any) -> bool:
+    return "question" in rows.column_names and any(rows["question"])
 
 
 def _first_prediction(labels: torch.Tensor, level_positions: torch.Tensor) -> int:
@@ -226,11 +240,3 @@ def _first_prediction(labels: torch.Tensor, level_positions: torch.Tensor) -> in
     if not len(predictions):
         raise ValueError("A batch has neither words nor ratings to learn; give labels, or level_targets with level_positions.")
     return int(predictions.min())
-
-
-def _adapt_language_model(peft_config: Any, args: AestheticSFTConfig) -> None:
-    """What LoRA adapts, and what is learned whole beside it, where the configuration does not say."""
-    if not peft_config.target_modules:
-        peft_config.target_modules = ADAPTED
-    if peft_config.modules_to_save is None and not args.freeze_alignment:
-        peft_config.modules_to_save = list(LEARNED_WHOLE)

@@ -18,7 +18,8 @@ from ..pretext.pretext_samples import LEVELS
 from .aesthetic_alignment_config import AestheticAlignmentConfig
 from .losses.pseudo_label import AlterationLoss, OrdinalLoss, PseudoLabelHeads
 from .losses.target_text_contrastive import TargetTextContrastiveLoss, TargetTextWhitening
-from .pretext_collator import KINDS, PRETEXT_GROUPS, PretextVocabulary, pad_left
+from .pretext_collator import KINDS, PRETEXT_GROUPS, PretextVocabulary
+from .prompt_packing import pad_left
 
 WORDINGS = 6  # of each target text, whose mean embedding stands for its label in the whitening
 EMBEDDING_BATCH = 64

@@ -1,4 +1,6 @@
-"""Whether half precision makes training faster on the machine at hand."""
+"""What of the machine at hand training can use: a GPU, and instructions for half precision."""
+
+from dataclasses import dataclass, field
 
 import torch
 
@@ -17,3 +19,12 @@ def has_bfloat16() -> bool:
 def has_no_accelerator() -> bool:
     """Whether there is a CPU alone; transformers trains in bf16 on one only where it is told to use it."""
     return not torch.accelerator.is_available()
+
+
+@dataclass
+class MachineDefaults:
+    """Defaults of training arguments: bfloat16 and GPU where there are instructions and one, and no reports to services."""
+
+    bf16: bool | None = field(default_factory=has_bfloat16)
+    use_cpu: bool = field(default_factory=has_no_accelerator)
+    report_to: str | list[str] = "none"

@@ -1,17 +1,15 @@
 """Recipes of preference and reinforcement learning, which TRL's own trainers run on data and rewards of this package."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from datasets import Dataset, Image, List, concatenate_datasets
-from peft import LoraConfig
-from trl import DPOConfig, GRPOConfig
 
 from ..data.catalogue import find_source
-from ..data.conversations import ConversationBuilder
+from ..data.conversations import ConversationBuilder, user_says
 from ..data.preferences import pretext_preferences, read_preferences
 from ..data.record import DataError
 from ..data.source import as_dataset, read_source
@@ -21,16 +19,15 @@ from ..pretext.pretext_dataset import load_photo
 from ..pretext.pretext_samples import PretextSampleMaker
 from ..processing.image_loading import ImageError
 from ..processing.rating_scale import RatingScale
-from .aesthetic_sft_trainer import ADAPTED, LEARNED_WHOLE
-from .precision import has_bfloat16, has_no_accelerator
-from .recipe_checks import RecipeError, build_values, read_values
+from .preference_trainers import AestheticDPOConfig, AestheticGRPOConfig
+from .recipe_parser import RecipeError
 from .recipes import measure_pool
 from .rewards import FormatReward, LengthReward, RankReward, ScoreClosenessReward
-from .sft_recipe import check_entry, check_start
+from .tuning_recipe import TuningRecipe, check_entries
 
 logger = logging.getLogger(__name__)
 
-SMOKE_TEST_VALUES: Mapping[str, Any] = {
+SMOKE_TEST: Mapping[str, Any] = {
     "max_steps": 3,
     "per_device_train_batch_size": 4,
     "gradient_accumulation_steps": 1,
@@ -43,71 +40,11 @@ SMOKE_TEST_VALUES: Mapping[str, Any] = {
 }
 
 
-@dataclass
-class AestheticDPOConfig(DPOConfig):
-    r"""TRL's `DPOConfig` for this package's models.
-
-    NOTE: these defaults differ from `DPOConfig`: `learning_rate` 1e-5 (was 1e-6; adapters learn), `max_length` None (truncation
-    would cut placeholders), `gradient_checkpointing` False (short prompts), `bf16` where the machine has instructions for it,
-    `use_cpu` where there is nothing else, `report_to` none.
-    """
-
-    learning_rate: float = 1e-5
-    max_length: int | None = None
-    gradient_checkpointing: bool | None = None
-    bf16: bool | None = field(default_factory=has_bfloat16)
-    use_cpu: bool = field(default_factory=has_no_accelerator)
-    report_to: str | list[str] = "none"
-
-
-@dataclass
-class AestheticGRPOConfig(GRPOConfig):
-    r"""TRL's `GRPOConfig` for this package's models.
-
-    NOTE: these defaults differ from `GRPOConfig`: `learning_rate` 1e-5 (was 1e-6; adapters learn), `max_completion_length` 8 (a
-    score; was 256), `gradient_checkpointing` False (short prompts), `bf16` where the machine has instructions for it, `use_cpu`
-    where there is nothing else, `report_to` none.
-    """
-
-    learning_rate: float = 1e-5
-    max_completion_length: int | None = 8
-    gradient_checkpointing: bool | None = None
-    bf16: bool | None = field(default_factory=has_bfloat16)
-    use_cpu: bool = field(default_factory=has_no_accelerator)
-    report_to: str | list[str] = "none"
-
-
-@dataclass
-class _Tuned:
-    """What both recipes start from, and what they adapt.
-
-    Args:
-        model: folder or Hub id of a checkpoint; default the embedded one.
-        lora_r: rank of the LoRA adapters; 0 trains the language model and the alignment module whole.
-        lora_alpha: of the adapters.
-        skip_missing: leave out what is missing, and say so.
-        resume: go on from the last checkpoint in `output_dir`.
-    """
-
-    model: str | None = None
-    lora_r: int = 16
-    lora_alpha: int = 32
-    skip_missing: bool = False
-    resume: bool = False
-
-    def peft_config(self) -> LoraConfig | None:
-        """LoRA as the recipe says."""
-        if not self.lora_r:
-            return None
-        return LoraConfig(
-            r=self.lora_r, lora_alpha=self.lora_alpha, target_modules=ADAPTED, modules_to_save=list(LEARNED_WHOLE),
-            task_type="CAUSAL_LM",
-        )  # fmt: skip
-
-
-@dataclass
-class DPORecipe(_Tuned):
+@dataclass(kw_only=True)
+class DPORecipe(TuningRecipe):
     """Which answers are preferred; how it is learned, is in [`AestheticDPOConfig`].
+
+    See [`TuningRecipe`] for further keys.
 
     Args:
         data: tables of preferences (.csv, .jsonl, .parquet) as of `read_preferences`, or folders of unlabelled photos, whose
@@ -116,39 +53,44 @@ class DPORecipe(_Tuned):
         statistics_photos: how many of them say what is dark and what bright.
     """
 
-    data: list[str] = field(default_factory=list)
+    CONFIG: ClassVar[type] = AestheticDPOConfig
+    SMOKE_TEST: ClassVar[Mapping[str, Any]] = SMOKE_TEST
+
+    data: list[str]
     photos: int = 2_000
     statistics_photos: int = 300
 
     def __post_init__(self) -> None:
-        check_start(self)
+        super().__post_init__()
         if not self.data:
             raise RecipeError("data: an empty list; name tables of preferences, or folders of photos.")
 
 
-@dataclass
-class GRPORecipe(_Tuned):
+@dataclass(kw_only=True)
+class GRPORecipe(TuningRecipe):
     """Which photos are rated and what is rewarded; how it is learned, is in [`AestheticGRPOConfig`].
 
+    See [`TuningRecipe`] for further keys.
+
     Args:
-        data: as of an `SFTRecipe`; the photos' means are what the written scores are compared with.
+        data: a list of mappings, one a data set, as of [`DataEntry`]; what is written is compared with the photos' means.
         rewards: how much each counts: "closeness", "rank", "format", "length".
         photos: how many to use at most.
     """
 
-    data: list[dict[str, Any]] = field(default_factory=list)
+    CONFIG: ClassVar[type] = AestheticGRPOConfig
+    SMOKE_TEST: ClassVar[Mapping[str, Any]] = SMOKE_TEST
+
+    data: list[dict[str, Any]]
     rewards: dict[str, Any] = field(default_factory=lambda: {"closeness": 1.0, "rank": 1.0, "format": 0.2})
     photos: int = 2_000
 
     def __post_init__(self) -> None:
-        check_start(self)
-        if not self.data:
-            raise RecipeError("data: an empty list; name at least one data set of rated photos.")
-        for number, entry in enumerate(self.data):
-            check_entry(entry, f"data[{number}]")
+        super().__post_init__()
+        self.data = check_entries(self.data)
         for name, weight in self.rewards.items():
             if name not in REWARDS or isinstance(weight, bool) or not isinstance(weight, int | float):
-                raise RecipeError(f"rewards.{name}: {weight!r}; give a number to each of {', '.join(REWARDS)} that is to count.")
+                raise RecipeError(f"rewards.{name}: {weight}; give a number to each of {', '.join(REWARDS)} that is to count.")
         if not self.rewards:
             raise RecipeError(f"rewards: none; give a number to one or more of {', '.join(REWARDS)}.")
 
@@ -163,20 +105,6 @@ REWARDS: Mapping[str, Any] = {
     "format": FormatReward,
     "length": lambda scale: LengthReward(least=8, most=60),
 }
-
-
-def read_dpo_recipe(
-    path: str, overrides: Sequence[str] = (), smoke_test: bool = False
-) -> tuple[DPORecipe, AestheticDPOConfig, dict]:
-    """The recipe in a YAML file with `key=value` overrides, and its values; raises as [`read_values`]."""
-    return _read(path, overrides, smoke_test, (DPORecipe, AestheticDPOConfig))
-
-
-def read_grpo_recipe(
-    path: str, overrides: Sequence[str] = (), smoke_test: bool = False
-) -> tuple[GRPORecipe, AestheticGRPOConfig, dict]:
-    """The recipe in a YAML file with `key=value` overrides, and its values; raises as [`read_values`]."""
-    return _read(path, overrides, smoke_test, (GRPORecipe, AestheticGRPOConfig))
 
 
 def open_preferences(recipe: DPORecipe, seed: int) -> Dataset:
@@ -209,7 +137,7 @@ def open_prompts(recipe: GRPORecipe, scale: RatingScale, seed: int) -> Dataset:
         source, root = find_source(entry)
         records, _ = read_source(source, root, str(entry.get("split", "train")), recipe.skip_missing)
         for row in builder.build(as_dataset(records), ["score"]):
-            prompt = [{"role": "user", "content": scale.question(row["question"]).decimal_prompt}]
+            prompt = [user_says(scale.question(row["question"]).decimal_prompt)]
             rows.append(
                 {"images": row["images"], "prompt": prompt, "question": row["question"], "mean": row["mean"], "photo": len(rows)}
             )
@@ -217,11 +145,6 @@ def open_prompts(recipe: GRPORecipe, scale: RatingScale, seed: int) -> Dataset:
         raise DataError(f"{len(rows)} rated photo; scores are compared between photos, so give more.")
     dataset = Dataset.from_list(rows).shuffle(seed=seed).select(range(min(recipe.photos, len(rows))))
     return dataset.cast_column("images", List(Image()))
-
-
-def _read(path: str, overrides: Sequence[str], smoke_test: bool, types: tuple[type, type]) -> Any:
-    values = read_values(path, overrides, types, SMOKE_TEST_VALUES if smoke_test else None)
-    return (*build_values(values, types), values)
 
 
 def _readable(rows: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Batches of pretext samples for [`AestheticAlignmentTrainer`], and the one form in which a pretext sample is asked."""
+"""Batches of pretext samples for [`AestheticAlignmentTrainer`]."""
 
 import hashlib
 from collections import defaultdict
@@ -7,30 +7,18 @@ from typing import Any
 
 import torch
 
+from ..data.conversations import assistant_says, user_says
 from ..editing import EDITS
 from ..editing.measurements import MEASUREMENTS
 from ..pretext.phrase_bank import PhraseBank
 from ..pretext.pretext_dataset import Sample
 from ..pretext.pretext_samples import LEVELS
 from .pretext_cache import SeenSample
+from .prompt_packing import IGNORED, pack_prompt, pad_left
 
 # A pretext sample of generic image-text pairs is answered from the thematic tokens.
 PRETEXT_GROUPS = (*LEVELS, "thematic")
 KINDS = ("measured", "altered", "content")
-
-
-def pretext_prompt(processor: Any, question: str, groups: Sequence[str], num_images: int) -> str:
-    """The prompt of a pretext sample up to where the assistant's words begin; the answer is the target text and the end of the
-    turn.
-
-    Args:
-        processor: the checkpoint's [`AestheticMLLMProcessor`].
-        question: of the pretext sample.
-        groups: the groups of visual tokens that each photo shows.
-        num_images: photos before the question; 0 asks blindly.
-    """
-    prompt = processor.assistant_prompt(question)  # with one photo
-    return prompt.replace(processor.image_token, processor.image_placeholders(groups) * num_images)
 
 
 class PretextVocabulary:
@@ -92,16 +80,18 @@ class PretextCollator:
         target_texts = [
             tokenizer.encode(pretext_sample.target_text, add_special_tokens=False) for pretext_sample in pretext_samples
         ]
-        answers = [[*target_text, tokenizer.eos_token_id] for target_text in target_texts]
-        prompts = [
-            tokenizer.encode(
-                pretext_prompt(self.processor, pretext_sample.question, (pretext_sample.level,), count), add_special_tokens=False
+        packed = [
+            pack_prompt(
+                self.processor,
+                [user_says(pretext_sample.question), assistant_says(pretext_sample.target_text)],
+                count,
+                (pretext_sample.level,),
             )
             for pretext_sample, count in zip(pretext_samples, counts, strict=True)
         ]
         pad = tokenizer.pad_token_id
-        input_ids, attention_mask = pad_left([prompt + answer for prompt, answer in zip(prompts, answers, strict=True)], pad)
-        labels, _ = pad_left([[-100] * len(prompt) + answer for prompt, answer in zip(prompts, answers, strict=True)], -100)
+        input_ids, attention_mask = pad_left([sample.ids for sample in packed], pad)
+        labels, _ = pad_left([sample.labels for sample in packed], IGNORED)
         target_text_ids, target_text_mask = pad_left(target_texts, pad)
         return {
             "input_ids": input_ids,
@@ -137,14 +127,6 @@ class PretextCollator:
     def _number(self, pretext_sample: Any) -> int:
         subject = pretext_sample.label.removeprefix("content:") if pretext_sample.kind == "content" else pretext_sample.subject
         return self.numbers.get((pretext_sample.level, pretext_sample.kind), {}).get(subject, -1)
-
-
-def pad_left(rows: Sequence[Sequence[int]], fill: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Rows of numbers as one tensor [B, L], and a mask [B, L], 0 where filled."""
-    length = max(map(len, rows))
-    padded = torch.tensor([[fill] * (length - len(row)) + list(row) for row in rows])
-    mask = torch.tensor([[0] * (length - len(row)) + [1] * len(row) for row in rows])
-    return padded, mask
 
 
 def _label_number(label: str) -> int:

@@ -1,8 +1,4 @@
-"""Recipes: what a training run is told, as one flat YAML file whose keys the command line may override.
-
-A recipe's keys are the fields of its typed dataclasses, here [`AlignmentRecipe`] (model and data) and
-[`AestheticAlignmentConfig`] (everything `TrainingArguments` knows, and the losses). Paths are relative to the working directory.
-"""
+"""The recipe of alignment: which photos, which model; and the pretext samples that they come to."""
 
 import itertools
 import json
@@ -11,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import yaml
@@ -32,26 +28,13 @@ from ..processing.image_loading import ImageError
 from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
 from .aesthetic_alignment_config import AestheticAlignmentConfig
 from .pretext_cache import PretextCache, PretextCacheError
-from .recipe_checks import RecipeError, build_values, read_values
+from .recipe_parser import Recipe, RecipeError
 
 logger = logging.getLogger(__name__)
 
-# What a trial run changes, so that it takes seconds; what the command line says still comes before it.
-SMOKE_TEST_VALUES: Mapping[str, Any] = {
-    "max_steps": 3,
-    "per_device_train_batch_size": 2,
-    "gradient_accumulation_steps": 1,
-    "dataloader_num_workers": 0,
-    "dataloader_prefetch_factor": None,
-    "dataloader_persistent_workers": False,
-    "logging_steps": 1,
-    "statistics_photos": 8,
-    "feature_cache": None,  # what a tiny tower sees is not to be mixed with the real one's
-}
-
 
 @dataclass
-class AlignmentRecipe:
+class AlignmentRecipe(Recipe):
     """What the alignment module is taught from; how, is in [`AestheticAlignmentConfig`], whose `seed` draws the pretext samples
     too.
 
@@ -78,6 +61,19 @@ class AlignmentRecipe:
     Raises:
         RecipeError: keys that exclude or need each other, or a number out of its range.
     """
+
+    CONFIG: ClassVar[type] = AestheticAlignmentConfig
+    SMOKE_TEST: ClassVar[Mapping[str, Any]] = {
+        "max_steps": 3,
+        "per_device_train_batch_size": 2,
+        "gradient_accumulation_steps": 1,
+        "dataloader_num_workers": 0,
+        "dataloader_prefetch_factor": None,
+        "dataloader_persistent_workers": False,
+        "logging_steps": 1,
+        "statistics_photos": 8,
+        "feature_cache": None,  # what a tiny tower sees is not to be mixed with the real one's
+    }
 
     data: list[str]
     model: str | None = None
@@ -116,6 +112,16 @@ class AlignmentRecipe:
             missing = "pairs_images" if self.pairs else "pairs"
             raise RecipeError(f"{missing}: missing; pairs (a JSON file) and pairs_images (a folder) need each other.")
 
+    def check_with(self, config: AestheticAlignmentConfig) -> None:
+        if config.dataloader_persistent_workers:
+            raise RecipeError(
+                "dataloader_persistent_workers: true; such workers repeat the first epoch's pretext samples, take it out."
+            )
+        if config.eval_strategy != "no":
+            raise RecipeError(
+                f"eval_strategy: {config.eval_strategy.value}; alignment has no photos to evaluate on, take it out."
+            )
+
 
 @dataclass(frozen=True)
 class PretextSamples:
@@ -137,28 +143,8 @@ class PretextSamples:
 
 
 def read_recipe(path: str | Path, overrides: Sequence[str] = ()) -> tuple[AlignmentRecipe, AestheticAlignmentConfig]:
-    """The recipe in a YAML file, with `key=value` overrides whose values are YAML too (`data=[a,b]`, `bf16=true`).
-
-    Raises:
-        RecipeError: no such file, no mapping in it, a wrong key (the nearest right one is named), a wrong value, a missing key.
-    """
-    return build_recipe(recipe_values(path, overrides))
-
-
-def recipe_values(path: str | Path, overrides: Sequence[str] = (), smoke_test: bool = False) -> dict[str, Any]:
-    """All keys that recipe, overrides and, for a trial run, [`SMOKE_TEST_VALUES`] give, checked; raises as `read_recipe` does."""
-    return read_values(path, overrides, (AlignmentRecipe, AestheticAlignmentConfig), SMOKE_TEST_VALUES if smoke_test else None)
-
-
-def build_recipe(values: Mapping[str, Any]) -> tuple[AlignmentRecipe, AestheticAlignmentConfig]:
-    """Checked values as dataclasses; `RecipeError` where they do not go together."""
-    recipe, config = build_values(values, (AlignmentRecipe, AestheticAlignmentConfig))
-    if config.dataloader_persistent_workers:
-        raise RecipeError(
-            "dataloader_persistent_workers: true; such workers repeat the first epoch's pretext samples, take it out."
-        )
-    if config.eval_strategy != "no":
-        raise RecipeError(f"eval_strategy: {config.eval_strategy.value}; alignment has no photos to evaluate on, take it out.")
+    """The recipe in a YAML file with `key=value` overrides; raises as [`Recipe.read`]."""
+    recipe, config, _ = AlignmentRecipe.read(path, overrides)
     return recipe, config
 
 

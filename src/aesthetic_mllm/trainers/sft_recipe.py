@@ -1,14 +1,12 @@
 """The recipe of instruct-tuning: which data, which tasks, which model; and the data that it comes to."""
 
-import difflib
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from datasets import Dataset
-from peft import LoraConfig
 
 from ..data.catalogue import find_source
 from ..data.conversations import ConversationBuilder, mixture
@@ -17,118 +15,69 @@ from ..data.record import DataError
 from ..data.source import NAMED_OFFENDERS, as_dataset, read_source
 from ..processing.rating_scale import RatingScale
 from .aesthetic_sft_config import AestheticSFTConfig
-from .recipe_checks import RecipeError, build_values, read_values
+from .recipe_parser import RecipeError
+from .tuning_recipe import TuningRecipe, check_entries
 
 logger = logging.getLogger(__name__)
 
-# An entry of `data`: its keys, and what they hold.
-ENTRY_KEYS = {
-    "source": str, "root": str, "tasks": list, "weight": (int, float), "split": str, "range": list, "question": str,
-    "higher_is_worse": bool, "columns": dict,
-}  # fmt: skip
-SMOKE_TEST_VALUES: Mapping[str, Any] = {
-    "max_steps": 3,
-    "per_device_train_batch_size": 2,
-    "per_device_eval_batch_size": 2,
-    "gradient_accumulation_steps": 1,
-    "dataloader_num_workers": 0,
-    "logging_steps": 1,
-    "evaluation_photos": 4,
-    "load_in_4bit": False,
-}
 
-
-@dataclass
-class SFTRecipe:
+@dataclass(kw_only=True)
+class SFTRecipe(TuningRecipe):
     """What is learned from; how, is in [`AestheticSFTConfig`].
 
+    See [`TuningRecipe`] for further keys.
+
     Args:
-        data: a list of mappings, one a data set. `source` is a name such as "ava", or "own" for a table; `root` the data set's
-            folder, or the table; `tasks` those of [`ConversationBuilder.build`], default ["score"]; `weight` how often its rows
-            come beside the others', default 1; `split` default "train". Of an own table also `range`, and where needed
-            `question`, `higher_is_worse` and `columns` (what the table calls image, mean and so on).
-        model: folder or Hub id of a checkpoint to tune; default the embedded one.
-        vision, text: instead: a vision tower and a language model to join by a new alignment module.
+        data: a list of mappings, one a data set, as of [`DataEntry`].
+        vision, text: instead of `model`: a vision tower and a language model to join by a new alignment module.
         llava: instead: a LLaVA checkpoint to grow.
-        skip_missing: leave out records whose image is missing or whose values are wrong, and say so.
         check_leaks: compare all training photos with all validation and test photos, and leave out those that are the same.
         evaluation_photos: of each data set's validation and test split, at most.
-        lora_r: rank of the LoRA adapters of the language model; 0 trains it whole.
-        lora_alpha, lora_dropout: of the adapters.
         load_in_4bit: QLoRA: hold the language model in 4 bits (needs a GPU and bitsandbytes).
         early_stopping: stop after so many evaluations without a better SRCC; needs `load_best_model_at_end`. 0: never.
-        resume: go on from the last checkpoint in `output_dir`.
 
     Raises:
         RecipeError: keys that exclude each other, an entry of `data` with a wrong key, or a number out of its range.
     """
 
+    CONFIG: ClassVar[type] = AestheticSFTConfig
+    SMOKE_TEST: ClassVar[Mapping[str, Any]] = {
+        "max_steps": 3,
+        "per_device_train_batch_size": 2,
+        "per_device_eval_batch_size": 2,
+        "gradient_accumulation_steps": 1,
+        "dataloader_num_workers": 0,
+        "logging_steps": 1,
+        "evaluation_photos": 4,
+        "load_in_4bit": False,
+    }
+
     data: list[dict[str, Any]]
-    model: str | None = None
     vision: str | None = None
     text: str | None = None
     llava: str | None = None
-    skip_missing: bool = False
     check_leaks: bool = True
     evaluation_photos: int = 1_000
     lora_r: int = 0
-    lora_alpha: int = 32
-    lora_dropout: float = 0.0
     load_in_4bit: bool = False
     early_stopping: int = 0
-    resume: bool = False
 
     def __post_init__(self) -> None:
-        check_start(self)
-        for number, entry in enumerate(self.data):
-            check_entry(entry, f"data[{number}]")
-        if not self.data:
-            raise RecipeError("data: an empty list; name at least one data set, such as {source: own, root: ratings.csv, ...}.")
+        super().__post_init__()
+        given = [key for key in ("model", "vision", "llava") if getattr(self, key)]
+        if len(given) > 1:
+            raise RecipeError(f"{given[1]}: cannot be given together with {given[0]}; take out the one or the other.")
+        if bool(self.vision) != bool(self.text):
+            raise RecipeError("vision, text: need each other, a tower and a language model to join.")
+        self.data = check_entries(self.data)
         if self.evaluation_photos < 2:
             raise RecipeError(f"evaluation_photos: {self.evaluation_photos}; a correlation needs 2 or more.")
-        if self.lora_r < 0:
-            raise RecipeError(f"lora_r: {self.lora_r}; give a rank such as 16, or 0 to train the language model whole.")
         if self.load_in_4bit and not self.lora_r:
             raise RecipeError("load_in_4bit: true without lora_r; weights in 4 bits cannot be trained, give adapters a rank.")
 
-    def peft_config(self) -> LoraConfig | None:
-        """LoRA as the recipe says; what it adapts is the trainer's choice."""
-        if not self.lora_r:
-            return None
-        return LoraConfig(r=self.lora_r, lora_alpha=self.lora_alpha, lora_dropout=self.lora_dropout, task_type="CAUSAL_LM")
-
-
-def check_start(recipe: Any) -> None:
-    """Raises [`RecipeError`] where a recipe names several models to start from, or half of a pair."""
-    given = [key for key in ("model", "vision", "llava") if getattr(recipe, key, None)]
-    if len(given) > 1:
-        raise RecipeError(f"{given[1]}: cannot be given together with {given[0]}; take out the one or the other.")
-    if bool(getattr(recipe, "vision", None)) != bool(getattr(recipe, "text", None)):
-        raise RecipeError("vision, text: need each other, a tower and a language model to join.")
-
-
-def check_entry(entry: Mapping[str, Any], place: str) -> None:
-    """Raises [`RecipeError`] where an entry of `data` has a wrong key, lacks one, or holds a wrong value."""
-    for key, value in entry.items():
-        if key not in ENTRY_KEYS:
-            near = difflib.get_close_matches(str(key), ENTRY_KEYS, n=1, cutoff=0.0)[0]
-            raise RecipeError(f"{place}.{key}: no such key; did you mean {near}?")
-        wanted = ENTRY_KEYS[key]
-        items = value if isinstance(value, list) else []
-        wrong = [item for item in items if not isinstance(item, _ITEMS.get(key, object)) or isinstance(item, bool)]
-        if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool) or wrong:
-            raise RecipeError(f"{place}.{key}: {value!r} is not what it must be, such as {_EXAMPLES[key]}.")
-    missing = [key for key in ("source", "root") if key not in entry]
-    if missing:
-        raise RecipeError(f"{place}: no {' and no '.join(missing)}; write for example {{source: ava, root: /data/AVA}}.")
-
-
-_ITEMS: Mapping[str, Any] = {"tasks": str, "range": (int, float)}  # of those keys that hold lists
-_EXAMPLES = {
-    "source": "ava", "root": "/data/AVA", "tasks": "[score, comment]", "weight": "2", "split": "train", "range": "[1, 10]",
-    "question": "aesthetic", "higher_is_worse": "true",
-    "columns": "{image: file_name, mean: mos}",
-}  # fmt: skip
+    def check_with(self, config: AestheticSFTConfig) -> None:
+        if self.early_stopping and not config.load_best_model_at_end:
+            raise RecipeError(f"early_stopping: {self.early_stopping} needs load_best_model_at_end: true, and an eval_strategy.")
 
 
 @dataclass
@@ -145,18 +94,6 @@ class SFTData:
     validation: dict[str, Dataset]
     test: dict[str, Dataset]
     told: list[str] = field(default_factory=list)
-
-
-def read_sft_recipe(
-    path: str, overrides: Sequence[str] = (), smoke_test: bool = False
-) -> tuple[SFTRecipe, AestheticSFTConfig, dict[str, Any]]:
-    """The recipe in a YAML file with `key=value` overrides, and its values; raises as [`read_values`]."""
-    types = (SFTRecipe, AestheticSFTConfig)
-    values = read_values(path, overrides, types, SMOKE_TEST_VALUES if smoke_test else None)
-    recipe, config = build_values(values, types)
-    if recipe.early_stopping and not config.load_best_model_at_end:
-        raise RecipeError(f"early_stopping: {recipe.early_stopping} needs load_best_model_at_end: true, and an eval_strategy.")
-    return recipe, config, values
 
 
 def open_sft_data(recipe: SFTRecipe, scale: RatingScale, seed: int) -> SFTData:

@@ -1,5 +1,6 @@
 """What every run that tunes a checkpoint has in common: the model that it starts from, and what it leaves."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from transformers.trainer_utils import set_seed
 
 from ..checkpoints import embedded_checkpoint
 from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
-from .recipe_checks import save_recipe
+from .recipe_parser import save_recipe
 from .recipes import load_model, load_processor
+from .references import measure_references
 from .tiny import tiny_model
 
 
@@ -59,21 +61,33 @@ def run_tuning(trainer: Any, checkpoint: str | None, values: Mapping[str, Any], 
     trainer.save_state()
 
 
-def save_tuned(trainer: Any, folder: str | Path) -> None:
+def save_tuned(trainer: Any, folder: str | Path) -> dict[str, Any]:
     """Writes model and processor as `from_pretrained` loads them, adapters merged into the weights.
 
-    All processes must call it: a sharded model is gathered; the main one writes.
+    What the rating scale says of the start checkpoint is measured again, or left out ([`measure_references`]). All processes
+    must call it: a sharded model is gathered; the main one writes.
+
+    Returns:
+        what was measured again and what was left out.
     """
+    references = measure_references(trainer)
     model = trainer.accelerator.unwrap_model(trainer.model)
     sharded = any(isinstance(weight, DTensor) for weight in model.parameters())
     state = gathered_state(model) if sharded else None
     if not trainer.is_world_process_zero():
-        return
+        return references
     if isinstance(model, PeftModel):
         model = _whole(model, state) if state else model
         model, state = model.merge_and_unload(), None
     model.save_pretrained(folder, state_dict=state)
     trainer.processing_class.save_pretrained(folder)
+    return references
+
+
+def write_report(trainer: Any, report: Mapping[str, Any], path: Path) -> None:
+    """As JSON; the main process alone writes."""
+    if trainer.is_world_process_zero():
+        path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
 
 def gathered_state(model: torch.nn.Module) -> dict[str, torch.Tensor]:
