@@ -44,7 +44,7 @@ class ModelCardMixin(_Trainer):
         """
         if not self.is_world_process_zero():
             return
-        start = getattr(self.model.config, "_name_or_path", "") or None
+        start = getattr(self.model, "name_or_path", "") or None
         data = ModelCardData(
             library_name="transformers",
             pipeline_tag="image-text-to-text",
