@@ -44,7 +44,7 @@ BATCH_SIZE = 64
 ALIGNED = "aligned"
 ALIGN_RECIPE = Path(__file__).with_name("align.yaml")
 MEASURED = "measured.json"
-HELD_OUT = 320  # photos, for the log
+HELD_OUT = 320  # photos, for the log; at most a tenth
 SHARPNESS = 4.0  # of the choice between bins, by squared distance in units of a word embedding's squared length
 OWN_EDIT_WEIGHT = 8.0  # of the edit that was made, beside each that was not; most of a level's were not
 # A change from a photo to its mirror image and back would be one direction and its opposite, but is one edit.
@@ -232,7 +232,8 @@ class CodedAlignment:
         learned, held_out = [], []
         for pretext_samples in caches:
             photos = len(pretext_samples.keys)
-            shown = [number % photos < photos - HELD_OUT for number in range(len(pretext_samples))]
+            kept = photos - min(HELD_OUT, photos // 10)
+            shown = [number % photos < kept for number in range(len(pretext_samples))]
             learned.append(Subset(pretext_samples, [number for number, is_shown in enumerate(shown) if is_shown]))
             held_out.append(Subset(pretext_samples, [number for number, is_shown in enumerate(shown) if not is_shown]))
         loader = DataLoader(ConcatDataset(learned), BATCH_SIZE, shuffle=True, drop_last=True, num_workers=1, collate_fn=list)
