@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from aesthetic_mllm import AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
-from aesthetic_mllm.evaluation.ridge import Ridge
+from aesthetic_mllm.personalization.ridge import Ridge
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
 from aesthetic_mllm.pretext.pretext_samples import LEVELS
 from aesthetic_mllm.processing.rating_scale import RatingScale
@@ -30,7 +30,7 @@ from .features import DAMAGED_VIEWS, FEATURES, STRONGLY_DAMAGED, FeatureCache, U
 from .prompts import FLAWS
 from .rated_photos import RatedPhoto, read_beauty, read_quality, split_beauty, split_quality
 from .rating_heads import BATCH_SIZE, RatingHeads, principal_components
-from .ridge import QUALITY_ALPHA, kernel_ridge_predict
+from .kernel_ridge import QUALITY_ALPHA, kernel_ridge_predict
 from .targets import OVERALL_TAKES, Targets, read_bins
 
 logger = logging.getLogger(__name__)

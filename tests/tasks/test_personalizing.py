@@ -10,7 +10,6 @@ from aesthetic_mllm.tasks.personalizing import (
     ProfileError,
     Reliability,
     balanced,
-    correlation_interval,
     guessed_range,
     tastes,
 )
@@ -105,7 +104,8 @@ def test_reliability_widens_with_fewer_ratings() -> None:
     assert many.interval[0] > few.interval[0] and many.interval[1] - many.interval[0] < few.interval[1] - few.interval[0]
     assert Reliability.of(given[:3], near[:3], given[:3]).interval == (-1, 1)
     assert "rate more" in str(Reliability.of(given[:3], near[:3], given[:3]))
-    assert correlation_interval(0.0, 1000)[0] < 0 < correlation_interval(0.0, 1000)[1]
+    chance = Reliability.of(given, rng.normal(size=100), given)
+    assert chance.interval[0] < 0 < chance.interval[1] and "may be chance" in str(chance)
 
 
 @pytest.mark.parametrize("sign", [1, -1])

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
-from .ridge import Ridge
+from ..personalization.ridge import Ridge
 
 logger = logging.getLogger(__name__)
 

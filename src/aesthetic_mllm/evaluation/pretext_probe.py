@@ -11,7 +11,7 @@ from ..pretext.phrase_bank import BINS
 from ..pretext.pretext_samples import LEVELS, PretextSample, PretextSampleMaker, draw_amount
 from .pretext_evaluator import Answer, SeenPhotos, choose
 from .pretext_items import Choice, PretextItem, edit_of, measure_bins
-from .ridge import Ridge
+from ..personalization.ridge import Ridge
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import torch
 from ..processing.checkpoint_side_files import SideFile
 from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
 from ..tasks.personalizing import ProfileError
+from .ridge import KernelRidge
 
 RATER_PRIOR = "rater_prior"  # side file of a checkpoint
 # Tried where no raters are known: variances of a taste over photos, in points^2 of the score range. None at all is one of them.
@@ -135,21 +136,13 @@ def fit_taste(
     level, slope = (known.spreads.level, known.spreads.slope) if has_level else (0.0, 0.0)
     basics = level + slope * np.outer(general - centre, general - centre)
     likeness = coordinates @ coordinates.T
-    best: tuple[float, float, np.ndarray, np.ndarray] | None = None
-    for strength in strengths:
-        inverse = np.linalg.inv(basics + strength * likeness + known.spreads.chance * np.eye(len(evidence)))
-        solved = inverse @ evidence
-        left_out = evidence - solved / np.diag(inverse)
-        error = float(((evidence - left_out) ** 2).sum())
-        if best is None or error < best[0]:
-            best = error, strength, solved, left_out
-    assert best is not None
-    _, strength, solved, left_out = best
+    tried = [(strength, KernelRidge(basics + strength * likeness, evidence, known.spreads.chance)) for strength in strengths]
+    strength, best = min(tried, key=lambda each: float(np.square(evidence - each[1].left_out).sum()))
     return FittedTaste(
         known,
-        offset=level * float(solved.sum()),
-        slope=slope * float((general - centre) @ solved),
+        offset=level * float(best.weights.sum()),
+        slope=slope * float((general - centre) @ best.weights),
         general_centre=centre,
-        weights=strength * (coordinates.T @ solved),
-        left_out=left_out,
+        weights=strength * (coordinates.T @ best.weights),
+        left_out=best.left_out,
     )

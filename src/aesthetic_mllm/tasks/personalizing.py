@@ -8,6 +8,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from statistics import NormalDist
 from typing import Any, Literal
 
 import numpy as np
@@ -22,7 +23,6 @@ KNOWN_RANGES = ((0.0, 1.0), (1.0, 5.0), (1.0, 7.0), (1.0, 10.0), (0.0, 5.0), (0.
 PREFERENCE_STEP = 0.2
 # Fewer ratings than this say nothing about reliability: an interval of a correlation needs four.
 LEAST_FOR_INTERVAL = 4
-INTERVAL_95 = 1.96
 
 
 class ProfileError(ValueError):
@@ -271,7 +271,10 @@ class Reliability:
         agreement, by_general = _correlation(given, left_out), _correlation(given, general)
         if agreement is None or len(given) < LEAST_FOR_INTERVAL:
             return cls(len(given), agreement, (-1.0, 1.0), by_general)
-        return cls(len(given), agreement, correlation_interval(agreement, len(given)), by_general)
+        from scipy.stats import pearsonr  # takes a moment to import
+
+        interval = pearsonr(given, left_out).confidence_interval()
+        return cls(len(given), agreement, (float(interval.low), float(interval.high)), by_general)
 
     def __str__(self) -> str:
         if self.agreement is None:
@@ -339,23 +342,15 @@ def tastes(liked: np.ndarray, general: np.ndarray, traits: Mapping[str, np.ndarr
     from scipy.stats import rankdata  # takes a moment to import
 
     found = []
-    level = INTERVAL_95 if len(traits) < 2 else math.sqrt(2 * math.log(len(traits)) + INTERVAL_95**2 - 1)
+    # Fisher's transformation; each variable that is held fixed, here one, takes a degree of freedom
+    least = math.tanh(NormalDist().inv_cdf(1 - 0.025 / max(len(traits), 1)) / math.sqrt(len(liked) - 4))
     shared = rankdata(general)
     for name, values in traits.items():
         strength = _correlation(_without(rankdata(liked), shared), _without(rankdata(values), shared))
-        if strength is None:
-            continue
-        low, high = correlation_interval(strength, len(liked) - 1, level)  # one less: a variable is held fixed
-        if low > 0 or high < 0:
+        if strength is not None and abs(strength) > least:
             more, less = TRAITS.get(name) or attribute_words(name)
             found.append(Taste(name, more if strength > 0 else less, strength))
     return tuple(sorted(found, key=lambda taste: -abs(taste.strength))[:MOST_TASTES])
-
-
-def correlation_interval(correlation: float, count: int, width: float = INTERVAL_95) -> tuple[float, float]:
-    """An interval of a correlation of so many pairs, at least four, by Fisher's transformation; `width` in standard errors."""
-    centre, error = math.atanh(max(-0.999999, min(correlation, 0.999999))), 1 / math.sqrt(count - 3)
-    return math.tanh(centre - width * error), math.tanh(centre + width * error)
 
 
 def _without(values: np.ndarray, other: np.ndarray) -> np.ndarray:

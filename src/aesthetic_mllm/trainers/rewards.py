@@ -9,12 +9,14 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import lru_cache
+from statistics import NormalDist, fmean, pvariance
 from typing import Any
 
 from ..inference.assessor import AestheticAssessor
 from ..processing.rating_scale import RatingScale, RatingScaleError
 
 Completion = str | Sequence[dict[str, Any]]
+NORMAL = NormalDist()
 
 
 def completion_text(completion: Completion) -> str:
@@ -97,7 +99,7 @@ class RankReward(_ScoreReward):
             labels[key] = wanted
             if score is not None:
                 found[key].append(score)
-        moments = {key: _moments(values) for key, values in found.items()}
+        moments = {key: (fmean(values), pvariance(values)) for key, values in found.items()}
         rewards: list[float | None] = []
         for key, score in zip(keys, scores, strict=True):
             others = [other for other in moments if other[0] == key[0] and other != key]
@@ -111,8 +113,8 @@ class RankReward(_ScoreReward):
 
     def _fidelity(self, score: float, key: Any, other: Any, moments: dict, labels: dict) -> float:
         mean, variance = moments[other]
-        predicted = _normal_cdf((score - mean) / math.sqrt(moments[key][1] + variance + self.LEAST_VARIANCE))
-        wanted = _normal_cdf((labels[key] - labels[other]) / (self.label_std * math.sqrt(2)))
+        predicted = NORMAL.cdf((score - mean) / math.sqrt(moments[key][1] + variance + self.LEAST_VARIANCE))
+        wanted = NORMAL.cdf((labels[key] - labels[other]) / (self.label_std * math.sqrt(2)))
         return math.sqrt(predicted * wanted) + math.sqrt((1 - predicted) * (1 - wanted))
 
 
@@ -164,12 +166,3 @@ def aesthetic_reward(images: Sequence[Any], question: str | None = None, model: 
 @lru_cache(maxsize=1)
 def _assessor(model: str | None) -> AestheticAssessor:
     return AestheticAssessor.from_pretrained(model)
-
-
-def _moments(values: Sequence[float]) -> tuple[float, float]:
-    mean = sum(values) / len(values)
-    return mean, sum((value - mean) ** 2 for value in values) / len(values)
-
-
-def _normal_cdf(x: float) -> float:
-    return 0.5 * (1 + math.erf(x / math.sqrt(2)))

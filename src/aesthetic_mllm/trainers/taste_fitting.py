@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..personalization.rater_prior import RaterPrior, Spreads
+from ..personalization.ridge import KernelRidge
 
 # Chosen on training people and training photos of OASIS (`recipes/nano/tastes.py`).
 SHRINKAGE = 0.3  # of each rater's ridge regression, for each number of the embedding
@@ -50,8 +51,7 @@ def fit_tastes(
     weights = []
     for rows in by_rater:
         own, seen = alike[rows] - shared[votes.photo[rows]], standard[votes.photo[rows]]
-        within = seen @ seen.T + shrinkage * seen.shape[1] * np.eye(len(rows))
-        weights.append(seen.T @ np.linalg.solve(within, own - own.mean()))
+        weights.append(seen.T @ KernelRidge(seen @ seen.T, own - own.mean(), shrinkage * seen.shape[1]).weights)
     told = np.array(weights)  # [raters, F]
     turned, sizes, _ = np.linalg.svd(told @ standard.T, full_matrices=False)
     directions = turned[:, :DIRECTIONS].T @ told * np.sqrt(len(embeddings) / (sizes[:DIRECTIONS] ** 2).sum())

@@ -45,11 +45,7 @@ class RankFidelityLoss(nn.Module):
         if len(first) == 0:
             return means.sum() * 0
         spread = (stds[first].square() + stds[second].square()).clamp(min=1e-4).sqrt()
-        predicted = _normal_cdf((means[first] - means[second]) / spread)
-        wanted = _normal_cdf((labels[first] - labels[second]) / (self.label_std * math.sqrt(2)))
+        predicted = torch.special.ndtr((means[first] - means[second]) / spread)
+        wanted = torch.special.ndtr((labels[first] - labels[second]) / (self.label_std * math.sqrt(2)))
         fidelity = (predicted * wanted + self.EPSILON).sqrt() + ((1 - predicted) * (1 - wanted) + self.EPSILON).sqrt()
         return (1 - fidelity).mean()
-
-
-def _normal_cdf(x: torch.Tensor) -> torch.Tensor:
-    return 0.5 * (1 + torch.erf(x / math.sqrt(2)))

@@ -1,8 +1,9 @@
 """Regressions on the public tower's pooled features: strengths of the baseline, and the kernel ridge that labels photos."""
 
 import numpy as np
-from scipy.linalg import solve
 from scipy.spatial.distance import cdist
+
+from aesthetic_mllm.personalization.ridge import KernelRidge
 
 # Strengths of [`Ridge`]; each the best of 1e2 to 3e4 on the very photos that are validated, which favours the baseline.
 QUALITY_ALPHA = 3e3
@@ -28,5 +29,5 @@ def kernel_ridge_predict(features: np.ndarray, targets: np.ndarray, queries: np.
     known, asked = ((x - mean) / scale @ directions[:, -KERNEL_DIRECTIONS:] for x in (features, queries))
     between = cdist(known, known, "sqeuclidean")
     width = np.median(between)
-    weights = solve(np.exp(-between / width) + KERNEL_ALPHA * np.eye(len(known)), targets - targets.mean(), assume_a="pos")
-    return np.exp(-cdist(asked, known, "sqeuclidean") / width) @ weights + targets.mean()
+    fitted = KernelRidge(np.exp(-between / width), targets - targets.mean(), KERNEL_ALPHA)
+    return np.exp(-cdist(asked, known, "sqeuclidean") / width) @ fitted.weights + targets.mean()

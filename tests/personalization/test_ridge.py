@@ -1,8 +1,9 @@
-"""The baseline learns what there is, and chooses its strength by what is left out."""
+"""Ridge regression learns what there is, and knows what it would say of a sample without it."""
 
 import numpy as np
+import pytest
 
-from aesthetic_mllm.evaluation.ridge import Ridge
+from aesthetic_mllm.personalization.ridge import KernelRidge, Ridge
 
 
 def test_ridge_finds_a_linear_law() -> None:
@@ -43,3 +44,16 @@ def test_the_strength_is_that_of_the_least_leave_one_out_error() -> None:
             left.append(centred[out] - standard[out] @ weights)
         errors[alpha] = np.square(left).sum()
     assert Ridge(features, target, tuple(errors)).alpha == min(errors, key=errors.get)  # type: ignore[arg-type]
+
+
+def test_a_linear_kernel_is_the_regression_on_features() -> None:
+    """The same weights as in the space of features; what is left out is the fit without that sample."""
+    rng = np.random.default_rng(3)
+    features, target = rng.normal(size=(12, 4)), rng.normal(size=12)
+    fitted = KernelRidge(features @ features.T, target, alpha=2.0)
+    np.testing.assert_allclose(
+        features.T @ fitted.weights, np.linalg.solve(features.T @ features + 2 * np.eye(4), features.T @ target)
+    )
+    rest = features[1:]
+    without = KernelRidge(rest @ rest.T, target[1:], alpha=2.0)
+    assert fitted.left_out[0] == pytest.approx(features[0] @ rest.T @ without.weights)
