@@ -42,8 +42,8 @@ from aesthetic_mllm.evaluation.eval_ratings import evaluate_ratings
 from aesthetic_mllm.evaluation.eval_suggestions import evaluate_suggestions, suggestions_table
 from aesthetic_mllm.evaluation.flaw_operating_points import evaluate_flaws, flaws_table
 from aesthetic_mllm.evaluation.personal_protocols import Predict, Protocol
-from aesthetic_mllm.personalization.ridge import Ridge
 from aesthetic_mllm.evaluation.text_overlap import SharedRuns
+from aesthetic_mllm.personalization.ridge import Ridge
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
 from aesthetic_mllm.pretext.pretext_dataset import load_photo
 from aesthetic_mllm.pretext.pretext_samples import PretextSampleMaker
@@ -58,11 +58,11 @@ from .contents import CONTENTS
 from .episodes import PERSONAL
 from .features import CANVAS, FeatureCache, UpperTower, pool_stages, views_of
 from .finishing import CHECKPOINT, rate_pools
+from .kernel_ridge import BEAUTY_ALPHA, QUALITY_ALPHA
 from .language import CRITIQUES, healing_texts, split_texts, uncut
 from .people import held_out_people, known_votes, read_people
 from .rated_photos import RatedPhoto, photo_key, read_beauty, read_quality, split_beauty, split_quality
 from .rating_heads import ALL, BATCH_SIZE, RatingHeads
-from .kernel_ridge import BEAUTY_ALPHA, QUALITY_ALPHA
 from .tastes import seen_by
 from .unaligned import STATISTICS, UNALIGNED
 from .weights import VISION, convert_vision, fetch

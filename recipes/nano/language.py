@@ -7,7 +7,6 @@ same kind. The cut model is healed on the uncut model's own answers and on photo
 import json
 import logging
 import random
-import re
 import time
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import torch
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from aesthetic_mllm.data.comments import GREETING
 from aesthetic_mllm.trainers.precision import has_bfloat16
 
 from .weights import LANGUAGE, fetch
@@ -36,9 +36,6 @@ SPLIT_SEED = 0  # of which texts are held out; the same in every run
 OWN_ANSWERS = "own_answers.json"
 LANGUAGE_MODEL = "language"
 CRITIQUES = "critiques/comments.parquet"  # below DATA, with the columns aspect and comment
-
-# Comments that greet or thank speak to a person, often by name.
-GREETING = re.compile(r"\b(hi|hello|hey|thanks|thank you|dear)\b", re.IGNORECASE)
 
 QUESTIONS = (
     "What makes a good photograph?",

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
-from scipy.stats import spearmanr
 from torch import nn
 
 from aesthetic_mllm import AestheticMLLMForConditionalGeneration
@@ -24,6 +23,7 @@ from aesthetic_mllm.processing.rating_scale import RatingScale
 from aesthetic_mllm.trainers.aesthetic_sft_config import AestheticSFTConfig
 from aesthetic_mllm.trainers.losses.rank_fidelity import RankFidelityLoss
 from aesthetic_mllm.trainers.precision import has_bfloat16
+from aesthetic_mllm.trainers.rating_metrics import rank_correlation
 
 from .codebook import rating_value
 from .features import CANVAS
@@ -259,7 +259,7 @@ class RatingHeads:
             )
         labels = [ratings_of(row)[question][0] for row in rows]
         return {
-            group: float(spearmanr((torch.cat([part[group] for part in parts]).softmax(-1) @ self.scores).numpy(), labels)[0])
+            group: rank_correlation((torch.cat([part[group] for part in parts]).softmax(-1) @ self.scores).numpy(), labels)
             for group in parts[0]
         }
 

@@ -27,10 +27,10 @@ from .codebook import Codebook, question_name
 from .coded_alignment import ALIGNED, MIRRORED_SHARE, CodedAlignment, CodeLoss, MeasuredPretextSamples, mirrored, open_caches
 from .damaged_views import damage_strength
 from .features import DAMAGED_VIEWS, FEATURES, STRONGLY_DAMAGED, FeatureCache, UpperTower, views_of
+from .kernel_ridge import QUALITY_ALPHA, kernel_ridge_predict
 from .prompts import FLAWS
 from .rated_photos import RatedPhoto, read_beauty, read_quality, split_beauty, split_quality
 from .rating_heads import BATCH_SIZE, RatingHeads, principal_components
-from .kernel_ridge import QUALITY_ALPHA, kernel_ridge_predict
 from .targets import OVERALL_TAKES, Targets, read_bins
 
 logger = logging.getLogger(__name__)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from aesthetic_mllm.trainers.rating_metrics import correlations
+from aesthetic_mllm.trainers.rating_metrics import correlations, rank_correlation
 
 
 def test_order_and_line() -> None:
@@ -16,6 +16,7 @@ def test_order_and_line() -> None:
 @pytest.mark.parametrize(("predicted", "wanted"), [([], []), ([1], [2]), ([3, 3, 3], [1, 2, 3]), ([1, 2, 3], [5, 5, 5])])
 def test_what_tells_nothing_is_zero(predicted: list[float], wanted: list[float]) -> None:
     assert correlations(predicted, wanted) == {"srcc": 0.0, "plcc": 0.0}
+    assert rank_correlation(predicted, wanted) == 0
 
 
 def test_unequal_numbers_are_an_error() -> None:

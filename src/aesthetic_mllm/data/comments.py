@@ -16,7 +16,7 @@ FUNCTION_WORDS = frozenset(
 )
 LANGUAGE_WORDS = 12
 # What speaks to a person, mostly by name, tells nothing of the photo.
-_GREETING = re.compile(r"\b(hi|hello|hey|dear|thanks|thank you|congrats|congratulations|welcome)\b", re.IGNORECASE)
+GREETING = re.compile(r"\b(hi|hello|hey|dear|thanks|thank you|congrats|congratulations|welcome)\b", re.IGNORECASE)
 _ADDRESS = re.compile(r"https?://|www\.|@\w+|\b\w+@\w+\.\w+", re.IGNORECASE)
 _SIGNED = re.compile(r"(?:[-~]+\s*|\b(?i:cheers|regards|best)[,!. ]+)[A-Z]\w+\s*[.!]?$")
 
@@ -41,7 +41,7 @@ REASONS: dict[str, Callable[[str], bool]] = {
     "hardly words": lambda text: sum(c.isalpha() or c == " " for c in text) / len(text) < MIN_LETTER_SHARE,
     "other language": _is_other_language,
     "link or address": lambda text: bool(_ADDRESS.search(text)),
-    "speaks to a person": lambda text: bool(_GREETING.search(text) or _SIGNED.search(text)),
+    "speaks to a person": lambda text: bool(GREETING.search(text) or _SIGNED.search(text)),
 }
 
 

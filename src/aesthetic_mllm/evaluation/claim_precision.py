@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..editing.claims.comment_claims import CheckedClaim
-from .intervals import wilson_interval
+from ..trainers.intervals import wilson_interval
 
 
 def claim_precision(checked: Iterable[CheckedClaim]) -> dict[str, Any]:

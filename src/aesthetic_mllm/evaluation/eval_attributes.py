@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from ..trainers.intervals import wilson_interval
 from .damages import DAMAGES, UNSEEN_DAMAGES, Damage
-from .intervals import wilson_interval
 
 if TYPE_CHECKING:
     from ..inference.assessor import AestheticAssessor

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import spearmanr
 
 from ..personalization.ridge import Ridge
+from ..trainers.rating_metrics import rank_correlation
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def ridge_learner(features: np.ndarray, labels: Sequence[float], asked: np.ndarr
     given = np.asarray(labels, dtype=np.float64)
 
     def learn(known: list[int], seed: int) -> float:
-        return float(spearmanr(Ridge(features[known], given[known])(asked), wanted).statistic)
+        return rank_correlation(Ridge(features[known], given[known])(asked), wanted)
 
     return learn
 

@@ -5,14 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from scipy.stats import spearmanr
 
 from ..engine.engine import EncodedPhotos
 from ..engine.visual_tokens import tokens_of
 from ..modeling.token_placement import image_features
 from ..processing.image_loading import ImageSource
-from ..trainers.rating_metrics import correlation_report, correlations
-from .intervals import bootstrap_interval
+from ..trainers.intervals import bootstrap_interval
+from ..trainers.rating_metrics import correlation_report, correlations, rank_correlation
 
 if TYPE_CHECKING:
     from ..inference.assessor import AestheticAssessor
@@ -82,11 +81,11 @@ def lost_by_exchange(
     It tells what the ratings take from each group.
     """
     tokens = visual_tokens(assessor, photos, batch_size)
-    whole = spearmanr(rate_tokens(assessor, tokens, question, batch_size), labels).statistic
+    whole = rank_correlation(rate_tokens(assessor, tokens, question, batch_size), labels)
     others = torch.roll(torch.arange(len(photos)), 1)
     return {
         group: float(
-            whole - spearmanr(rate_tokens(assessor, tokens | {group: values[others]}, question, batch_size), labels).statistic
+            whole - rank_correlation(rate_tokens(assessor, tokens | {group: values[others]}, question, batch_size), labels)
         )
         for group, values in tokens.items()
     }

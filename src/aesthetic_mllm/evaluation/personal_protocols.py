@@ -15,6 +15,7 @@ from scipy import stats
 
 from ..data.record import DataError, Record
 from ..data.splits import lowest_hashes
+from ..trainers.rating_metrics import rank_correlation
 
 # (person, places of the shown photos, their ratings, places of the photos that are asked about) -> predictions for these.
 Predict = Callable[[str, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
@@ -180,13 +181,6 @@ def run_protocol(protocol: Protocol, predict: Predict, shots: Sequence[int] | No
                 row[column] += rank_correlation(predict(person.name, shown, values, asked), given) / protocol.draws
         rows.append(row)
     return PersonalResult(wanted, np.array(rows))
-
-
-def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
-    """Spearman's; 0 where one of them does not vary, which then ranks nothing."""
-    if np.ptp(first) == 0 or np.ptp(second) == 0:
-        return 0.0
-    return float(stats.spearmanr(first, second).statistic)
 
 
 def shuffled(predict: Predict) -> Predict:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from ..personalization.ridge import Ridge
 from ..pretext.phrase_bank import BINS
 from ..pretext.pretext_samples import LEVELS, PretextSample, PretextSampleMaker, draw_amount
 from .pretext_evaluator import Answer, SeenPhotos, choose
 from .pretext_items import Choice, PretextItem, edit_of, measure_bins
-from ..personalization.ridge import Ridge
 
 
 @dataclass(frozen=True)

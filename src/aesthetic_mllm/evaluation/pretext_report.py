@@ -7,7 +7,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from ..pretext.pretext_samples import LEVELS
-from .intervals import wilson_interval
+from ..trainers.intervals import wilson_interval
 from .pretext_evaluator import Answer
 
 ASPECTS = ("bin", "edit", "direction", "strength", "content")

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import bootstrap, pearsonr, spearmanr
+from scipy.stats import pearsonr, spearmanr
+
+from .intervals import bootstrap_interval
 
 
 def correlations(predicted: Sequence[float], wanted: Sequence[float]) -> dict[str, float]:
@@ -18,8 +20,16 @@ def correlations(predicted: Sequence[float], wanted: Sequence[float]) -> dict[st
         raise ValueError(f"{len(predicted)} predicted ratings cannot be compared with {len(wanted)}.")
     if len(predicted) < 2 or np.ptp(predicted) == 0 or np.ptp(wanted) == 0:
         return {"srcc": 0.0, "plcc": 0.0}
-    found = {"srcc": float(spearmanr(predicted, wanted)[0]), "plcc": float(pearsonr(predicted, wanted)[0])}
-    return {name: 0.0 if math.isnan(value) else value for name, value in found.items()}
+    plcc = float(pearsonr(predicted, wanted).statistic)
+    return {"srcc": rank_correlation(predicted, wanted), "plcc": 0.0 if math.isnan(plcc) else plcc}
+
+
+def rank_correlation(first: Sequence[float] | np.ndarray, second: Sequence[float] | np.ndarray) -> float:
+    """Spearman's; 0 where it is not defined, such as where one of them does not vary, which then ranks nothing."""
+    if len(first) < 2 or np.ptp(first) == 0 or np.ptp(second) == 0:
+        return 0.0
+    found = float(spearmanr(first, second).statistic)
+    return 0.0 if math.isnan(found) else found
 
 
 def correlation_report(predicted: Sequence[float], wanted: Sequence[float], resamples: int = 1_000) -> dict[str, Any]:
@@ -37,8 +47,5 @@ def correlation_report(predicted: Sequence[float], wanted: Sequence[float], resa
         def correlation(some: np.ndarray, truth: np.ndarray, name: str = name) -> float:
             return correlations(some, truth)[name]
 
-        found = bootstrap(
-            (predicted, wanted), correlation, paired=True, vectorized=False, n_resamples=resamples, method="percentile", rng=0
-        )
-        report[f"{name}_interval"] = [float(found.confidence_interval.low), float(found.confidence_interval.high)]
+        report[f"{name}_interval"] = list(bootstrap_interval(correlation, (predicted, wanted), resamples))
     return report

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from aesthetic_mllm.evaluation.intervals import bootstrap_interval, wilson_interval
+from aesthetic_mllm.trainers.intervals import bootstrap_interval, wilson_interval
 
 
 def test_wilson_interval() -> None:
