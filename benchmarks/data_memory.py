@@ -44,7 +44,7 @@ def main() -> None:
     for number in range(batches):
         collator([data.train[number * BATCH_SIZE + index] for index in range(BATCH_SIZE)])
     report |= {"batches": batches, "batches_mb": peak_mb(), "batches_seconds": time.perf_counter() - start}
-    for line in data.told:
+    for line in data.notes:
         print(line)
     for name, value in report.items():
         print(f"{name:16} {value:10.1f}")

@@ -31,8 +31,8 @@ from aesthetic_mllm.pretext.pretext_dataset import load_photo
 from aesthetic_mllm.pretext.pretext_samples import LEVELS, PretextSampleMaker
 from aesthetic_mllm.processing.image_loading import ImageError
 from aesthetic_mllm.trainers.precision import has_bfloat16
-from aesthetic_mllm.trainers.pretext_cache import PretextCache, SeenSample
-from aesthetic_mllm.trainers.recipes import load_model, open_pretext_samples, read_recipe, see_pretext_samples
+from aesthetic_mllm.trainers.pretext_cache import CachedSample, PretextCache
+from aesthetic_mllm.trainers.recipes import cache_pretext_samples, load_model, open_pretext_samples, read_recipe
 
 from .codebook import EDIT_UNITS, Codebook, question_name
 from .features import CANVAS
@@ -90,7 +90,7 @@ class CodeLoss(nn.Module):
             self.bins[level] = codes - codes @ self.spans[level] @ self.spans[level].T
 
     def forward(
-        self, sample: SeenSample, bins: Mapping[str, int] | None, tokens: torch.Tensor
+        self, sample: CachedSample, bins: Mapping[str, int] | None, tokens: torch.Tensor
     ) -> tuple[torch.Tensor, list[tuple[str, bool]]]:
         pretext_sample = sample.pretext_sample
         if pretext_sample.kind == "altered":
@@ -152,7 +152,7 @@ class CodeLoss(nn.Module):
         return away.square().sum(1).mean() / self.book.length**2
 
 
-def mirrored(sample: SeenSample, bins: Mapping[str, int] | None) -> tuple[SeenSample, Mapping[str, int] | None]:
+def mirrored(sample: CachedSample, bins: Mapping[str, int] | None) -> tuple[CachedSample, Mapping[str, int] | None]:
     """The pretext sample of the mirrored photos: what the tower sees in them is taken to be the mirror image of what it saw."""
     maps = sample.feature_maps.clone()
     stride = CANVAS // maps.shape[2]
@@ -178,7 +178,7 @@ class MeasuredPretextSamples(Dataset):
     def __len__(self) -> int:
         return len(self.pretext_samples)
 
-    def __getitem__(self, index: int) -> tuple[SeenSample, Mapping[str, int] | None]:
+    def __getitem__(self, index: int) -> tuple[CachedSample, Mapping[str, int] | None]:
         return self.pretext_samples[index], self.bins.get(self.keys[index % len(self.keys)])
 
 
@@ -208,7 +208,9 @@ class CodedAlignment:
         self.projector, self.canvas = projector, (canvas, canvas)
         self.loss = CodeLoss(book)
 
-    def losses(self, batch: Sequence[tuple[SeenSample, Mapping[str, int] | None]]) -> tuple[torch.Tensor, dict[str, list[bool]]]:
+    def losses(
+        self, batch: Sequence[tuple[CachedSample, Mapping[str, int] | None]]
+    ) -> tuple[torch.Tensor, dict[str, list[bool]]]:
         """Mean loss of a batch, and by level and kind which pretext samples were read right."""
         losses: list[torch.Tensor] = []
         right: dict[str, list[bool]] = {}
@@ -287,7 +289,7 @@ def open_caches(data: Path, work: Path, model: str, seed: int) -> list[MeasuredP
     for number, part in enumerate((recipe, more)):
         own = copy(config)
         own.seed = config.seed + number  # of photos that both draw for, other pretext samples
-        pretext_samples = see_pretext_samples(part, own, open_pretext_samples(part, own), seeing, processor)
+        pretext_samples = cache_pretext_samples(part, own, open_pretext_samples(part, own), seeing, processor)
         caches.append(MeasuredPretextSamples(pretext_samples.dataset, measured_bins(pretext_samples.dataset, work / MEASURED)))
     return caches
 

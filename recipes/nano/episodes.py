@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from aesthetic_mllm import AestheticAssessor, AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
-from aesthetic_mllm.evaluation.seen_people import SeenPeople
+from aesthetic_mllm.evaluation.photo_features import PhotoFeatures
 from aesthetic_mllm.evaluation.synthetic_people import draw_person, ranks
 from aesthetic_mllm.personalization.example_prefix import example_tokens
 from aesthetic_mllm.personalization.personalizers import MOST_EXAMPLES
@@ -28,7 +28,7 @@ from aesthetic_mllm.trainers.precision import has_bfloat16
 from aesthetic_mllm.trainers.taste_fitting import Votes
 
 from .people import held_out_people, known_votes, read_people
-from .tastes import seen_by
+from .tastes import kept_features
 from .train_language_model import INSTRUCTED, LanguageTraining, open_training, train
 
 logger = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ class Episodes:
         votes: that may be learned from; no others are looked at, and no other photos are shown.
     """
 
-    def __init__(self, seen: SeenPeople, votes: Votes, scale: RatingScale, seed: int = 0):
+    def __init__(self, seen: PhotoFeatures, votes: Votes, scale: RatingScale, seed: int = 0):
         self.seen, self.votes, self.scale = seen, votes, scale
         self.rng = np.random.default_rng(seed)
         self.rows = [np.flatnonzero(votes.rater == rater) for rater in np.unique(votes.rater)]
@@ -118,7 +118,7 @@ class Episodes:
         return photos, person.ratings(self.seen.photos.general[photos], traits, self.rng)
 
 
-def principal_ranks(seen: SeenPeople, places: np.ndarray, count: int) -> np.ndarray:
+def principal_ranks(seen: PhotoFeatures, places: np.ndarray, count: int) -> np.ndarray:
     """[n, count]: where the photos at these places lie in the leading principal directions of their mean visual tokens, as
     [`ranks`] for each direction."""
     means = torch.cat([values[places].float().mean(1) for values in seen.tokens.values()], dim=1)  # [n, groups * D]
@@ -146,7 +146,7 @@ def learn_to_read(training: LanguageTraining, episodes: Episodes, steps: int, le
 
 
 def episode_loss(
-    model: AestheticMLLMForConditionalGeneration, processor: AestheticMLLMProcessor, seen: SeenPeople, drawn: Sequence[Episode]
+    model: AestheticMLLMForConditionalGeneration, processor: AestheticMLLMProcessor, seen: PhotoFeatures, drawn: Sequence[Episode]
 ) -> torch.Tensor:
     """Soft cross-entropy of the levels of all photos that are asked about, each after its episode's examples."""
     start, examples, asked = processor.example_prompt_ids()
@@ -205,7 +205,7 @@ def _packed(
     return ids, places, owners, answers
 
 
-def _tokens(processor: AestheticMLLMProcessor, seen: SeenPeople, episode: Episode) -> torch.Tensor:
+def _tokens(processor: AestheticMLLMProcessor, seen: PhotoFeatures, episode: Episode) -> torch.Tensor:
     """The visual tokens of an episode in the order of their placeholders, [P, D]."""
     shown = example_tokens(seen.features(episode.examples).tokens, processor.num_example_tokens) if episode.levels else {}
     parts = [torch.cat(list(shown.values()), dim=1).flatten(0, 1)] if shown else []
@@ -236,7 +236,7 @@ def train_on_people(
         processor.num_example_tokens = dict(NUM_EXAMPLE_TOKENS)
         processor.in_context_weight = EXAMPLE_WEIGHT
     records = read_people(data)
-    seen = seen_by(assessor, records, work, INSTRUCTED)
+    seen = kept_features(assessor, records, work, INSTRUCTED)
     training.model.model.language_model.load_state_dict(assessor.model.model.language_model.state_dict())
     scale = training.processor.rating_scale
     episodes = Episodes(seen, known_votes(records, held_out_people(records), scale), scale, seed)

@@ -42,7 +42,7 @@ from aesthetic_mllm.evaluation.eval_ratings import evaluate_ratings
 from aesthetic_mllm.evaluation.eval_suggestions import evaluate_suggestions, suggestions_table
 from aesthetic_mllm.evaluation.flaw_operating_points import evaluate_flaws, flaws_table
 from aesthetic_mllm.evaluation.personal_protocols import Predict, Protocol
-from aesthetic_mllm.evaluation.text_overlap import SharedRuns
+from aesthetic_mllm.evaluation.text_overlap import SharedNgrams
 from aesthetic_mllm.personalization.ridge import Ridge
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
 from aesthetic_mllm.pretext.pretext_dataset import load_photo
@@ -63,7 +63,7 @@ from .language import CRITIQUES, healing_texts, split_texts, uncut
 from .people import held_out_people, known_votes, read_people
 from .rated_photos import RatedPhoto, photo_key, read_beauty, read_quality, split_beauty, split_quality
 from .rating_heads import ALL, BATCH_SIZE, RatingHeads
-from .tastes import seen_by
+from .tastes import kept_features
 from .unaligned import STATISTICS, UNALIGNED
 from .weights import VISION, convert_vision, fetch
 
@@ -174,7 +174,7 @@ class Evaluations:
         pool = random.Random(self.seed).sample(self.known_quality, min(sizes["comments.pool"], len(self.known_quality)))
         photos = {photo_key(photo): photo.path for photo in chosen}
         bins = measured_bins(photos, [photo.path for photo in pool])
-        corpora = {"critiques": SharedRuns(pd.read_parquet(self.data / CRITIQUES)["comment"].astype(str))}
+        corpora = {"critiques": SharedNgrams(pd.read_parquet(self.data / CRITIQUES)["comment"].astype(str))}
         report: dict[str, Any] = {}
         for style in STYLES:
             for name, texts in zip((f"{style}, unchecked", style), write_comments(self.assessor, photos, style), strict=True):
@@ -190,7 +190,7 @@ class Evaluations:
         """Personal ratings of held-out people, beside ridge regression on the public tower."""
         records = read_people(self.data)
         protocol = held_out_people(records)
-        seen = seen_by(self.assessor, records, self.work, PERSONAL)
+        seen = kept_features(self.assessor, records, self.work, PERSONAL)
         baselines = {"public tower": self._people_on_the_tower(records, protocol)}
         prompted = (sizes["personal.prompted_people"], sizes["personal.prompted_draws"])
         report = evaluate_personal(self.assessor, seen, protocol, SOURCE_RANGE, baselines=baselines, prompted=prompted)

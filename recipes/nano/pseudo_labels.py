@@ -15,7 +15,7 @@ from aesthetic_mllm.pretext.pretext_samples import LEVELS
 from aesthetic_mllm.processing.rating_scale import ATTRIBUTE_QUESTIONS
 from aesthetic_mllm.tasks.commenting import comment_prompt
 from aesthetic_mllm.tasks.suggesting import flaw_question
-from aesthetic_mllm.trainers.pretext_cache import SeenSample
+from aesthetic_mllm.trainers.pretext_cache import CachedSample
 
 from .coded_alignment import CodedAlignment, CodeLoss, MeasuredPretextSamples
 from .coded_pretext_samples import SHORT_CHANGE, FirstWords
@@ -212,7 +212,7 @@ class PairPretextSamples:
     @torch.inference_mode()
     def rows(self, count: int) -> list[CodedRow]:
         """As many pretext samples of edits, in trained words."""
-        drawn: list[SeenSample] = []
+        drawn: list[CachedSample] = []
         while len(drawn) < count:
             cache = self.rng.choice(self.caches)
             sample = cache[self.rng.randrange(len(cache))][0]

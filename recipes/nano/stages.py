@@ -19,7 +19,7 @@ from .finishing import CHECKPOINT, FLAW_RATINGS, LARGE_PHOTOS, finish_checkpoint
 from .language import CRITIQUES, LANGUAGE_MODEL, OWN_ANSWERS, make_language_model
 from .pipeline import Run, Stage, StageError
 from .targets import BEAUTY_BINS
-from .tastes import seen_file
+from .tastes import features_file
 from .token_cache import TOKENS
 from .train_language_model import INSTRUCTED, train_language_model
 from .train_rating_heads import HEADS_FILE, HEADS_REPORT, RATINGS_FILE, train_rating_heads
@@ -146,7 +146,7 @@ STAGES = (
             FEATURES, CONTENTS, OWN_ANSWERS, CODES, VALIDATION_FILE, STATISTICS, POOL_CACHE, f"{POOL_CACHE}_middle", MEASURED,
             ALIGNED, BEAUTY_BINS, RATINGS_FILE, HEADS_FILE, TOKENS, INSTRUCTED,
         ),
-        (seen_file(INSTRUCTED), PERSONAL),
+        (features_file(INSTRUCTED), PERSONAL),
         55,
         personal,
     ),
@@ -155,7 +155,7 @@ STAGES = (
         "personal prior, side files, operating points of flaws and reference ratings: the finished checkpoint",
         (QUALITY, VOTES, CRITIQUES, LARGE_PHOTOS),
         (PERSONAL,),
-        (seen_file(PERSONAL), FLAW_RATINGS, CHECKPOINT),
+        (features_file(PERSONAL), FLAW_RATINGS, CHECKPOINT),
         25,
         checkpoint,
     ),
@@ -164,7 +164,7 @@ STAGES = (
         "everything that is measured, on photos and people that no stage learned from",
         (QUALITY, BEAUTY, VOTES, CRITIQUES, LARGE_PHOTOS),
         (
-            PACKAGES, FEATURES, CONTENTS, OWN_ANSWERS, STATISTICS, UNALIGNED, ALIGNED, seen_file(PERSONAL), FLAW_RATINGS,
+            PACKAGES, FEATURES, CONTENTS, OWN_ANSWERS, STATISTICS, UNALIGNED, ALIGNED, features_file(PERSONAL), FLAW_RATINGS,
             CHECKPOINT,
         ),
         (EVALUATION,),

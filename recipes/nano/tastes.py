@@ -5,7 +5,7 @@ from pathlib import Path
 
 from aesthetic_mllm import AestheticAssessor
 from aesthetic_mllm.data.record import Record
-from aesthetic_mllm.evaluation.seen_people import SeenPeople, see_people
+from aesthetic_mllm.evaluation.photo_features import PhotoFeatures, read_photo_features
 from aesthetic_mllm.personalization.rater_prior import RATER_PRIOR
 from aesthetic_mllm.trainers.taste_fitting import fit_tastes
 
@@ -14,31 +14,31 @@ from .people import held_out_people, known_votes, read_people
 logger = logging.getLogger(__name__)
 
 
-def seen_file(name: str) -> str:
+def features_file(name: str) -> str:
     """Of what a checkpoint sees of OASIS, below WORK.
 
     Args:
         name: of the checkpoint's folder below WORK.
     """
-    return f"seen_people_{name}.safetensors"
+    return f"photo_features_{name}.safetensors"
 
 
-def seen_by(assessor: AestheticAssessor, records: list[Record], work: Path, name: str) -> SeenPeople:
+def kept_features(assessor: AestheticAssessor, records: list[Record], work: Path, name: str) -> PhotoFeatures:
     """What a checkpoint sees of all photos of OASIS, kept from then on.
 
     Args:
         name: of the checkpoint's folder below WORK.
     """
-    path = work / seen_file(name)
+    path = work / features_file(name)
     if not path.exists():
-        see_people(assessor, [record.image for record in records]).save(path)
-    return SeenPeople.load(path)
+        read_photo_features(assessor, [record.image for record in records]).save(path)
+    return PhotoFeatures.load(path)
 
 
 def fit_rater_prior(assessor: AestheticAssessor, data: Path, work: Path, name: str) -> None:
     """Puts the prior into a checkpoint's processor."""
     records = read_people(data)
-    seen = seen_by(assessor, records, work, name)
+    seen = kept_features(assessor, records, work, name)
     votes = known_votes(records, held_out_people(records), assessor.processor.rating_scale)
     prior = fit_tastes(seen.photos.embeddings, votes, seen.photos.general)
     assessor.processor.side_files[RATER_PRIOR] = prior.to_side_file()

@@ -21,7 +21,7 @@ from aesthetic_mllm.personalization.ridge import Ridge
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
 from aesthetic_mllm.pretext.pretext_samples import LEVELS
 from aesthetic_mllm.processing.rating_scale import RatingScale
-from aesthetic_mllm.trainers.pretext_cache import SeenSample
+from aesthetic_mllm.trainers.pretext_cache import CachedSample
 
 from .codebook import Codebook, question_name
 from .coded_alignment import ALIGNED, MIRRORED_SHARE, CodedAlignment, CodeLoss, MeasuredPretextSamples, mirrored, open_caches
@@ -171,7 +171,7 @@ def pretext_samples_beside(
 ) -> Callable[[], torch.Tensor]:
     """A loss of pretext samples drawn at random, but for those of high level, which were cached behind what learns."""
 
-    def draw() -> tuple[SeenSample, Mapping[str, int] | None]:
+    def draw() -> tuple[CachedSample, Mapping[str, int] | None]:
         while True:
             cache = rng.choice(caches)
             sample, bins = cache[rng.randrange(len(cache))]

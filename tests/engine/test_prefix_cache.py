@@ -187,18 +187,18 @@ def test_texts_are_guided_away_from_what_is_said_of_a_mean_visual_tokens(
     """Token by token, of those that the photo itself makes plausible; alone as in a batch."""
     prefix, (suffix,) = split_prompts(prompts(processor, QUESTIONS[:1]))
     seen = model.get_image_features(**photos)
-    usual_tokens = {group: values.mean(0, keepdim=True) for group, values in seen.tokens.items()}
-    shared, usual = (PrefixCache(model, prefix, features) for features in (seen, image_features(usual_tokens)))
-    written = shared.write(suffix, [0], 8, usual=usual)
-    assert [shared.write(suffix, [0], 8, photo=row, usual=usual)[0] for row in range(3)] == written
-    plain = image_features({group: torch.cat([values, usual_tokens[group]]) for group, values in seen.tokens.items()})
+    mean_tokens = {group: values.mean(0, keepdim=True) for group, values in seen.tokens.items()}
+    shared, mean_photo = (PrefixCache(model, prefix, features) for features in (seen, image_features(mean_tokens)))
+    written = shared.write(suffix, [0], 8, mean_photo=mean_photo)
+    assert [shared.write(suffix, [0], 8, photo=row, mean_photo=mean_photo)[0] for row in range(3)] == written
+    plain = image_features({group: torch.cat([values, mean_tokens[group]]) for group, values in seen.tokens.items()})
     for row, text in enumerate(written):
         for place, token in enumerate([*text, *([0] if len(text) < 8 else [])]):
             ids = torch.tensor([[*prefix, *suffix, *text[:place]]] * 4)
             logits = model(input_ids=ids, mm_encoder_outputs={"image": plain}, use_cache=False).logits[:, -1].log_softmax(-1)
-            of_photo, of_usual = logits[row], logits[3]
-            guided = torch.where(of_photo < of_photo.max() + math.log(LEAST_PLAUSIBLE), -torch.inf, of_usual)
-            guided += GUIDANCE * (of_photo - of_usual)
+            of_photo, of_mean = logits[row], logits[3]
+            guided = torch.where(of_photo < of_photo.max() + math.log(LEAST_PLAUSIBLE), -torch.inf, of_mean)
+            guided += GUIDANCE * (of_photo - of_mean)
             assert guided[token] >= guided.max() - TOLERANCE
 
 
@@ -208,7 +208,7 @@ def test_a_photo_that_is_usual_is_not_guided(model: Any, photos: dict, processor
     first = model.get_image_features(**{name: values[:1] for name, values in photos.items()})
     shared = PrefixCache(model, prefix, first)
     (plain,) = shared.write(suffix, [0], 8)
-    assert shared.write(suffix, [0], 8, usual=PrefixCache(model, prefix, first)) == [plain]
+    assert shared.write(suffix, [0], 8, mean_photo=PrefixCache(model, prefix, first)) == [plain]
     not_first = [plain[0], 5]
-    guided = shared.write(suffix, [0], 8, not_first, usual=PrefixCache(model, prefix, first))
+    guided = shared.write(suffix, [0], 8, not_first, mean_photo=PrefixCache(model, prefix, first))
     assert guided == shared.write(suffix, [0], 8, not_first) != [plain]

@@ -13,7 +13,7 @@ from aesthetic_mllm.evaluation.eval_comments import (
     measured_bins,
     write_comments,
 )
-from aesthetic_mllm.evaluation.text_overlap import SharedRuns
+from aesthetic_mllm.evaluation.text_overlap import SharedNgrams
 from lively_assessor import lively_assessor
 from synthetic_photos import midtone_photo, scene_photo
 
@@ -33,11 +33,11 @@ def bins(photos: dict[str, object]) -> dict[str, dict[str, int]]:
 def test_given_comments_are_held_against_their_photos(bins: dict[str, dict[str, int]]) -> None:
     """A right claim, a wrong one, a quotation; at the other photo they are right elsewhere."""
     given = {"dark": "The light is very dark.", "scene": f"The light is dark, and {CRITIQUE}."}
-    found = evaluate_comments(given, bins, {"critiques": SharedRuns([CRITIQUE]), "itself": SharedRuns(given.values())})
+    found = evaluate_comments(given, bins, {"critiques": SharedNgrams([CRITIQUE]), "itself": SharedNgrams(given.values())})
     assert found["precision"]["all"] | {"interval": None} == {"claims": 2, "right": 1, "precision": 0.5, "interval": None}
     assert [row["wrong"] for row in found["texts"]] == [[], ["dark"]]
     assert found["shared runs"]["critiques"]["sharing"] == [given["scene"]]
-    assert found["shared runs"]["critiques"]["longest_run"] == 11 < found["shared runs"]["itself"]["longest_run"]
+    assert found["shared runs"]["critiques"]["longest_ngram"] == 11 < found["shared runs"]["itself"]["longest_run"]
     table = comments_table({"given": found})
     assert "| brightness | 2 | 50.0" in table and "1 comments share 8 words in a row with the critiques" in table
 

@@ -16,7 +16,7 @@ from aesthetic_mllm.evaluation.eval_personal import (
     some_of,
 )
 from aesthetic_mllm.evaluation.personal_protocols import Person, Protocol, oasis_beauty
-from aesthetic_mllm.evaluation.seen_people import SeenPeople, see_people
+from aesthetic_mllm.evaluation.photo_features import PhotoFeatures, read_photo_features
 from aesthetic_mllm.inference.personal_assessor import PersonalAssessor
 from lively_assessor import lively_assessor
 from photo_files import scene
@@ -47,7 +47,7 @@ def test_a_methods_answers_are_those_of_a_profile(
     """Without a prior; asked again, nothing is computed anew."""
     images = [scene(60 + 9 * number, 50) for number in range(8)]
     values = np.array([1.0, 5.0, 2.0, 7.0, 4.0])
-    methods = PersonalMethods(assessor, see_people(assessor, images), (1, 7), None)
+    methods = PersonalMethods(assessor, read_photo_features(assessor, images), (1, 7), None)
     asked = np.array([5, 6, 7])
     told = methods.named(method)("somebody", np.arange(5), values, asked)
 
@@ -61,9 +61,12 @@ def test_a_methods_answers_are_those_of_a_profile(
 def test_what_is_seen_of_people_is_kept(assessor: AestheticAssessor, tmp_path: Path) -> None:
     """Batch by batch, written and read again, and some of it."""
     images = [scene(60 + 9 * number, 50) for number in range(5)]
-    seen = see_people(assessor, images, batch_size=2)
+    seen = read_photo_features(assessor, images, batch_size=2)
     seen.save(tmp_path / "seen" / "people.safetensors")
-    for found, places in ((SeenPeople.load(tmp_path / "seen" / "people.safetensors"), range(5)), (seen.select([3, 1]), [3, 1])):
+    for found, places in (
+        (PhotoFeatures.load(tmp_path / "seen" / "people.safetensors"), range(5)),
+        (seen.select([3, 1]), [3, 1]),
+    ):
         assert len(found) == len(places)
         assert found.photos.general == pytest.approx(seen.photos.general[list(places)])
         for group, values in found.tokens.items():
@@ -81,7 +84,7 @@ def test_methods_controls_and_baselines_are_reported_for_every_number_of_ratings
         for number in range(14)
     ]
     protocol = replace(oasis_beauty(records, ["ann", "bob"], {f"{n}.jpg" for n in range(8)}), shots=(4,), draws=1)
-    seen = see_people(assessor, images)
+    seen = read_photo_features(assessor, images)
     scale = assessor.processor.rating_scale
     ridge = ridge_predictions(seen.photos.embeddings, seen.photos.general, scale, (1, 7), None)
     report = evaluate_personal(assessor, seen, protocol, (1, 7), baselines={"pooled": ridge}, prompted=(2, 1))

@@ -8,8 +8,8 @@ import numpy as np
 from aesthetic_mllm.editing import get_edit
 from aesthetic_mllm.evaluation.eval_suggestions import (
     SuggestionAnswer,
+    evaluate_photo,
     evaluate_suggestions,
-    examine_photo,
     names_inverse,
     plan_damages,
     suggestions_table,
@@ -61,11 +61,11 @@ def test_a_photo_turned_back_is_nearer_in_the_frame_that_is_left() -> None:
         def apply(self, photo: Any, suggestions: Any) -> Any:
             return apply_steps(photo, self.steps)
 
-    *_, psnr, ssim = examine_photo(Found(Step("tilt", -8.0), Step("zoom", 0.2)), before, after)
+    *_, psnr, ssim = evaluate_photo(Found(Step("tilt", -8.0), Step("zoom", 0.2)), before, after)
     assert psnr > 2 and ssim > 0.1
-    *_, psnr, ssim = examine_photo(Found(Step("tilt", 8.0)), before, after)
+    *_, psnr, ssim = evaluate_photo(Found(Step("tilt", 8.0)), before, after)
     assert psnr < 0 and ssim < 0
-    *_, applied, psnr, ssim = examine_photo(Found(), before, after)
+    *_, applied, psnr, ssim = evaluate_photo(Found(), before, after)
     assert (psnr, ssim) == (0, 0) and applied.tobytes() == after.tobytes()
 
 

@@ -60,7 +60,7 @@ def test_false_alarms_are_as_many_as_were_allowed() -> None:
         assert learn_operating_points(ratings(0, FALLS, refuted=True), false_alarms=allowed)["flaw_too_dark"].false_alarms == 0
 
 
-def test_the_exam_counts_what_is_told() -> None:
+def test_the_report_counts_what_is_told() -> None:
     """Over the flaws that are asked; what measurements refute is not told."""
     learning, held_out = ratings(0, FALLS), ratings(1, FALLS)
     scale = replace(SCALE, operating_points=learn_operating_points(learning))

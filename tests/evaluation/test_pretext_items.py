@@ -14,10 +14,10 @@ from aesthetic_mllm.editing.measurements.pool_statistics import PoolStatistics
 from aesthetic_mllm.evaluation.eval_pretext import evaluate_pretext, pretext_table
 from aesthetic_mllm.evaluation.pretext_evaluator import (
     PretextEvaluator,
-    SeenPhotos,
+    PretextFeatures,
     TargetTextScore,
     answer_items,
-    see_photos,
+    read_pretext_features,
 )
 from aesthetic_mllm.evaluation.pretext_items import PretextItem, PretextItemError, altered_target_text, build_pretext_items
 from aesthetic_mllm.evaluation.pretext_probe import PretextProbe, probe_pretext_samples
@@ -60,8 +60,8 @@ def fixed_items(photos: list[tuple[str, Image.Image]], maker: PretextSampleMaker
 
 
 @pytest.fixture(scope="module")
-def seen(fixed_items: list[PretextItem], nano: Any, processor: Any) -> SeenPhotos:
-    return see_photos([nano], processor, _images(fixed_items))[0]
+def seen(fixed_items: list[PretextItem], nano: Any, processor: Any) -> PretextFeatures:
+    return read_pretext_features([nano], processor, _images(fixed_items))[0]
 
 
 def _images(items: list[PretextItem]) -> list[Image.Image]:
@@ -173,7 +173,7 @@ def test_forked_equals_unforked(processor: Any, language: str, uneven: bool) -> 
     target_texts = [["It is bright.", "It is very dark, and noisy.", "It is"], ["Dark.", "Rather bright, I find.", "Bright."]]
     if uneven:
         target_texts[1].append("A text more.")
-    forked = evaluator.score_target_texts(prompts, target_texts, tokens)
+    together = evaluator.score_target_texts(prompts, target_texts, tokens)
     unforked = evaluator.score_target_texts(prompts, target_texts, tokens, fork=False)
     alone = [
         evaluator.score_target_texts([prompt], [[target_text]], {"low": tokens["low"][2 * row : 2 * row + 2]}, fork=False)[0][
@@ -183,18 +183,18 @@ def test_forked_equals_unforked(processor: Any, language: str, uneven: bool) -> 
         for target_text in target_texts[row]
     ]
     for row, texts in enumerate(target_texts):
-        assert [forked[row][target_text].tokens for target_text in texts] == [
+        assert [together[row][target_text].tokens for target_text in texts] == [
             unforked[row][target_text].tokens for target_text in texts
         ]
-        assert [forked[row][target_text].total for target_text in texts] == pytest.approx(
+        assert [together[row][target_text].total for target_text in texts] == pytest.approx(
             [unforked[row][target_text].total for target_text in texts], abs=1e-4
         )
-    totals = [forked[row][target_text].total for row in range(2) for target_text in target_texts[row]]
+    totals = [together[row][target_text].total for row in range(2) for target_text in target_texts[row]]
     assert totals == pytest.approx([score.total for score in alone], abs=1e-4)
     assert np.std(totals) > 0.1
 
 
-def test_scores_are_the_models_own_loss(fixed_items: list[PretextItem], seen: SeenPhotos, nano: Any, processor: Any) -> None:
+def test_scores_are_the_models_own_loss(fixed_items: list[PretextItem], seen: PretextFeatures, nano: Any, processor: Any) -> None:
     """What the model makes of pixels and labels in training is what the fixed_items scores."""
     index = next(
         i for i, item in enumerate(fixed_items) if len(item.pretext_sample.images) == 2 and item.pretext_sample.level == "low"
@@ -222,7 +222,7 @@ def test_photos_are_seen_once_and_as_the_model_sees_them(fixed_items: list[Prete
         other.model.multi_modal_projector.qformers["low"].queries += 1
     passes = []
     hook = nano.model.vision_tower.register_forward_hook(lambda *_: passes.append(1))
-    first, second = see_photos([nano, other], processor, [*images, images[0]], batch_size=len(images))
+    first, second = read_pretext_features([nano, other], processor, [*images, images[0]], batch_size=len(images))
     hook.remove()
     assert len(passes) == 1 and len(first.tokens["low"]) == 10
     with torch.no_grad():
@@ -291,7 +291,7 @@ def test_without_photo_the_answer_is_the_priors(fixed_items: list[PretextItem], 
 
 
 def test_a_random_model_is_near_chance_from_any_group(
-    fixed_items: list[PretextItem], seen: SeenPhotos, nano: Any, processor: Any
+    fixed_items: list[PretextItem], seen: PretextFeatures, nano: Any, processor: Any
 ) -> None:
     evaluator = PretextEvaluator(nano, processor)
     blind = evaluator.blind_scores(fixed_items)
@@ -311,16 +311,16 @@ def test_a_random_model_is_near_chance_from_any_group(
 
 def test_tables_have_every_subject_and_column(
     fixed_items: list[PretextItem],
-    seen: SeenPhotos,
+    seen: PretextFeatures,
     photos: list[tuple[str, Image.Image]],
     maker: PretextSampleMaker,
     nano: Any,
     processor: Any,
 ) -> None:
     pretext_samples = probe_pretext_samples(photos, maker, 60)
-    probe = PretextProbe(pretext_samples, see_photos([nano], processor, pretext_samples.images)[0], all_maps=True).answers(
-        fixed_items, seen
-    )
+    probe = PretextProbe(
+        pretext_samples, read_pretext_features([nano], processor, pretext_samples.images)[0], all_maps=True
+    ).answers(fixed_items, seen)
     even = [{target_text: TargetTextScore(-5.0, 3) for target_text in item.target_texts} for item in fixed_items]
     after = answer_items(fixed_items, _planted(fixed_items), even)
     rows = compare({"after": after, "probe": probe}, by_question)
@@ -349,7 +349,7 @@ def test_the_probe_learns_what_pooled_features_show(
 ) -> None:
     """Features that are the pretext sample's own label, planted, are read off."""
 
-    def planted(pretext_samples: list[Any]) -> SeenPhotos:
+    def planted(pretext_samples: list[Any]) -> PretextFeatures:
         ways = sorted((name, way) for name, words in BANK.edits.items() for way in words)
         rows = []
         for pretext_sample in pretext_samples:
@@ -360,12 +360,12 @@ def test_the_probe_learns_what_pooled_features_show(
                 if pretext_sample.kind == "measured":
                     row[len(ways) + 5 * list(BANK.attributes).index(pretext_sample.subject) + pretext_sample.bin] = 1
                 rows.append(row)
-        return SeenPhotos({}, dict.fromkeys(LEVELS, np.array(rows)))
+        return PretextFeatures({}, dict.fromkeys(LEVELS, np.array(rows)))
 
     drawn = probe_pretext_samples(photos, maker, 240)
     train = planted([pretext_sample for pairs in drawn.pairs.values() for pretext_sample in pairs])
     blank = np.zeros((len(drawn.photos), train.pooled["low"].shape[1]))
-    train = SeenPhotos({}, {level: np.concatenate([blank, values]) for level, values in train.pooled.items()})
+    train = PretextFeatures({}, {level: np.concatenate([blank, values]) for level, values in train.pooled.items()})
     items = [item for item in fixed_items if item.pretext_sample.kind == "altered"]
     answers = PretextProbe(drawn, train).answers(items, planted([item.pretext_sample for item in items]))
     found = grouped(answers, by_level)

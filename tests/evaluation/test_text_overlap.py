@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from aesthetic_mllm.evaluation.text_overlap import SharedRuns, distinct_n, share_identical
+from aesthetic_mllm.evaluation.text_overlap import SharedNgrams, distinct_n, share_identical
 from aesthetic_mllm.tasks.ngram_overlap import words_of
 
 CORPUS = ["The light in this photo isn't good at all, sorry.", "Nice colors!", "one two three four", "five six seven eight nine"]
@@ -34,7 +34,7 @@ def test_words_are_told_apart_by_letters_alone() -> None:
 
 
 def test_eight_words_in_a_row_are_found_whatever_stands_between_them() -> None:
-    runs = SharedRuns(CORPUS)
+    runs = SharedNgrams(CORPUS)
     assert runs.shares("I think the light, in THIS photo, isnt good at that.")
     assert not runs.shares("the light in this photo isn't good")  # seven
     assert not runs.shares("one two three four five six seven eight nine")  # of two texts
@@ -45,7 +45,7 @@ def test_eight_words_in_a_row_are_found_whatever_stands_between_them() -> None:
 def test_longest_runs_are_those_that_a_search_by_hand_finds() -> None:
     rng = random.Random(0)
     texts = [" ".join(rng.choice("abcd") for _ in range(rng.randrange(1, 30))) for _ in range(60)]
-    runs = SharedRuns(texts[:30])
+    runs = SharedNgrams(texts[:30])
     for text in texts[30:]:
         found = runs.longest(text)
         assert len(found) == longest_by_hand(text, texts[:30])
@@ -53,14 +53,14 @@ def test_longest_runs_are_those_that_a_search_by_hand_finds() -> None:
 
 
 def test_an_empty_corpus_shares_nothing() -> None:
-    runs = SharedRuns([])
+    runs = SharedNgrams([])
     assert runs.longest("the light is good") == () and not runs.shares("a b c d e f g h i")
 
 
 def test_a_summary_names_the_texts_that_quote() -> None:
     quote = "the light in this photo isnt good at all"
-    found = SharedRuns(CORPUS).summary(["fine", quote])
-    assert found == {"length": 8, "texts": 2, "sharing": [quote], "longest_run": 9, "longest_words": quote}
+    found = SharedNgrams(CORPUS).summary(["fine", quote])
+    assert found == {"length": 8, "texts": 2, "sharing": [quote], "longest_ngram": 9, "longest_words": quote}
 
 
 def test_distinct_counts_pairs_of_words_over_all_texts() -> None:

@@ -73,7 +73,7 @@ def test_nothing_is_said_twice() -> None:
 
 
 @pytest.mark.parametrize("length", [2, 4])
-def test_what_is_known_is_not_quoted(length: int) -> None:
+def test_no_ngram_of_training_is_written(length: int) -> None:
     """A comment whose words are known goes as before up to the word that completes the run; others stay as they are."""
     liked = written(20)
     known = TrainingNgrams.of_texts(liked[:3], length)

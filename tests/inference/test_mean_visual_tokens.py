@@ -30,10 +30,12 @@ def test_a_checkpoint_carries_it(tmp_path: Path) -> None:
     tokens = mean_photo(
         [assessor.model.get_image_features(**assessor.processor.image_processor(scene(), return_tensors="pt")).tokens]
     )
-    assert CommentWriter.of_engine(assessor.engine).usual is None
+    assert CommentWriter.of_engine(assessor.engine).mean_tokens is None
     assessor.processor.side_files[MEAN_VISUAL_TOKENS] = SideFile(tokens)
     assessor.processor.save_pretrained(tmp_path)
-    loaded = CommentWriter.of_engine(AestheticEngine(assessor.model, AestheticMLLMProcessor.from_pretrained(tmp_path))).usual
+    loaded = CommentWriter.of_engine(
+        AestheticEngine(assessor.model, AestheticMLLMProcessor.from_pretrained(tmp_path))
+    ).mean_tokens
     assert loaded is not None and loaded.keys() == tokens.keys()
     assert all(torch.equal(loaded[group], values) for group, values in tokens.items())
 
@@ -47,7 +49,7 @@ def test_another_models_is_refused() -> None:
     for wrong in ({**tokens, "low": torch.zeros(1, 1, width)}, {"low": tokens["low"]}, {**tokens, "low": tokens["low"][..., 1:]}):
         with pytest.raises(CommentingError, match=f"{MEAN_VISUAL_TOKENS} holds tokens.*make it anew, or remove it"):
             usual_features(wrong, assessor.model, counts)
-    writer = CommentWriter(assessor.engine, usual={"low": tokens["low"]})
+    writer = CommentWriter(assessor.engine, mean_tokens={"low": tokens["low"]})
     encoded = assessor.engine.encode([assessor.engine.read(scene())])
     with pytest.raises(CommentingError, match="another|make it anew"):
         writer.write(encoded, assessor.engine.rating_prompt("quality"), STYLES["brief"])

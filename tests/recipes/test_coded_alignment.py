@@ -7,7 +7,7 @@ import torch
 
 from aesthetic_mllm.pretext.phrase_bank import BINS, PhraseBank
 from aesthetic_mllm.pretext.pretext_samples import PretextSample
-from aesthetic_mllm.trainers.pretext_cache import SeenSample
+from aesthetic_mllm.trainers.pretext_cache import CachedSample
 from recipes.nano.codebook import EDIT_UNITS, Codebook
 from recipes.nano.coded_alignment import CANVAS, CodeLoss, mirrored
 from recipes.nano.prompts import nano_processor
@@ -29,8 +29,8 @@ def photo(loss: Any, level: str, bins: dict[str, int], edits: dict[str, float], 
     )
 
 
-def sample(kind: str, level: str, subject: str, **told: Any) -> SeenSample:
-    return SeenSample(PretextSample(level, kind, subject, (), "?", ".", told.pop("label", ""), **told))
+def sample(kind: str, level: str, subject: str, **told: Any) -> CachedSample:
+    return CachedSample(PretextSample(level, kind, subject, (), "?", ".", told.pop("label", ""), **told))
 
 
 def test_all_attributes_of_a_photo_are_read_at_once(loss: Any) -> None:
@@ -82,7 +82,7 @@ def test_a_mirrored_pretext_sample_is_mirrored_back() -> None:
     maps = torch.zeros(1, 18, 18, 4)
     maps[:, :, :9] = torch.rand(1, 18, 9, 4)  # the photo fills the canvas's left half
     pretext_sample = sample("altered", "middle", "tilt", signed_strength=0.5)
-    pretext_sample = SeenSample(
+    pretext_sample = CachedSample(
         pretext_sample.pretext_sample, feature_maps=maps, image_sizes=torch.tensor([[CANVAS, CANVAS // 2]])
     )
     once, bins = mirrored(pretext_sample, {"subject_x": 0, "subject_y": 0})

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from aesthetic_mllm import AestheticAssessor
-from aesthetic_mllm.evaluation.seen_people import SeenPeople
+from aesthetic_mllm.evaluation.photo_features import PhotoFeatures
 from aesthetic_mllm.personalization.example_prefix import ExamplePrefix, example_tokens
 from aesthetic_mllm.personalization.profile_photos import ProfilePhotos
 from aesthetic_mllm.trainers.taste_fitting import Votes
@@ -36,7 +36,9 @@ def seen(assessor: AestheticAssessor) -> object:
         {},
         {name: rng.normal(size=PHOTOS) for name in ("warmth", "tilt", "noise")},
     )
-    return SeenPeople(photos, {group: values[rows].clone() for group, values in found.tokens.items()}, found.map_statistics[rows])
+    return PhotoFeatures(
+        photos, {group: values[rows].clone() for group, values in found.tokens.items()}, found.map_statistics[rows]
+    )
 
 
 def votes() -> Votes:

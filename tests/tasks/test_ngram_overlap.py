@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 
-from aesthetic_mllm.tasks.ngram_overlap import SHARED_WORDS, TrainingNgrams, repeats, runs_of, words_of
+from aesthetic_mllm.tasks.ngram_overlap import SHARED_WORDS, TrainingNgrams, ngrams_of, repeats, words_of
 
 
 def texts(count: int, seed: int) -> list[str]:
@@ -21,14 +21,14 @@ def test_every_run_of_the_corpus_is_known() -> None:
     corpus = texts(200, seed=0)
     known = TrainingNgrams.of_texts(corpus)
     for text in corpus:
-        for run in runs_of(words_of(text)):
+        for run in ngrams_of(words_of(text)):
             assert known.shares(", ".join(run).upper())
             assert not known.shares(" ".join(run[1:]))  # seven words
 
 
 def test_few_other_runs_are_taken_for_known() -> None:
     known = TrainingNgrams.of_texts(texts(400, seed=1))
-    others = [" ".join(run) for text in texts(2000, seed=2) for run in runs_of(words_of(text))]
+    others = [" ".join(run) for text in texts(2000, seed=2) for run in ngrams_of(words_of(text))]
     assert len(others) > 10_000
     assert np.mean([known.shares(run) for run in others]) < 0.002
 

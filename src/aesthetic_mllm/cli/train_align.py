@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
     pretext_samples = recipes.open_pretext_samples(recipe, config)
     set_seed(config.seed)  # a new alignment module is random
     model, processor = tiny_model(config.seed) if options.smoke_test else recipes.load_model(recipe)
-    pretext_samples = recipes.see_pretext_samples(recipe, config, pretext_samples, model, processor)
+    pretext_samples = recipes.cache_pretext_samples(recipe, config, pretext_samples, model, processor)
 
     set_seed(config.seed)  # so are the heads, which are lost with the trainer
     trainer = AestheticAlignmentTrainer(

@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
     checkpoint = checkpoint_of(recipe, config, options)
     processor = start_processor(recipe, config, options.smoke_test)
     data = open_sft_data(recipe, processor.rating_scale, config.seed)  # before the model, which takes longer
-    for line in data.told:
+    for line in data.notes:
         logger.info("%s", line)
     check_evaluation(data, config)
     model = start_model(recipe, config, processor, options.smoke_test)
@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
     held_out = data.test or data.validation
     report: dict[str, Any] = {
         "start": "a tiny random model (--smoke-test)" if options.smoke_test else _start(recipe),
-        "data": data.told,
+        "data": data.notes,
         "rows": {
             "train": len(data.train),
             "validation": {name: len(rows) for name, rows in data.validation.items()},

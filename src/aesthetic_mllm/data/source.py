@@ -45,7 +45,7 @@ class SourceReport:
     missing_images: list[str] = field(default_factory=list)
     faulty: list[str] = field(default_factory=list)
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """In one line, naming the first offenders."""
         parts = []
         for one, several, names in (
@@ -79,12 +79,12 @@ def read_source(source: Source, root: str | Path, split: str, skip_missing: bool
     records = list(_sound(source, root, split, report))
     report.records = len(records)
     if (report.missing_images or report.faulty) and not skip_missing:
-        raise DataError(f"{source.name}, {split}: {report.told()}. Correct them, or leave them out with --skip-missing.")
+        raise DataError(f"{source.name}, {split}: {report.summary()}. Correct them, or leave them out with --skip-missing.")
     if not records:
-        left_out = f" after leaving some out ({report.told()})" if report.missing_images or report.faulty else ""
+        left_out = f" after leaving some out ({report.summary()})" if report.missing_images or report.faulty else ""
         raise DataError(f"{source.name}, {split}: no records below {root}{left_out}; expected there: {source.layout}.")
     if report.missing_images or report.faulty:
-        logger.warning("%s, %s: %s", source.name, split, report.told())
+        logger.warning("%s, %s: %s", source.name, split, report.summary())
     return records, report
 
 

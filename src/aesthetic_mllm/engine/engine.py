@@ -197,17 +197,17 @@ class AestheticEngine:
             max_new_tokens: the most that are written.
             not_first: tokens that may not come first.
             photo: the only one that is written about; default all.
-            away_from: one photo that is like most, away from which the text is guided ([`ContrastivePhotoGuidance`]).
+            away_from: the average photo, away from which the text is guided ([`ContrastivePhotoGuidance`]).
         """
         prefix = self._prefix_of(encoded, [prompt])
-        usual = None
+        mean_photo = None
         if away_from is not None:
-            usual = next((each for each in away_from.prefixes if each.ids == prefix.ids), None)
-            if usual is None:
-                usual = PrefixCache(self.model, prefix.ids, away_from.features)
-                away_from.prefixes.append(usual)
+            mean_photo = next((each for each in away_from.prefixes if each.ids == prefix.ids), None)
+            if mean_photo is None:
+                mean_photo = PrefixCache(self.model, prefix.ids, away_from.features)
+                away_from.prefixes.append(mean_photo)
         stop_ids = self.processor.end_of_turn_ids
-        return prefix.write(prompt[len(prefix.ids) :], stop_ids, max_new_tokens, not_first, photo, usual)
+        return prefix.write(prompt[len(prefix.ids) :], stop_ids, max_new_tokens, not_first, photo, mean_photo)
 
     def _prefix_of(self, encoded: EncodedPhotos, prompts: Sequence[Sequence[int]]) -> PrefixCache:
         """What all the prompts begin with and was read before, or else is read now."""

@@ -31,15 +31,15 @@ def split_prompts(prompts: Sequence[Sequence[int]]) -> tuple[list[int], list[lis
 class ContrastivePhotoGuidance(LogitsProcessor):
     """Classifier-free guidance of texts, from what is said of the average photo towards what is said of this one.
 
-    What is likely of any photo says little of this one: log p(token | usual) + [`GUIDANCE`] (log p(token | photo) - log p(token |
-    usual)), of the tokens that are plausible after all. The batch holds B photos and B times the usual one; both halves get the
-    same scores, so that the usual one is told the same.
+    What is likely of any photo says little of this one: log p(token | mean) + [`GUIDANCE`] (log p(token | photo) - log p(token |
+    mean)), of the tokens that are plausible after all. The batch holds B photos and B times the average one; both halves get the
+    same scores, so that the same is written about both.
     """
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        photo, usual = scores.float().log_softmax(-1).chunk(2)  # [B, V]
+        photo, mean = scores.float().log_softmax(-1).chunk(2)  # [B, V]
         least = photo.amax(-1, keepdim=True) + math.log(LEAST_PLAUSIBLE)
-        guided = (usual + GUIDANCE * (photo - usual)).masked_fill(photo < least, -torch.inf)
+        guided = (mean + GUIDANCE * (photo - mean)).masked_fill(photo < least, -torch.inf)
         return torch.cat([guided, guided])
 
 
@@ -95,10 +95,10 @@ class PrefixCache:
             states |= zip(members, self._last_states(cache, [rests[place] for place in members]), strict=True)
         alone = [place for place in range(len(rests)) if place not in states]
         if alone:
-            states |= zip(alone, self._fork(cache, [rests[place] for place in alone]), strict=True)
+            states |= zip(alone, self._continue(cache, [rests[place] for place in alone]), strict=True)
         return [states[place] for place in range(len(rests))]
 
-    def _fork(self, cache: Cache, continuations: Sequence[Sequence[int]]) -> tuple[torch.Tensor, ...]:
+    def _continue(self, cache: Cache, continuations: Sequence[Sequence[int]]) -> tuple[torch.Tensor, ...]:
         """As `_last_states`, each continuation on a copy of the cache, in one forward that uses the cache up."""
         count, width = len(continuations), max(map(len, continuations))
         cache.batch_repeat_interleave(count)
@@ -114,7 +114,7 @@ class PrefixCache:
         max_new_tokens: int,
         not_first: Sequence[int] = (),
         photo: int | None = None,
-        usual: "PrefixCache | None" = None,
+        mean_photo: "PrefixCache | None" = None,
     ) -> list[list[int]]:
         """What the model writes after the prefix and a continuation, greedily: for each photo tokens up to the stop, without it.
 
@@ -124,14 +124,14 @@ class PrefixCache:
             max_new_tokens: the most that are written where none of them comes.
             not_first: tokens that may not come first.
             photo: the only one that is written about; default all.
-            usual: the same prefix with one photo that is like most, away from which the text is guided
+            mean_photo: the same prefix with the average photo, away from which the text is guided
                 ([`ContrastivePhotoGuidance`]).
         """
         photos = list(range(self.photos)) if photo is None else [photo]
         cache = self._cache_of(photos)
         guides = LogitsProcessorList()
-        if usual is not None:  # it stands beside each photo, and reads what is written about that one
-            beside = usual._cache_of([0] * len(photos))
+        if mean_photo is not None:  # it stands beside each photo, and reads what is written about that one
+            beside = mean_photo._cache_of([0] * len(photos))
             for layer, more in zip(cache.layers, beside.layers, strict=True):
                 layer.keys, layer.values = torch.cat([layer.keys, more.keys]), torch.cat([layer.values, more.values])
             guides.append(ContrastivePhotoGuidance())

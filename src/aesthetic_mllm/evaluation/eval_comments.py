@@ -21,7 +21,7 @@ from ..processing.image_loading import ImageSource, load_image
 from ..tasks.ngram_overlap import words_of
 from .byte_perplexity import byte_perplexity
 from .claim_precision import claim_precision, precision_by
-from .text_overlap import SharedRuns, distinct_n, share_identical
+from .text_overlap import SharedNgrams, distinct_n, share_identical
 
 if TYPE_CHECKING:
     from ..inference.assessor import AestheticAssessor
@@ -99,7 +99,7 @@ def _precisions(claims: Sequence[CheckedClaim]) -> dict[str, Any]:
 def evaluate_comments(
     comments: Mapping[str, str],
     bins: Mapping[str, Mapping[str, int]],
-    corpora: Mapping[str, SharedRuns] | None = None,
+    corpora: Mapping[str, SharedNgrams] | None = None,
 ) -> dict[str, Any]:
     """All that is asked of comments.
 

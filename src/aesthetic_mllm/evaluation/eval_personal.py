@@ -17,7 +17,7 @@ from ..personalization.rater_prior import RaterPrior, fit_taste
 from ..processing.rating_scale import Rating, RatingScale
 from ..tasks.personalizing import TRAITS, Profile, tastes
 from .personal_protocols import Predict, Protocol, run_protocol, shuffled, with_another_person
-from .seen_people import SeenPeople
+from .photo_features import PhotoFeatures
 from .synthetic_people import SyntheticPerson
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class PersonalMethods:
     """
 
     def __init__(
-        self, assessor: "AestheticAssessor", seen: SeenPeople, score_range: tuple[float, float], prior: RaterPrior | None
+        self, assessor: "AestheticAssessor", seen: PhotoFeatures, score_range: tuple[float, float], prior: RaterPrior | None
     ):
         self.assessor, self.seen, self.score_range, self.prior = assessor, seen, score_range, prior
         self.scale = assessor.processor.rating_scale
@@ -118,7 +118,7 @@ def ridge_predictions(
 
 def evaluate_personal(
     assessor: "AestheticAssessor",
-    seen: SeenPeople,
+    seen: PhotoFeatures,
     protocol: Protocol,
     score_range: tuple[float, float],
     *,
@@ -165,7 +165,7 @@ def evaluate_personal(
     return report
 
 
-def known_tastes(seen: SeenPeople, seed: int = 0) -> dict[str, float]:
+def known_tastes(seen: PhotoFeatures, seed: int = 0) -> dict[str, float]:
     """Share of synthetic people with one taste whose taste is the first that `describe` names, after a few ratings; by trait."""
     rng = np.random.default_rng(seed)
     found: dict[str, float] = {}

@@ -22,11 +22,11 @@ from .pretext_evaluator import (
     SCORINGS,
     Answer,
     PretextEvaluator,
+    PretextFeatures,
     Scoring,
-    SeenPhotos,
     TargetTextScore,
     answer_items,
-    see_photos,
+    read_pretext_features,
 )
 from .pretext_items import PretextItem, build_pretext_items
 from .pretext_probe import PretextProbe, probe_pretext_samples
@@ -74,8 +74,8 @@ def evaluate_pretext(
     samples = probe_pretext_samples(known, maker, probe_samples)
     models = {"before": before, "after": after}
     images = [image for item in items for image in item.pretext_sample.images]
-    seen = dict(zip(models, see_photos(list(models.values()), processor, images), strict=True))
-    (studied,) = see_photos([after], processor, samples.images)
+    seen = dict(zip(models, read_pretext_features(list(models.values()), processor, images), strict=True))
+    (studied,) = read_pretext_features([after], processor, samples.images)
     logger.info("%d pretext samples; %d photos, and %d for the probes, seen", len(items), len(images), len(samples.images))
     probes = {
         name: PretextProbe(samples, studied, all_maps).answers(items, seen["after"])
@@ -128,7 +128,7 @@ def pretext_table(report: Mapping[str, Any]) -> str:
 
 
 def _answers_by_group(
-    evaluator: PretextEvaluator, items: Sequence[PretextItem], seen: SeenPhotos, own: Scores, blind: Scores, scoring: Scoring
+    evaluator: PretextEvaluator, items: Sequence[PretextItem], seen: PretextFeatures, own: Scores, blind: Scores, scoring: Scoring
 ) -> dict[str, list[Answer]]:
     """Answers from each group's tokens alone, of all but barely visible edits; those of the own level are there already."""
     plain = [index for index, item in enumerate(items) if item.amount != "barely"]
@@ -148,14 +148,14 @@ def _answers_by_group(
     return answers
 
 
-def _part_of(seen: SeenPhotos, items: Sequence[PretextItem], wanted: Sequence[int]) -> SeenPhotos:
+def _part_of(seen: PretextFeatures, items: Sequence[PretextItem], wanted: Sequence[int]) -> PretextFeatures:
     """What was seen in the photos of some items."""
     starts, total = [], 0
     for item in items:
         starts.append(total)
         total += len(item.pretext_sample.images)
     photos = [starts[index] + place for index in wanted for place in range(len(items[index].pretext_sample.images))]
-    return SeenPhotos(
+    return PretextFeatures(
         {group: values[photos] for group, values in seen.tokens.items()},
         {level: values[photos] for level, values in seen.pooled.items()},
     )

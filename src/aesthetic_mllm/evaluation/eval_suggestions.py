@@ -135,7 +135,7 @@ def likeness(first: Image.Image, second: Image.Image) -> tuple[float, float]:
     return float(psnr), float(structural_similarity(luma(x), luma(y), data_range=1.0))
 
 
-def examine_photo(
+def evaluate_photo(
     search: SuggestionSearch, before: Image.Image, after: Image.Image
 ) -> tuple[list, list, Image.Image, float, float]:
     """Suggestions without and with verification for a damaged photo, the photo with the latter applied, and the rise of PSNR and
@@ -244,7 +244,7 @@ def evaluate_suggestions(
     def ask(damage: tuple[str, str, float]) -> tuple[SuggestionAnswer, list[Image.Image]]:
         name, edit, amount = damage
         before, after = get_edit(edit).pair(load_image(photos[name]), amount, seed)
-        plain, verified, applied, psnr, ssim = examine_photo(search, before, after)
+        plain, verified, applied, psnr, ssim = evaluate_photo(search, before, after)
         changed = any(each.edit for each in verified)
         return SuggestionAnswer(name, edit, amount, signed(plain), signed(verified), changed, psnr, ssim), [
             after,

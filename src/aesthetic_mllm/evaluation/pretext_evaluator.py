@@ -56,7 +56,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class SeenPhotos:
+class PretextFeatures:
     """What a tower and an alignment module see in the items' photos, in the order of the items.
 
     Args:
@@ -69,7 +69,9 @@ class SeenPhotos:
 
 
 @torch.inference_mode()
-def see_photos(models: Sequence[Any], processor: Any, images: Sequence[Image.Image], batch_size: int = 16) -> list[SeenPhotos]:
+def read_pretext_features(
+    models: Sequence[Any], processor: Any, images: Sequence[Image.Image], batch_size: int = 16
+) -> list[PretextFeatures]:
     """Runs the tower once a photo, and each model's Q-Formers on it; models of another tower run their own.
 
     The same object among the images is seen once.
@@ -103,7 +105,7 @@ def see_photos(models: Sequence[Any], processor: Any, images: Sequence[Image.Ima
                     pooled[number][level].append(map_statistics(maps[level], sizes, canvas[0]).cpu().numpy())
     joined = [{level: np.concatenate(parts)[index] for level, parts in of_model.items()} for of_model in pooled]
     return [
-        SeenPhotos(
+        PretextFeatures(
             {level: torch.cat(parts)[index] for level, parts in tokens[number].items()},
             joined[0] if shares[number] else joined[number],
         )
@@ -124,7 +126,7 @@ class PretextEvaluator:
         self.model, self.processor, self.batch_size = model, processor, batch_size
 
     def scores(
-        self, items: Sequence[PretextItem], seen: SeenPhotos, group: str | None = None
+        self, items: Sequence[PretextItem], seen: PretextFeatures, group: str | None = None
     ) -> list[dict[str, TargetTextScore]]:
         """Scores of every text of every item.
 

@@ -131,9 +131,9 @@ def altered_choices(pretext_sample: PretextSample, edit: Edit, maker: PretextSam
     """
     _, direction, strength = pretext_sample.label.split(":")
     target_texts = {
-        (other.name, way): altered_target_text(maker.bank, other.name, way, strength, seed, maker.held_out)
+        (other.name, towards): altered_target_text(maker.bank, other.name, towards, strength, seed, maker.held_out)
         for other in maker.edits[pretext_sample.level]
-        for way in maker.bank.edits[other.name]
+        for towards in maker.bank.edits[other.name]
     }
     if len(set(target_texts.values())) < len(target_texts):
         raise PretextItemError(
@@ -142,9 +142,10 @@ def altered_choices(pretext_sample: PretextSample, edit: Edit, maker: PretextSam
     names = tuple(other.name for other in maker.edits[pretext_sample.level])
     by_edit = tuple(tuple(target_text for (name, _), target_text in target_texts.items() if name == other) for other in names)
     choices = [Choice("edit", names, by_edit, names.index(edit.name))]
-    ways = tuple(maker.bank.edits[edit.name])
-    if len(ways) > 1:
-        choices.append(Choice("direction", ways, tuple((target_texts[edit.name, way],) for way in ways), ways.index(direction)))
+    directions = tuple(maker.bank.edits[edit.name])
+    if len(directions) > 1:
+        texts = tuple((target_texts[edit.name, towards],) for towards in directions)
+        choices.append(Choice("direction", directions, texts, directions.index(direction)))
     strengths = (edit.strength_word(edit.barely), edit.strength_word(edit.strong))
     if strengths[0] != strengths[1] and strength in strengths:
         texts = tuple((altered_target_text(maker.bank, edit.name, direction, word, seed, maker.held_out),) for word in strengths)

@@ -10,7 +10,7 @@ from PIL import Image
 from ..personalization.ridge import Ridge
 from ..pretext.phrase_bank import BINS
 from ..pretext.pretext_samples import LEVELS, PretextSample, PretextSampleMaker, draw_amount
-from .pretext_evaluator import Answer, SeenPhotos, choose
+from .pretext_evaluator import Answer, PretextFeatures, choose
 from .pretext_items import Choice, PretextItem, edit_of, measure_bins
 
 
@@ -76,7 +76,7 @@ def probe_pretext_samples(
 class PretextProbe:
     """Ridge regressions that answer items from pooled features of the frozen tower.
 
-    Of a pair they see the second photo, the difference to the first, and its size. Which edit and direction is one
+    Of a pair they see the second photo, the difference to the first, and its size. Edit and direction together are one
     classification over both, as the language model's texts are; how strong, a regression of the share of the strong amount
     that is told the edit, and answers whichever fixed amount is nearer.
 
@@ -86,13 +86,13 @@ class PretextProbe:
         all_maps: use all three feature maps, not that of the pretext sample's own level alone.
     """
 
-    def __init__(self, pretext_samples: ProbePretextSamples, seen: SeenPhotos, all_maps: bool = False):
+    def __init__(self, pretext_samples: ProbePretextSamples, seen: PretextFeatures, all_maps: bool = False):
         self.all_maps = all_maps
         count = len(pretext_samples.photos)
         self.bins: dict[str, Ridge] = {}
         self.edits: dict[str, Ridge] = {}
         self.strengths: dict[str, Ridge] = {}
-        self.ways: dict[str, list[tuple[str, str]]] = {}
+        self.signed_edits: dict[str, list[tuple[str, str]]] = {}
         self.photos = {level: self._features(seen, level)[:count] for level in LEVELS}
         self.bin_labels = pretext_samples.bins
         known = [index for index, label in enumerate(pretext_samples.contents) if label is not None]
@@ -105,13 +105,13 @@ class PretextProbe:
             features = self._pairs(self._features(seen, level)[count : count + 2 * len(pairs)])
             count += 2 * len(pairs)
             made = [tuple(pretext_sample.label.split(":")[:2]) for pretext_sample in pairs]
-            self.ways[level] = sorted(set(made))
-            targets = np.array([[way == other for other in self.ways[level]] for way in made], dtype=np.float64)
+            self.signed_edits[level] = sorted(set(made))
+            targets = np.array([[edit == other for other in self.signed_edits[level]] for edit in made], dtype=np.float64)
             self.edits[level] = Ridge(features, targets)
             shares = np.array([[abs(pretext_sample.signed_strength)] for pretext_sample in pairs])
             self.strengths[level] = Ridge(np.concatenate([features, targets], axis=1), shares)
 
-    def answers(self, items: Sequence[PretextItem], seen: SeenPhotos) -> list[Answer]:
+    def answers(self, items: Sequence[PretextItem], seen: PretextFeatures) -> list[Answer]:
         """Of all questions of all items, in their order; `seen` is of the items' photos."""
         features = {level: self._features(seen, level) for level in LEVELS}
         answers, place = [], 0
@@ -135,12 +135,12 @@ class PretextProbe:
         pair = self._pairs(rows)
         if choice.aspect == "strength":
             edit = edit_of(item)
-            told = np.array([[(subject, item.direction) == way for way in self.ways[level]]], dtype=np.float64)
-            share = float(self.strengths[level](np.concatenate([pair, told], axis=1))[0, 0])
+            known = np.array([[(subject, item.direction) == other for other in self.signed_edits[level]]], dtype=np.float64)
+            share = float(self.strengths[level](np.concatenate([pair, known], axis=1))[0, 0])
             return [-abs(share - edit.barely / edit.strong), -abs(share - 1)]
-        found = dict(zip(self.ways[level], self.edits[level](pair)[0], strict=True))
+        found = dict(zip(self.signed_edits[level], self.edits[level](pair)[0], strict=True))
         if choice.aspect == "direction":
-            return [found.get((subject, way), 0.0) for way in choice.options]
+            return [found.get((subject, direction), 0.0) for direction in choice.options]
         return [max((value for (name, _), value in found.items() if name == option), default=0.0) for option in choice.options]
 
     def _bin_values(self, level: str, subject: str, rows: np.ndarray) -> list[float]:
@@ -150,7 +150,7 @@ class PretextProbe:
             self.bins[subject] = Ridge(self.photos[level], np.eye(BINS)[bins])
         return self.bins[subject](rows)[0].tolist()
 
-    def _features(self, seen: SeenPhotos, level: str) -> np.ndarray:
+    def _features(self, seen: PretextFeatures, level: str) -> np.ndarray:
         return np.concatenate([seen.pooled[name] for name in LEVELS], axis=1) if self.all_maps else seen.pooled[level]
 
     def _pairs(self, rows: np.ndarray) -> np.ndarray:

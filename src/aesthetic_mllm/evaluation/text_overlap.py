@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from ..tasks.ngram_overlap import SHARED_WORDS, words_of
+from ..tasks.ngram_overlap import SHARED_WORDS, ngrams_of, words_of
 
-_BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, so that a word's place in a run changes its part of the hash
+_BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, so that a word's place in an n-gram changes its part of the hash
 
 
 def distinct_n(texts: Iterable[str], n: int = 2) -> float:
     """Different n-grams of words among all n-grams of the texts (Li et al. 2016), 0 to 1; 0 where no text has n words."""
-    grams = [tuple(words[start : start + n]) for words in map(words_of, texts) for start in range(len(words) - n + 1)]
+    grams = [gram for text in texts for gram in ngrams_of(words_of(text), n)]
     return len(set(grams)) / max(len(grams), 1)
 
 
@@ -30,13 +30,13 @@ def share_identical(texts: Sequence[str]) -> float:
     return sum(count for count in counts.values() if count > 1) / len(texts)
 
 
-class SharedRuns:
+class SharedNgrams:
     """Finds the words in a row that texts share with a corpus.
 
-    Runs are compared as 64-bit hashes: of a million runs about one in ten million that is not in the corpus is taken for shared.
+    N-grams are compared as 64-bit hashes: of a million about one in ten million that is not in the corpus is taken for shared.
 
     Args:
-        corpus: texts; a run lies within one of them. Two million words take about 40 MB, and 16 MB for each length asked for.
+        corpus: texts; an n-gram lies within one of them. Two million words take about 40 MB, and 16 MB for each length asked for.
     """
 
     def __init__(self, corpus: Iterable[str]):
@@ -55,30 +55,30 @@ class SharedRuns:
         return bool(self._found(words_of(text), length).any())
 
     def longest(self, text: str) -> tuple[str, ...]:
-        """The longest run of words that stands in the corpus too, the first of several; no words where none does."""
+        """The longest n-gram that stands in the corpus too, the first of several; no words where none does."""
         words = words_of(text)
-        run: tuple[str, ...] = ()
+        longest: tuple[str, ...] = ()
         for length in range(1, len(words) + 1):
             found = self._found(words, length)
             if not found.any():
                 break
             start = int(found.argmax())
-            run = tuple(words[start : start + length])
-        return run
+            longest = tuple(words[start : start + length])
+        return longest
 
     def summary(self, texts: Sequence[str], length: int = SHARED_WORDS) -> dict[str, Any]:
-        """How many texts share `length` words in a row with the corpus, and the longest run of all."""
+        """How many texts share `length` words in a row with the corpus, and the longest n-gram of all."""
         longest = max((self.longest(text) for text in texts), key=len, default=())
         return {
             "length": length,
             "texts": len(texts),
             "sharing": [text for text in texts if self.shares(text, length)],
-            "longest_run": len(longest),
+            "longest_ngram": len(longest),
             "longest_words": " ".join(longest),
         }
 
     def _found(self, words: Sequence[str], length: int) -> np.ndarray:
-        """For each place whether the run that starts there stands in the corpus: bool [words - length + 1]."""
+        """For each place whether the n-gram that starts there stands in the corpus: bool [words - length + 1]."""
         if len(words) < length:
             return np.zeros(0, dtype=bool)
         index = self._known(length)
@@ -90,7 +90,7 @@ class SharedRuns:
         return known & (index[np.searchsorted(index, hashes).clip(max=len(index) - 1)] == hashes)
 
     def _index(self, length: int) -> np.ndarray:
-        """The hashes of all runs of the corpus, in order."""
+        """The hashes of all n-grams of the corpus, in order."""
         if len(self._corpus) < length:
             return np.zeros(0, dtype=np.uint64)
         within = self._numbers[length - 1 :] == self._numbers[: len(self._numbers) - length + 1]
@@ -98,7 +98,7 @@ class SharedRuns:
 
 
 def _hashes(ids: np.ndarray, length: int) -> np.ndarray:
-    """A hash of each run: uint64 [len(ids) - length + 1]."""
+    """A hash of each n-gram: uint64 [len(ids) - length + 1]."""
     mixed = ids * np.uint64(0xBF58476D1CE4E5B9)
     mixed ^= mixed >> np.uint64(29)
     mixed *= np.uint64(0x94D049BB133111EB)

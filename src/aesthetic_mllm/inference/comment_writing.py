@@ -12,7 +12,7 @@ from ..editing.claims.photo_evidence import PhotoEvidence
 from ..engine.engine import AestheticEngine, EncodedPhotos
 from ..tasks.commenting import CommentStyle
 from ..tasks.ngram_overlap import TRAINING_NGRAMS, TrainingNgrams, repeats
-from .mean_visual_tokens import MEAN_VISUAL_TOKENS, usual_features
+from .mean_visual_tokens import MEAN_VISUAL_TOKENS, mean_photo_features
 
 logger = logging.getLogger(__name__)
 
@@ -29,31 +29,31 @@ _LEFT_OPEN = re.compile(r"(\W+(sadly|however|still))?\W+$", re.IGNORECASE)
 
 
 class CommentWriter:
-    """Writes comments greedily, away from what is said of any photo, and goes back where one begins to quote or to repeat itself.
+    """Writes comments greedily, away from what is said of any photo, and goes back where one begins to repeat the training texts or itself.
 
-    What goes wrong is known at the token that completes the run of words. The clause that it stands in may then not begin as it
+    What goes wrong is known at the token that completes the n-gram. The clause that it stands in may then not begin as it
     did, and the comment goes on from there as the model likes best otherwise.
 
     Args:
         engine: that writes.
-        known: runs of words of the texts that it was trained on; `None`: nothing is known of them.
-        usual: the visual tokens of a photo that is like most ([`mean_photo`]); `None`: comments are not guided.
+        known: n-grams of words of the texts that it was trained on; `None`: nothing is known of them.
+        mean_tokens: the visual tokens of the average photo ([`mean_photo`]); `None`: comments are not guided.
     """
 
     def __init__(
         self,
         engine: AestheticEngine,
         known: TrainingNgrams | None = None,
-        usual: Mapping[str, torch.Tensor] | None = None,
+        mean_tokens: Mapping[str, torch.Tensor] | None = None,
     ):
-        self.engine, self.known, self.usual = engine, known, usual
-        self._usual_photos: dict[torch.device, EncodedPhotos] = {}  # by device, because a model may be moved
+        self.engine, self.known, self.mean_tokens = engine, known, mean_tokens
+        self._mean_photos: dict[torch.device, EncodedPhotos] = {}  # by device, because a model may be moved
 
     @classmethod
     def of_engine(cls, engine: AestheticEngine) -> "CommentWriter":
         """With the side files that the engine's checkpoint carries."""
-        runs, photo = (engine.processor.side_files.get(name) for name in (TRAINING_NGRAMS, MEAN_VISUAL_TOKENS))
-        return cls(engine, TrainingNgrams.from_side_file(runs) if runs else None, photo.tensors if photo else None)
+        ngrams, photo = (engine.processor.side_files.get(name) for name in (TRAINING_NGRAMS, MEAN_VISUAL_TOKENS))
+        return cls(engine, TrainingNgrams.from_side_file(ngrams) if ngrams else None, photo.tensors if photo else None)
 
     def write(
         self,
@@ -68,7 +68,7 @@ class CommentWriter:
             prompt: token ids of the prompt that asks for it.
             evidence: of each photo; `None`: claims are not checked, neither against photos nor against each other.
         """
-        written = self.engine.write(encoded, prompt, style.max_new_tokens, away_from=self._usual_photo())
+        written = self.engine.write(encoded, prompt, style.max_new_tokens, away_from=self._mean_photo())
         corrected = [
             self._with_a_claim(tokens, encoded, prompt, style, photo, evidence[photo])
             if evidence
@@ -112,7 +112,7 @@ class CommentWriter:
         """What the model likes best to say after some tokens, if it may not begin with others."""
         most = style.max_new_tokens - len(kept)
         (rest,) = self.engine.write(
-            encoded, [*prompt, *kept], most, not_first=forbidden, photo=photo, away_from=self._usual_photo()
+            encoded, [*prompt, *kept], most, not_first=forbidden, photo=photo, away_from=self._mean_photo()
         )
         return rest
 
@@ -130,7 +130,7 @@ class CommentWriter:
             end = self._refused_at(tokens, evidence)
             if end is None:
                 return tokens
-            places = [self._clause(tokens, end)] if self._quotes(tokens[: end + 1]) else self._parts(tokens, end)
+            places = [self._clause(tokens, end)] if self._overlaps(tokens[: end + 1]) else self._parts(tokens, end)
             place = next((place for place in places if len(forbidden.get(place, ())) < MOST_BEGINNINGS), places[-1])
             kept = tokens[:place]
             forbidden.setdefault(place, []).append(tokens[place])
@@ -140,30 +140,30 @@ class CommentWriter:
             tokens = tokens[: self._clause(tokens, end)]
         return tokens
 
-    def _usual_photo(self) -> EncodedPhotos | None:
+    def _mean_photo(self) -> EncodedPhotos | None:
         """The average photo; what it reads of prompts is kept.
 
         Raises:
             CommentingError: the average photo is another model's.
         """
-        if self.usual is None:
+        if self.mean_tokens is None:
             return None
         model = self.engine.model
-        if model.device not in self._usual_photos:
-            features = usual_features(self.usual, model, self.engine.processor.num_group_tokens)
-            self._usual_photos[model.device] = EncodedPhotos(features)
-        return self._usual_photos[model.device]
+        if model.device not in self._mean_photos:
+            features = mean_photo_features(self.mean_tokens, model, self.engine.processor.num_group_tokens)
+            self._mean_photos[model.device] = EncodedPhotos(features)
+        return self._mean_photos[model.device]
 
     def _refused_at(self, tokens: Sequence[int], evidence: PhotoEvidence | None) -> int | None:
         """The first token that completes what is not wanted; `None` if the comment is wanted."""
-        faults, quoted = self._faults(self._text(tokens), evidence), self._quotes(tokens)
-        if not (faults or quoted):
+        faults, overlaps = self._faults(self._text(tokens), evidence), self._overlaps(tokens)
+        if not (faults or overlaps):
             return None
         beginnings = ((end, tokens[: end + 1]) for end in range(len(tokens)))
         return next(
             end
             for end, told in beginnings
-            if (quoted and self._quotes(told)) or faults & self._faults(self._text(told), evidence)
+            if (overlaps and self._overlaps(told)) or faults & self._faults(self._text(told), evidence)
         )
 
     def _clause(self, tokens: Sequence[int], end: int) -> int:
@@ -188,8 +188,8 @@ class CommentWriter:
     def _faults(self, text: str, evidence: PhotoEvidence | None) -> set[Fault]:
         return inner_faults(text) | unfounded_claims(text, evidence) if evidence is not None else set()
 
-    def _quotes(self, tokens: Sequence[int]) -> bool:
-        """Itself, or what the model was trained on."""
+    def _overlaps(self, tokens: Sequence[int]) -> bool:
+        """Whether it repeats itself, or shares an n-gram with what the model was trained on."""
         text = self._text(tokens)
         return repeats(text) or (self.known is not None and self.known.shares(text))
 

@@ -1,4 +1,4 @@
-"""A photo that is like most: the mean of many photos' visual tokens, which a checkpoint carries."""
+"""The average photo: the mean of many photos' visual tokens, which a checkpoint carries."""
 
 from collections.abc import Iterable, Mapping
 
@@ -35,7 +35,7 @@ def mean_photo(batches: Iterable[Mapping[str, torch.Tensor]]) -> dict[str, torch
     return {group: values / count for group, values in sums.items()}
 
 
-def usual_features(
+def mean_photo_features(
     tokens: Mapping[str, torch.Tensor], model: AestheticMLLMForConditionalGeneration, counts: Mapping[str, int]
 ) -> AestheticImageFeatures:
     """The average photo as a model takes what it need not compute.

@@ -66,19 +66,19 @@ class ExamplePrefix:
             input_ids=ids,
             position_ids=places.expand(count, -1),
             mm_encoder_outputs={"image": image_features(tokens)},
-            cache=self._fork(count),
+            cache=self._expanded(count),
             use_cache=True,
         ).last_hidden_state
         return self.model.token_logits(states[:, -1], self.level_ids)
 
-    def _fork(self, count: int) -> DynamicCache:
+    def _expanded(self, count: int) -> DynamicCache:
         """The cache for so many photos. Nothing is copied: layers put what follows behind it in memory of its own."""
-        fork = DynamicCache()
+        expanded = DynamicCache()
         for layer in self._cache.layers:
-            forked = copy.copy(layer)
-            forked.keys, forked.values = (states.expand(count, -1, -1, -1) for states in (layer.keys, layer.values))
-            fork.layers.append(forked)
-        return fork
+            own = copy.copy(layer)
+            own.keys, own.values = (states.expand(count, -1, -1, -1) for states in (layer.keys, layer.values))
+            expanded.layers.append(own)
+        return expanded
 
 
 def _in_a_row(states: torch.Tensor, start: int) -> torch.Tensor:

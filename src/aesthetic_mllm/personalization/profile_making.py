@@ -54,7 +54,7 @@ def make_profile(
     if sum(map(bool, (rated, preferred, liked))) > 1:
         raise ProfileError("Ratings, pairs and likes make different profiles; give one of them.")
     sources = [source for source, _ in rated] + [source for pair in preferred for source in pair] + liked
-    keys, photos = see_photos(engine, sources, question, keep == "thumbnails", progress)
+    keys, photos = encode_photos(engine, sources, question, keep == "thumbnails", progress)
     names = {key: str(source) for key, source in zip(keys, sources, strict=True) if isinstance(source, str | os.PathLike)}
     if preferred:
         profile = Profile.from_pairs(list(zip(keys[::2], keys[1::2], strict=True)), question, names)
@@ -68,7 +68,7 @@ def make_profile(
     return profile, photos
 
 
-def see_photos(
+def encode_photos(
     engine: AestheticEngine,
     sources: Sequence[ImageSource],
     question: str,
@@ -79,12 +79,12 @@ def see_photos(
     counts = engine.processor.num_example_tokens
     questions = list(dict.fromkeys([question, *engine.processor.rating_scale.attributes]))
 
-    def see(photos: list[ReadPhoto[Image.Image]]) -> list[tuple[str, ProfilePhotos]]:
+    def encode(photos: list[ReadPhoto[Image.Image]]) -> list[tuple[str, ProfilePhotos]]:
         encoded = engine.encode(photos, statistics=True)
         ratings = engine.rate(encoded, questions)
         seen = ProfilePhotos.from_features(photos, encoded.features, ratings, question, counts, keep_thumbnails)
         return [(photo_key(photo), seen.select([row])) for row, photo in enumerate(photos)]
 
-    results = engine.stream(progress(sources), see, lambda image: image, on_error="raise", batch_size=DEFAULT_BATCH_SIZE)
+    results = engine.stream(progress(sources), encode, lambda image: image, on_error="raise", batch_size=DEFAULT_BATCH_SIZE)
     found = [result for result in results if not isinstance(result, ImageError)]  # errors were raised
     return [key for key, _ in found], ProfilePhotos.concat([seen for _, seen in found]) if found else None

@@ -33,7 +33,7 @@ class PretextCacheError(ValueError):
 
 
 @dataclass(frozen=True)
-class SeenSample(Sample):
+class CachedSample(Sample):
     """A pretext sample without its photos, but with what a tower saw in them.
 
     Args:
@@ -98,7 +98,7 @@ class PretextCache(TorchDataset):
     def __len__(self) -> int:
         return self.epochs * len(self.pretext_samples)
 
-    def __getitem__(self, index: int) -> SeenSample:
+    def __getitem__(self, index: int) -> CachedSample:
         with safe_open(self.folder / f"{index}.safetensors", "pt") as file:
             stored = json.loads(file.metadata()["pretext_sample"])
             maps, sizes = file.get_tensor("feature_maps").float(), file.get_tensor("image_sizes")
@@ -106,7 +106,7 @@ class PretextCache(TorchDataset):
         if pretext_sample.level in self.maker.attributes and self.epoch:  # a pair's words are its own
             rng = random.Random(f"{self.maker.seed}:{self.epoch}:{index}")
             pretext_sample = self.maker.worded_anew(pretext_sample, rng)
-        return SeenSample(pretext_sample, feature_maps=maps, image_sizes=sizes)
+        return CachedSample(pretext_sample, feature_maps=maps, image_sizes=sizes)
 
     def fill(self, num_workers: int = 0) -> set[str]:
         """Has the tower see all pretext samples that are not there yet; the work is shared among processes.

@@ -13,7 +13,7 @@ from ..editing.measurements import MEASUREMENTS
 from ..pretext.phrase_bank import PhraseBank
 from ..pretext.pretext_dataset import Sample
 from ..pretext.pretext_samples import LEVELS
-from .pretext_cache import SeenSample
+from .pretext_cache import CachedSample
 from .prompt_packing import IGNORED, pack_prompt, pad_left
 
 # A pretext sample of generic image-text pairs is answered from the thematic tokens.
@@ -113,7 +113,7 @@ class PretextCollator:
         }
 
     def _photos(self, samples: Sequence[Sample]) -> dict[str, Any]:
-        if not isinstance(samples[0], SeenSample):
+        if not isinstance(samples[0], CachedSample):
             images = [image for sample in samples for image in sample.pretext_sample.images]
             return dict(self.processor.image_processor(images, return_tensors="pt"))
         maps: dict[str, list[torch.Tensor]] = defaultdict(list)

@@ -295,7 +295,7 @@ def _four_bits() -> BitsAndBytesConfig:
     )
 
 
-def see_pretext_samples(
+def cache_pretext_samples(
     recipe: AlignmentRecipe,
     config: AestheticAlignmentConfig,
     pretext_samples: PretextSamples,

@@ -87,13 +87,13 @@ class SFTData:
     Args:
         train: rows of all data sets, mixed.
         validation, test: rated rows by data set, to evaluate on.
-        told: what a user should know: how many rows, what was left out; one line each.
+        notes: what a user should know: how many rows, what was left out; one line each.
     """
 
     train: Dataset
     validation: dict[str, Dataset]
     test: dict[str, Dataset]
-    told: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def open_sft_data(recipe: SFTRecipe, scale: RatingScale, seed: int) -> SFTData:
@@ -103,7 +103,7 @@ def open_sft_data(recipe: SFTRecipe, scale: RatingScale, seed: int) -> SFTData:
         DataError: a data set is not as it must be, teaches none of its tasks, or asks what the checkpoint does not answer.
     """
     records: list[dict[str, Dataset]] = []
-    told, names = [], []
+    notes, names = [], []
     for entry in recipe.data:
         source, root = find_source(entry)
         wanted = entry.get("split", "train")
@@ -115,24 +115,24 @@ def open_sft_data(recipe: SFTRecipe, scale: RatingScale, seed: int) -> SFTData:
                 if split == wanted:
                     raise
                 # a data set may come without its validation or test photos, but not unsaid: they are not compared with either
-                told.append(f"{source.name}: not evaluated on its {split} photos ({error})")
-                logger.warning("%s", told[-1])
+                notes.append(f"{source.name}: not evaluated on its {split} photos ({error})")
+                logger.warning("%s", notes[-1])
                 continue
             if report.missing_images or report.faulty:
-                told.append(f"{source.name}, {split}: {report.told()}")
+                notes.append(f"{source.name}, {split}: {report.summary()}")
             parts["train" if split == wanted else split] = as_dataset(found)
         records.append(parts)
         names.append(_unused(source.name, names))
     if recipe.check_leaks:
-        told += _close_leaks(records, names)
+        notes += _close_leaks(records, names)
     builder = ConversationBuilder(scale, seed)
     rows = [
         builder.build(parts["train"], entry.get("tasks", ["score"])) for parts, entry in zip(records, recipe.data, strict=True)
     ]
-    told += [
+    notes += [
         f"{name}: {len(part)} rows from {len(of['train'])} records" for name, part, of in zip(names, rows, records, strict=True)
     ]
-    told += _dropped(builder.dropped)
+    notes += _dropped(builder.dropped)
     held_out: dict[str, dict[str, Dataset]] = {"validation": {}, "test": {}}
     for name, parts in zip(names, records, strict=True):
         for split, chosen in held_out.items():
@@ -142,7 +142,7 @@ def open_sft_data(recipe: SFTRecipe, scale: RatingScale, seed: int) -> SFTData:
                 few = rated.shuffle(seed=seed).select(range(min(len(rated), recipe.evaluation_photos)))
                 chosen[name] = builder.build(few, ["score"])
     weights = [float(entry.get("weight", 1)) for entry in recipe.data]
-    return SFTData(mixture(rows, weights, seed), held_out["validation"], held_out["test"], told)
+    return SFTData(mixture(rows, weights, seed), held_out["validation"], held_out["test"], notes)
 
 
 def check_evaluation(data: SFTData, config: AestheticSFTConfig) -> None:
@@ -158,15 +158,15 @@ def check_evaluation(data: SFTData, config: AestheticSFTConfig) -> None:
 def _close_leaks(records: list[dict[str, Dataset]], names: Sequence[str]) -> list[str]:
     """Takes training photos that are evaluated on out of the training sets."""
     tested = [part for parts in records for split, part in parts.items() if split != "train"]
-    told = []
+    notes = []
     for parts, name, leaks in zip(records, names, find_leaks((parts["train"] for parts in records), tested), strict=True):
         if leaks:
             shown = ", ".join(f"{leak.train} is {leak.test}" for leak in leaks[:NAMED_OFFENDERS])
             count = "1 training photo" if len(leaks) == 1 else f"{len(leaks)} training photos"
-            told.append(f"{name}: {count} left out, because also evaluated on: {shown}")
-            logger.warning("%s", told[-1])
+            notes.append(f"{name}: {count} left out, because also evaluated on: {shown}")
+            logger.warning("%s", notes[-1])
             parts["train"] = without_leaks(parts["train"], leaks)
-    return told
+    return notes
 
 
 def _dropped(counts: Counter[str]) -> list[str]:

@@ -28,7 +28,7 @@ def root(tmp_path: Path) -> Path:
 
 def test_ratings_raters_and_rows(root: Path) -> None:
     records, report = read_source(SOURCE, root, "test")
-    assert report.told() == "nothing was left out"
+    assert report.summary() == "nothing was left out"
     names = ["anna/1/IMG_0001.JPG", "anna/5/IMG_0002.jpg", "anna/5/IMG_0003.png", "ben/4/IMG_0001.jpg"]
     assert [str(record.image.relative_to(root)) for record in records] == names
     assert [record.mean for record in records] == [1, 5, 5, 4]

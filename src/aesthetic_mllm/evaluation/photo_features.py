@@ -23,7 +23,7 @@ BATCH_SIZE = 8
 STATISTICS = "map_statistics"
 
 
-class SeenPeople:
+class PhotoFeatures:
     """Visual tokens, feature statistics and general ratings of n photos.
 
     Args:
@@ -46,11 +46,11 @@ class SeenPeople:
         features.map_statistics = self.statistics[rows]
         return features
 
-    def select(self, places: Sequence[int]) -> "SeenPeople":
+    def select(self, places: Sequence[int]) -> "PhotoFeatures":
         """Some of the photos, in this order."""
         rows = list(places)
         tokens = {group: values[rows] for group, values in self.tokens.items()}
-        return SeenPeople(self.photos.select(rows), tokens, self.statistics[rows])
+        return PhotoFeatures(self.photos.select(rows), tokens, self.statistics[rows])
 
     def save(self, path: Path) -> None:
         """As a safetensors file."""
@@ -60,7 +60,7 @@ class SeenPeople:
         save_file(stored | {STATISTICS: self.statistics.contiguous()}, path)
 
     @classmethod
-    def load(cls, path: Path) -> "SeenPeople":
+    def load(cls, path: Path) -> "PhotoFeatures":
         """What `save` wrote."""
         stored = load_file(path)
         tokens = {name.removeprefix("token."): values for name, values in stored.items() if name.startswith("token.")}
@@ -69,7 +69,9 @@ class SeenPeople:
 
 
 @torch.inference_mode()
-def see_people(assessor: "AestheticAssessor", images: Sequence[ImageSource], batch_size: int = BATCH_SIZE) -> SeenPeople:
+def read_photo_features(
+    assessor: "AestheticAssessor", images: Sequence[ImageSource], batch_size: int = BATCH_SIZE
+) -> PhotoFeatures:
     """Looks at every photo, and rates it by the default question and the attributes.
 
     Raises:
@@ -91,4 +93,4 @@ def see_people(assessor: "AestheticAssessor", images: Sequence[ImageSource], bat
         logger.info("%d of %d photos seen", start + len(batch), len(images))
     tokens = {group: torch.cat([seen.tokens[group].cpu() for seen in features]) for group in groups}  # type: ignore[index]
     statistics = torch.cat([seen.map_statistics.cpu() for seen in features])  # type: ignore[union-attr]
-    return SeenPeople(ProfilePhotos.concat(parts), tokens, statistics)
+    return PhotoFeatures(ProfilePhotos.concat(parts), tokens, statistics)
