@@ -1,7 +1,7 @@
-"""What a checkpoint's comments need beside its weights: the average photo, and the runs of words of the critiques.
+"""What a checkpoint's comments need beside its weights: the average photo, and the n-grams of words of the critiques.
 
 The average photo is the mean of what the checkpoint sees of some photos of training. Of the critiques a Bloom filter is written:
-a run of words can be looked up in it, and none be read from it.
+an n-gram of words can be looked up in it, and none be read from it.
 """
 
 import logging

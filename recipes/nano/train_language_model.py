@@ -46,14 +46,14 @@ class LanguageTraining:
 
     Args:
         model: with the tower and alignment module of the rating heads.
-        told: ratings, pretext samples and comments.
+        labels: ratings, pretext samples and comments.
         pairs: pretext samples of two photos, if any.
         texts: [N, L] packed plain text.
     """
 
     model: AestheticMLLMForConditionalGeneration
     processor: AestheticMLLMProcessor
-    told: PseudoLabels
+    labels: PseudoLabels
     pairs: PairPretextSamples | None
     texts: torch.Tensor
 
@@ -81,7 +81,7 @@ def train(
     if not steps:
         return
     model, processor, texts = training.model, training.processor, training.texts
-    told, pairs = training.told, training.pairs
+    labels, pairs = training.labels, training.pairs
     language = CausalView(model)
     weights = [*model.model.language_model.parameters()]
     optimizer = torch.optim.AdamW(weights, learning_rate, weight_decay=0.01, betas=(0.9, 0.95), fused=True)
@@ -89,7 +89,7 @@ def train(
     start = time.monotonic()
     for step in range(steps):
         variety = min(1.0, max(0.0, step / steps - FEW_WORDS_SHARE) / GROWTH_SHARE) if first_words else 1.0
-        told.words.variety = variety
+        labels.words.variety = variety
         if pairs is not None:
             pairs.words.variety = variety
         if step % CRITIQUE_EVERY == CRITIQUE_EVERY - 1:
@@ -99,11 +99,11 @@ def train(
         else:
             rated, pretext_samples = (round(share * BATCH_SIZE) for share in shares)
             # apart, for rows of ratings are short
-            decimal_loss, rating_loss = coded_loss(language, processor, told.rated_rows(rated))
+            decimal_loss, rating_loss = coded_loss(language, processor, labels.rated_rows(rated))
             (rating_loss + DECIMAL_WEIGHT * decimal_loss).backward()
             words = pairs.rows(pretext_samples // 2) if pairs is not None else []
-            words += [told.measured() for _ in range(pretext_samples - len(words))]
-            words += [told.comments() for _ in range(BATCH_SIZE - rated - pretext_samples)]
+            words += [labels.measured() for _ in range(pretext_samples - len(words))]
+            words += [labels.comments() for _ in range(BATCH_SIZE - rated - pretext_samples)]
             loss = word_loss = coded_loss(language, processor, words)[0]
         loss.backward()
         if beside is not None:
@@ -145,10 +145,10 @@ def open_training(data: Path, work: Path, pairs: bool, seed: int) -> LanguageTra
     alignment.projector.eval()
     samples = PairPretextSamples(open_caches(data, work, ALIGNED, seed), alignment, bank, seed) if pairs else None
     contents = {key.split("/")[-1]: label for key, label in load_contents(work / CONTENTS).items()}
-    told = PseudoLabels(processor, tokens, shares, views, alignment.loss, bank, contents, rated, seed)
+    labels = PseudoLabels(processor, tokens, shares, views, alignment.loss, bank, contents, rated, seed)
     texts = pack(processor.tokenizer, split_texts(healing_texts(work, data / CRITIQUES))[1])
     model.model.vision_tower = tower  # its upper stages have learned
-    return LanguageTraining(model, processor, told, samples, texts)
+    return LanguageTraining(model, processor, labels, samples, texts)
 
 
 def train_language_model(

@@ -36,8 +36,8 @@ def test_given_comments_are_held_against_their_photos(bins: dict[str, dict[str, 
     found = evaluate_comments(given, bins, {"critiques": SharedNgrams([CRITIQUE]), "itself": SharedNgrams(given.values())})
     assert found["precision"]["all"] | {"interval": None} == {"claims": 2, "right": 1, "precision": 0.5, "interval": None}
     assert [row["wrong"] for row in found["texts"]] == [[], ["dark"]]
-    assert found["shared runs"]["critiques"]["sharing"] == [given["scene"]]
-    assert found["shared runs"]["critiques"]["longest_ngram"] == 11 < found["shared runs"]["itself"]["longest_run"]
+    assert found["shared_ngrams"]["critiques"]["sharing"] == [given["scene"]]
+    assert found["shared_ngrams"]["critiques"]["longest_ngram"] == 11 < found["shared_ngrams"]["itself"]["longest_ngram"]
     table = comments_table({"given": found})
     assert "| brightness | 2 | 50.0" in table and "1 comments share 8 words in a row with the critiques" in table
 

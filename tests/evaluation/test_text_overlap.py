@@ -34,27 +34,27 @@ def test_words_are_told_apart_by_letters_alone() -> None:
 
 
 def test_eight_words_in_a_row_are_found_whatever_stands_between_them() -> None:
-    runs = SharedNgrams(CORPUS)
-    assert runs.shares("I think the light, in THIS photo, isnt good at that.")
-    assert not runs.shares("the light in this photo isn't good")  # seven
-    assert not runs.shares("one two three four five six seven eight nine")  # of two texts
-    assert runs.longest("Say what: one two three four five six seven.") == ("one", "two", "three", "four")
-    assert runs.longest("nothing shared here") == ()
+    shared = SharedNgrams(CORPUS)
+    assert shared.shares("I think the light, in THIS photo, isnt good at that.")
+    assert not shared.shares("the light in this photo isn't good")  # seven
+    assert not shared.shares("one two three four five six seven eight nine")  # of two texts
+    assert shared.longest("Say what: one two three four five six seven.") == ("one", "two", "three", "four")
+    assert shared.longest("nothing shared here") == ()
 
 
-def test_longest_runs_are_those_that_a_search_by_hand_finds() -> None:
+def test_longest_ngrams_are_those_that_a_search_by_hand_finds() -> None:
     rng = random.Random(0)
     texts = [" ".join(rng.choice("abcd") for _ in range(rng.randrange(1, 30))) for _ in range(60)]
-    runs = SharedNgrams(texts[:30])
+    shared = SharedNgrams(texts[:30])
     for text in texts[30:]:
-        found = runs.longest(text)
+        found = shared.longest(text)
         assert len(found) == longest_by_hand(text, texts[:30])
         assert " ".join(found) in text
 
 
 def test_an_empty_corpus_shares_nothing() -> None:
-    runs = SharedNgrams([])
-    assert runs.longest("the light is good") == () and not runs.shares("a b c d e f g h i")
+    shared = SharedNgrams([])
+    assert shared.longest("the light is good") == () and not shared.shares("a b c d e f g h i")
 
 
 def test_a_summary_names_the_texts_that_quote() -> None:

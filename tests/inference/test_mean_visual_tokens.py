@@ -7,7 +7,7 @@ import torch
 
 from aesthetic_mllm.engine.engine import AestheticEngine
 from aesthetic_mllm.inference.comment_writing import CommentWriter
-from aesthetic_mllm.inference.mean_visual_tokens import MEAN_VISUAL_TOKENS, mean_photo, usual_features
+from aesthetic_mllm.inference.mean_visual_tokens import MEAN_VISUAL_TOKENS, mean_photo, mean_photo_features
 from aesthetic_mllm.processing.checkpoint_side_files import SideFile
 from aesthetic_mllm.processing.processing_aesthetic_mllm import AestheticMLLMProcessor
 from aesthetic_mllm.tasks.commenting import STYLES, CommentingError
@@ -45,10 +45,10 @@ def test_another_models_is_refused() -> None:
     counts = assessor.processor.num_group_tokens
     width = assessor.model.lm_head.in_features
     tokens = {group: torch.zeros(1, count, width) for group, count in counts.items()}
-    assert usual_features(tokens, assessor.model, counts).tokens.keys() == tokens.keys()
+    assert mean_photo_features(tokens, assessor.model, counts).tokens.keys() == tokens.keys()
     for wrong in ({**tokens, "low": torch.zeros(1, 1, width)}, {"low": tokens["low"]}, {**tokens, "low": tokens["low"][..., 1:]}):
         with pytest.raises(CommentingError, match=f"{MEAN_VISUAL_TOKENS} holds tokens.*make it anew, or remove it"):
-            usual_features(wrong, assessor.model, counts)
+            mean_photo_features(wrong, assessor.model, counts)
     writer = CommentWriter(assessor.engine, mean_tokens={"low": tokens["low"]})
     encoded = assessor.engine.encode([assessor.engine.read(scene())])
     with pytest.raises(CommentingError, match="another|make it anew"):

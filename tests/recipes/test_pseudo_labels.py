@@ -23,7 +23,7 @@ BANK = PhraseBank()
 
 
 @pytest.fixture(scope="module")
-def told() -> Any:
+def labels() -> Any:
     """A photo whose tokens tell bins truly, and a damaged view of it, with ratings from 1 to 10."""
     processor = nano_processor(tiny_tokenizer())
     # so wide that random words hardly overlap
@@ -42,28 +42,28 @@ def told() -> Any:
     return photos
 
 
-def test_bins_are_read_from_the_tokens(told: Any) -> None:
-    assert told.read_bins(0) == told.expected
+def test_bins_are_read_from_the_tokens(labels: Any) -> None:
+    assert labels.read_bins(0) == labels.expected
 
 
-def test_every_row_has_as_many_codes_as_placeholders(told: Any) -> None:
-    tokenizer = told.processor.tokenizer
-    for row in (*told.rated_rows(2), told.comments(), told.measured()):
+def test_every_row_has_as_many_codes_as_placeholders(labels: Any) -> None:
+    tokenizer = labels.processor.tokenizer
+    for row in (*labels.rated_rows(2), labels.comments(), labels.measured()):
         assert len(tokenizer.encode(row.photos, add_special_tokens=False)) == len(row.codes)
         assert all(bool(question.answer) != bool(question.levels) for question in row.questions)
 
 
-def test_a_pretext_sample_says_the_bin_that_the_token_is_nearest_to(told: Any) -> None:
+def test_a_pretext_sample_says_the_bin_that_the_token_is_nearest_to(labels: Any) -> None:
     for _ in range(20):
-        for question in told.measured().questions:
-            words = {phrase for name, bin in told.expected.items() for phrase in BANK.attributes[name]["bins"][bin]}
+        for question in labels.measured().questions:
+            words = {phrase for name, bin in labels.expected.items() for phrase in BANK.attributes[name]["bins"][bin]}
             assert question.phrases[0] in words and question.phrases[0].lower() in question.answer.lower()
 
 
-def test_pretext_samples_are_of_photos_as_they_are(told: Any) -> None:
+def test_pretext_samples_are_of_photos_as_they_are(labels: Any) -> None:
     """Whatever sources there are, a pretext sample's measurements are never those of a damaged view."""
-    assert all(told.views[told.draw(damaged=False)][1] == 0 for _ in range(30))
-    assert all(told.views[told.draw(damaged=True)][1] in DAMAGED_VIEWS for _ in range(30))
+    assert all(labels.views[labels.draw(damaged=False)][1] == 0 for _ in range(30))
+    assert all(labels.views[labels.draw(damaged=True)][1] in DAMAGED_VIEWS for _ in range(30))
 
 
 def test_what_people_rated_is_read_before_the_damages_and_falls_by_their_strength(tmp_path: Path) -> None:
@@ -104,25 +104,25 @@ def test_what_people_rated_is_read_before_the_damages_and_falls_by_their_strengt
     assert (means[:, questions["light"]] < 4).all()
 
 
-def test_a_damaged_view_comes_beside_the_photo_whole(told: Any) -> None:
+def test_a_damaged_view_comes_beside_the_photo_whole(labels: Any) -> None:
     """Both are asked the same, the damage's own flaw always, which weighs more than other flaws; they are drawn at random."""
-    name, view = told.views[1]
+    name, view = labels.views[1]
     damage, _ = damage_strength(name, view)
-    assert told.made_flaw(0) is None
-    assert told.made_flaw(1) == (f"flaw_{damage.flaw}" if damage.flaw else None)
-    told.draw, draw = (lambda damaged=None: 1), told.draw
+    assert labels.made_flaw(0) is None
+    assert labels.made_flaw(1) == (f"flaw_{damage.flaw}" if damage.flaw else None)
+    labels.draw, draw = (lambda damaged=None: 1), labels.draw
     try:
-        rows = told.rated_rows(4)
+        rows = labels.rated_rows(4)
     finally:
-        told.draw = draw
+        labels.draw = draw
     assert len(rows) == 4
     for damaged, whole in (rows[:2], rows[2:]):
-        assert torch.equal(damaged.codes, told.codes(1)) and torch.equal(whole.codes, told.codes(0))
+        assert torch.equal(damaged.codes, labels.codes(1)) and torch.equal(whole.codes, labels.codes(0))
         assert len(damaged.questions) == len(whole.questions)
         assert [question.weight for question in damaged.questions].count(FLAW_WEIGHT) == bool(damage.flaw)
 
 
-def test_what_tells_in_a_comment_is_found_in_its_order(told: Any) -> None:
+def test_what_tells_in_a_comment_is_found_in_its_order(labels: Any) -> None:
     """Frames are not: they are as good around any photo."""
     text = "A plain photo with deep, dark tones, despite garish colours."
-    assert told.telling(text) == ["A plain photo", "deep, dark tones", "garish colours"]
+    assert labels.telling(text) == ["A plain photo", "deep, dark tones", "garish colours"]

@@ -1,4 +1,4 @@
-"""No run of words that stands in a corpus is ever overlooked, and the corpus cannot be read from what is kept of it."""
+"""No n-gram of words that stands in a corpus is ever overlooked, and the corpus cannot be read from what is kept of it."""
 
 import random
 
@@ -21,16 +21,16 @@ def test_every_run_of_the_corpus_is_known() -> None:
     corpus = texts(200, seed=0)
     known = TrainingNgrams.of_texts(corpus)
     for text in corpus:
-        for run in ngrams_of(words_of(text)):
-            assert known.shares(", ".join(run).upper())
-            assert not known.shares(" ".join(run[1:]))  # seven words
+        for ngram in ngrams_of(words_of(text)):
+            assert known.shares(", ".join(ngram).upper())
+            assert not known.shares(" ".join(ngram[1:]))  # seven words
 
 
 def test_few_other_runs_are_taken_for_known() -> None:
     known = TrainingNgrams.of_texts(texts(400, seed=1))
-    others = [" ".join(run) for text in texts(2000, seed=2) for run in ngrams_of(words_of(text))]
+    others = [" ".join(ngram) for text in texts(2000, seed=2) for ngram in ngrams_of(words_of(text))]
     assert len(others) > 10_000
-    assert np.mean([known.shares(run) for run in others]) < 0.002
+    assert np.mean([known.shares(ngram) for ngram in others]) < 0.002
 
 
 def test_runs_lie_within_one_text_and_the_length_is_kept() -> None:

@@ -106,7 +106,7 @@ def evaluate_comments(
     Args:
         comments: by photo, at least one.
         bins: of the same photos ([`measured_bins`]).
-        corpora: texts to find shared runs of words in, by name.
+        corpora: texts to find shared n-grams of words in, by name.
     """
     checked = _check_all(comments, bins)
     texts = list(comments.values())
@@ -124,7 +124,7 @@ def evaluate_comments(
         "at another photo": _precisions([one for claims in _check_all(elsewhere, bins) for one in claims]),
         "distinct-2": distinct_n(texts),
         "identical": share_identical(texts),
-        "shared runs": {name: corpus.summary(texts) for name, corpus in (corpora or {}).items()},
+        "shared_ngrams": {name: corpus.summary(texts) for name, corpus in (corpora or {}).items()},
         "texts": [
             {"photo": photo, "comment": text, "wrong": [one.claim.name for one in claims if not one.right]}
             for photo, text, claims in zip(photos, texts, checked, strict=True)
@@ -164,10 +164,10 @@ def comments_table(report: Mapping[str, Mapping[str, Any]]) -> str:
         rows += [(part, one, elsewhere["by attribute"].get(part)) for part, one in own["by attribute"].items()]
         lines += [f"| {part} | {one['claims']} | {_percent(one)} | {_percent(other)} |" for part, one, other in rows]
         lines.append("")
-        for corpus, runs in found["shared runs"].items():
+        for corpus, shared in found["shared_ngrams"].items():
             lines.append(
-                f"{len(runs['sharing'])} comments share {runs['length']} words in a row with the {corpus}; longest run: "
-                f"{runs['longest_run']} ({runs['longest_words']!r})."
+                f"{len(shared['sharing'])} comments share {shared['length']} words in a row with the {corpus}; the longest n-gram: "
+                f"{shared['longest_ngram']} ({shared['longest_words']!r})."
             )
         lines.append("")
     return "\n".join(lines)
