@@ -48,7 +48,7 @@ def test_the_first_picture_shows_two_ratings_a_photo(scripts: SimpleNamespace) -
 
 
 def test_every_question_drawn_is_found_out(scripts: SimpleNamespace) -> None:
-    """As the picture was once: thirty questions a photo, in the room for two."""
+    """Thirty questions a photo do not fit into the room for two."""
     assert draw_ratings(scripts.make_picture, ("aesthetic", "quality", *ATTRIBUTES, *(f"flaw_{key}" for key in FLAWS))).faults()
 
 

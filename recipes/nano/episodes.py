@@ -29,7 +29,7 @@ from aesthetic_mllm.trainers.taste_fitting import Votes
 
 from .people import held_out_people, known_votes, read_people
 from .tastes import kept_features
-from .train_language_model import INSTRUCTED, LanguageTraining, open_training, train
+from .train_language_model import LANGUAGE_TRAINED, LanguageTraining, open_training, train
 
 logger = logging.getLogger(__name__)
 
@@ -223,20 +223,20 @@ def train_on_people(
     pairs: bool,
     seed: int,
 ) -> None:
-    """From WORK/instructed to WORK/personal.
+    """From WORK/language_trained to WORK/personal.
 
     Args:
         reading_steps: of tastes in directions, before the others.
         steps: of episodes beside ratings, pretext samples and comments.
         pairs: as of `train_language_model`.
     """
-    assessor = AestheticAssessor.from_pretrained(work / INSTRUCTED, device="cpu")
+    assessor = AestheticAssessor.from_pretrained(work / LANGUAGE_TRAINED, device="cpu")
     training = open_training(data, work, pairs, seed)
     for processor in (assessor.processor, training.processor):
         processor.num_example_tokens = dict(NUM_EXAMPLE_TOKENS)
         processor.in_context_weight = EXAMPLE_WEIGHT
     records = read_people(data)
-    seen = kept_features(assessor, records, work, INSTRUCTED)
+    seen = kept_features(assessor, records, work, LANGUAGE_TRAINED)
     training.model.model.language_model.load_state_dict(assessor.model.model.language_model.state_dict())
     scale = training.processor.rating_scale
     episodes = Episodes(seen, known_votes(records, held_out_people(records), scale), scale, seed)

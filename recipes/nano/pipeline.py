@@ -107,7 +107,7 @@ def run_stages(
 
 
 def is_done(stages: Sequence[Stage], stage: Stage, run: Run) -> bool:
-    """Whether a stage ended well with these settings, on what is there now, and its files are still there."""
+    """Whether a stage ended well with these settings, on what is there, and its files are still there."""
     mark = _read(_mark(run, stage))
     return (
         mark is not None

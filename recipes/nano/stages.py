@@ -21,7 +21,7 @@ from .pipeline import Run, Stage, StageError
 from .targets import BEAUTY_BINS
 from .tastes import features_file
 from .token_cache import TOKENS
-from .train_language_model import INSTRUCTED, train_language_model
+from .train_language_model import LANGUAGE_TRAINED, train_language_model
 from .train_rating_heads import HEADS_FILE, HEADS_REPORT, RATINGS_FILE, train_rating_heads
 from .unaligned import POOL_CACHE, STATISTICS, UNALIGNED, VALIDATION_FILE, make_unaligned
 from .weights import LANGUAGE, VISION, fetch
@@ -134,7 +134,7 @@ STAGES = (
             FEATURES, CONTENTS, OWN_ANSWERS, CODES, VALIDATION_FILE, STATISTICS, POOL_CACHE, f"{POOL_CACHE}_middle", MEASURED,
             ALIGNED, BEAUTY_BINS, RATINGS_FILE, HEADS_FILE,
         ),
-        (TOKENS, INSTRUCTED),
+        (TOKENS, LANGUAGE_TRAINED),
         55,
         language_model,
     ),
@@ -144,9 +144,9 @@ STAGES = (
         (QUALITY, BEAUTY, VOTES, POOL, CRITIQUES),
         (
             FEATURES, CONTENTS, OWN_ANSWERS, CODES, VALIDATION_FILE, STATISTICS, POOL_CACHE, f"{POOL_CACHE}_middle", MEASURED,
-            ALIGNED, BEAUTY_BINS, RATINGS_FILE, HEADS_FILE, TOKENS, INSTRUCTED,
+            ALIGNED, BEAUTY_BINS, RATINGS_FILE, HEADS_FILE, TOKENS, LANGUAGE_TRAINED,
         ),
-        (features_file(INSTRUCTED), PERSONAL),
+        (features_file(LANGUAGE_TRAINED), PERSONAL),
         55,
         personal,
     ),

@@ -37,7 +37,7 @@ SHARES, LAST_SHARES = (0.5, 0.2), (0.7, 0.15)
 FEW_WORDS_SHARE, GROWTH_SHARE = 0.3, 0.4
 DECIMAL_WEIGHT = 0.2  # of the loss of ratings in numbers
 CRITIQUE_EVERY = 5  # so often a batch of plain text
-INSTRUCTED = "instructed"
+LANGUAGE_TRAINED = "language_trained"
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def open_training(data: Path, work: Path, pairs: bool, seed: int) -> LanguageTra
 def train_language_model(
     data: Path, work: Path, steps: int, last_steps: int, learning_rate: float, last_learning_rate: float, pairs: bool, seed: int
 ) -> None:
-    """From WORK/aligned and the rating heads to WORK/instructed.
+    """From WORK/aligned and the rating heads to WORK/language_trained.
 
     Args:
         steps: of everything.
@@ -164,4 +164,4 @@ def train_language_model(
     training = open_training(data, work, pairs, seed)
     train(training, steps, SHARES, learning_rate, first_words=True)
     train(training, last_steps, LAST_SHARES, last_learning_rate)
-    training.save(work / INSTRUCTED)
+    training.save(work / LANGUAGE_TRAINED)

@@ -35,7 +35,7 @@ def prompts(processor: AestheticMLLMProcessor, texts: Sequence[str]) -> list[lis
 
 
 @torch.inference_mode()
-def unforked(model: Any, processor: AestheticMLLMProcessor, photos: dict, ids: list[int], row: int) -> torch.Tensor:
+def read_anew(model: Any, processor: AestheticMLLMProcessor, photos: dict, ids: list[int], row: int) -> torch.Tensor:
     """All logits [V] after one whole prompt about one photo, in one forward without a cache."""
     photo = {name: values[row : row + 1] for name, values in photos.items()}
     return model(input_ids=torch.tensor([ids]), use_cache=False, **photo).logits[0, -1]
@@ -47,7 +47,7 @@ def shared_part(model: Any, asked: list[list[int]], photos: dict) -> tuple[Prefi
 
 
 @pytest.mark.parametrize("count", [1, 4])
-def test_forked_equals_unforked(model: Any, photos: dict, processor: AestheticMLLMProcessor, count: int) -> None:
+def test_the_cache_changes_no_answer(model: Any, photos: dict, processor: AestheticMLLMProcessor, count: int) -> None:
     """Every photo's logits after every question are those of the question's own prompt, whatever is padded."""
     asked = prompts(processor, QUESTIONS[:count])
     shared, suffixes = shared_part(model, asked, photos)
@@ -56,13 +56,13 @@ def test_forked_equals_unforked(model: Any, photos: dict, processor: AestheticML
     assert found.dtype == torch.float32
     for row in range(3):
         for column, ids in enumerate(asked):
-            alone = unforked(model, processor, photos, ids, row)[processor.level_ids]
+            alone = read_anew(model, processor, photos, ids, row)[processor.level_ids]
             assert torch.allclose(found[row, column], alone, atol=TOLERANCE), (found[row, column] - alone).abs().max()
     assert not torch.allclose(found[0], found[1], atol=10 * TOLERANCE)
 
 
 def test_soft_capping_is_kept(photos: dict, processor: AestheticMLLMProcessor) -> None:
-    """A language model that limits its logits limits the forked ones too."""
+    """A language model that limits its logits limits those from the cache too."""
     model = tiny_model("efficientnet_lite", "gemma3", processor)
     asked = prompts(processor, QUESTIONS)
     shared, suffixes = shared_part(model, asked, photos)
@@ -70,7 +70,7 @@ def test_soft_capping_is_kept(photos: dict, processor: AestheticMLLMProcessor) -
     model.config.text_config.final_logit_softcapping = 0.01
     capped = shared.token_logits(suffixes, processor.level_ids)
     assert capped.abs().max() <= 0.01 < free.abs().max()
-    alone = unforked(model, processor, photos, asked[1], 2)[processor.level_ids]
+    alone = read_anew(model, processor, photos, asked[1], 2)[processor.level_ids]
     assert torch.allclose(capped[2, 1], alone, atol=1e-6)
 
 
@@ -91,7 +91,7 @@ def test_what_only_the_questions_share_is_read_once_more(
     found = shared.token_logits(suffixes, processor.level_ids)
     begin, rest = split_prompts(suffixes)
     assert begin and read == [3 * len(begin), 3 * 2 * max(map(len, rest))]
-    alone = unforked(model, processor, photos, asked[0], 1)[processor.level_ids]
+    alone = read_anew(model, processor, photos, asked[0], 1)[processor.level_ids]
     assert torch.allclose(found[1, 0], alone, atol=TOLERANCE)
 
 
@@ -115,11 +115,11 @@ def test_groups_that_begin_alike_are_read_together(
     assert read == [len(begin), 3 * max(map(len, rests)), 2 * max(len(suffixes[0]), len(suffixes[2]))]
     for row in range(3):
         for column, ids in enumerate(asked):
-            alone = unforked(model, processor, photos, ids, row)[processor.level_ids]
+            alone = read_anew(model, processor, photos, ids, row)[processor.level_ids]
             assert torch.allclose(found[row, column], alone, atol=TOLERANCE)
 
 
-def test_forks_leave_the_prefix_as_it_was(model: Any, photos: dict, processor: AestheticMLLMProcessor) -> None:
+def test_continuations_leave_the_prefix_as_it_was(model: Any, photos: dict, processor: AestheticMLLMProcessor) -> None:
     """Asking and writing, in any order and again, gives what asking first gives."""
     shared, suffixes = shared_part(model, prompts(processor, QUESTIONS), photos)
     first = shared.token_logits(suffixes, processor.level_ids)
@@ -147,7 +147,7 @@ def test_photos_are_encoded_once(
 
 
 def test_texts_are_those_of_plain_generation(model: Any, photos: dict, processor: AestheticMLLMProcessor) -> None:
-    """What is written from a fork is what generation of the whole prompt writes, for each photo of the batch, word for word."""
+    """What is written from the cache is what generation of the whole prompt writes, word for word and photo by photo."""
     lively = copy.deepcopy(model)
     torch.manual_seed(1)
     lively.lm_head.weight = torch.nn.Parameter(torch.randn_like(lively.lm_head.weight))  # tied, it would repeat one word

@@ -49,11 +49,11 @@ def test_shown_and_asked_are_apart(protocol: Protocol) -> None:
     """In every draw the photos that are asked about are not shown, the same for every k, and shots grow."""
     calls: list[tuple] = []
 
-    def watch(person: str, shown: np.ndarray, values: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    def record(person: str, shown: np.ndarray, values: np.ndarray, asked: np.ndarray) -> np.ndarray:
         calls.append((person, shown.tolist(), asked.tolist()))
         return knows_all(person, shown, values, asked)
 
-    result = run_protocol(protocol, watch)
+    result = run_protocol(protocol, record)
     assert result.shots == (0, 10, 100) and result.correlations.shape == (len(protocol.people), 3)
     assert len(calls) == len(protocol.people) * protocol.draws * 3
     for none, few, many in zip(calls[::3], calls[1::3], calls[2::3], strict=True):

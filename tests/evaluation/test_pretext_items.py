@@ -14,11 +14,10 @@ from aesthetic_mllm.editing.measurements.pool_statistics import PoolStatistics
 from aesthetic_mllm.evaluation.eval_pretext import evaluate_pretext, pretext_table
 from aesthetic_mllm.evaluation.pretext_evaluator import (
     PretextEvaluator,
-    PretextFeatures,
     TargetTextScore,
     answer_items,
-    read_pretext_features,
 )
+from aesthetic_mllm.evaluation.pretext_features import PretextFeatures, read_pretext_features
 from aesthetic_mllm.evaluation.pretext_items import PretextItem, PretextItemError, altered_target_text, build_pretext_items
 from aesthetic_mllm.evaluation.pretext_probe import PretextProbe, probe_pretext_samples
 from aesthetic_mllm.evaluation.pretext_report import (
@@ -163,7 +162,7 @@ def test_exam_needs_photos_and_a_bank_whose_changes_can_be_told_apart(
 
 @pytest.mark.parametrize("language", ["llama", "gemma3"])
 @pytest.mark.parametrize("uneven", [False, True])
-def test_forked_equals_unforked(processor: Any, language: str, uneven: bool) -> None:
+def test_shared_prefixes_change_no_score(processor: Any, language: str, uneven: bool) -> None:
     """Copies of the prompt's cache give what reading the prompt anew gives; prompts and texts of unequal length."""
     model = tiny_model("efficientnet_lite", language, processor)
     evaluator = PretextEvaluator(model, processor)
@@ -174,20 +173,20 @@ def test_forked_equals_unforked(processor: Any, language: str, uneven: bool) -> 
     if uneven:
         target_texts[1].append("A text more.")
     together = evaluator.score_target_texts(prompts, target_texts, tokens)
-    unforked = evaluator.score_target_texts(prompts, target_texts, tokens, fork=False)
+    one_by_one = evaluator.score_target_texts(prompts, target_texts, tokens, share_prefixes=False)
     alone = [
-        evaluator.score_target_texts([prompt], [[target_text]], {"low": tokens["low"][2 * row : 2 * row + 2]}, fork=False)[0][
-            target_text
-        ]
+        evaluator.score_target_texts(
+            [prompt], [[target_text]], {"low": tokens["low"][2 * row : 2 * row + 2]}, share_prefixes=False
+        )[0][target_text]
         for row, prompt in enumerate(prompts)
         for target_text in target_texts[row]
     ]
     for row, texts in enumerate(target_texts):
         assert [together[row][target_text].tokens for target_text in texts] == [
-            unforked[row][target_text].tokens for target_text in texts
+            one_by_one[row][target_text].tokens for target_text in texts
         ]
         assert [together[row][target_text].total for target_text in texts] == pytest.approx(
-            [unforked[row][target_text].total for target_text in texts], abs=1e-4
+            [one_by_one[row][target_text].total for target_text in texts], abs=1e-4
         )
     totals = [together[row][target_text].total for row in range(2) for target_text in target_texts[row]]
     assert totals == pytest.approx([score.total for score in alone], abs=1e-4)

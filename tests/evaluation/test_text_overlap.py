@@ -29,10 +29,6 @@ def longest_by_hand(text: str, corpus: list[str]) -> int:
     )
 
 
-def test_words_are_told_apart_by_letters_alone() -> None:
-    assert words_of("The light ISN'T good: 2 colors!") == ["the", "light", "isnt", "good", "2", "colours"]
-
-
 def test_eight_words_in_a_row_are_found_whatever_stands_between_them() -> None:
     shared = SharedNgrams(CORPUS)
     assert shared.shares("I think the light, in THIS photo, isnt good at that.")

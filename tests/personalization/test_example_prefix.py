@@ -33,7 +33,7 @@ def tokens(model: Any, processor: AestheticMLLMProcessor) -> dict[str, torch.Ten
 
 
 @torch.inference_mode()
-def unforked(model: Any, processor: AestheticMLLMProcessor, tokens: dict, asked: int) -> torch.Tensor:
+def read_anew(model: Any, processor: AestheticMLLMProcessor, tokens: dict, asked: int) -> torch.Tensor:
     """The level words' logits of one whole sequence under a mask: no example sees another, the photo sees all."""
     start, examples, ids = processor.example_prompt_ids("aesthetic")
     blocks = [examples[level] for level in LEVELS]
@@ -66,7 +66,7 @@ def test_cached_equals_whole(model: Any, processor: AestheticMLLMProcessor, toke
     for _ in range(2):
         found = prefix.level_logits(queries)
         for row in range(2):
-            assert torch.allclose(found[row], unforked(model, processor, tokens, 3 + row), atol=1e-4)
+            assert torch.allclose(found[row], read_anew(model, processor, tokens, 3 + row), atol=1e-4)
     assert not torch.allclose(found[0], found[1], atol=1e-3)
 
 

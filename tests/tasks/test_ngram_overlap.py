@@ -17,7 +17,7 @@ def test_words_are_told_apart_by_letters_alone() -> None:
     assert words_of("The light ISN'T good: 2 colors!") == ["the", "light", "isnt", "good", "2", "colours"]
 
 
-def test_every_run_of_the_corpus_is_known() -> None:
+def test_every_ngram_of_the_corpus_is_known() -> None:
     corpus = texts(200, seed=0)
     known = TrainingNgrams.of_texts(corpus)
     for text in corpus:
@@ -26,7 +26,7 @@ def test_every_run_of_the_corpus_is_known() -> None:
             assert not known.shares(" ".join(ngram[1:]))  # seven words
 
 
-def test_few_other_runs_are_taken_for_known() -> None:
+def test_few_other_ngrams_are_taken_for_known() -> None:
     known = TrainingNgrams.of_texts(texts(400, seed=1))
     others = [" ".join(ngram) for text in texts(2000, seed=2) for ngram in ngrams_of(words_of(text))]
     assert len(others) > 10_000

@@ -166,7 +166,7 @@ def comments_table(report: Mapping[str, Mapping[str, Any]]) -> str:
         lines.append("")
         for corpus, shared in found["shared_ngrams"].items():
             lines.append(
-                f"{len(shared['sharing'])} comments share {shared['length']} words in a row with the {corpus}; the longest n-gram: "
+                f"{len(shared['sharing'])} comments share {shared['length']} words in a row with the {corpus}; the longest: "
                 f"{shared['longest_ngram']} ({shared['longest_words']!r})."
             )
         lines.append("")

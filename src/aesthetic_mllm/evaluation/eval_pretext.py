@@ -22,12 +22,11 @@ from .pretext_evaluator import (
     SCORINGS,
     Answer,
     PretextEvaluator,
-    PretextFeatures,
     Scoring,
     TargetTextScore,
     answer_items,
-    read_pretext_features,
 )
+from .pretext_features import PretextFeatures, read_pretext_features
 from .pretext_items import PretextItem, build_pretext_items
 from .pretext_probe import PretextProbe, probe_pretext_samples
 from .pretext_report import by_level, by_question, compare, cross_table, grouped, markdown_cross, markdown_table

@@ -8,14 +8,12 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from PIL import Image
 
 from ..data.conversations import user_says
 from ..modeling.model_outputs import CACHE
 from ..modeling.token_placement import image_features
-from ..modeling.vision_tower import map_statistics, tower_feature_maps
-from ..pretext.pretext_samples import LEVELS
 from ..trainers.prompt_packing import pack_prompt, pad_left
+from .pretext_features import PretextFeatures
 from .pretext_items import Choice, PretextItem
 
 # How a text is scored: its likelihood; that per token; its likelihood over that without the photo (pointwise mutual information,
@@ -53,64 +51,6 @@ class Answer:
     answer: int
     chance: float
     expected: float | None = None
-
-
-@dataclass(frozen=True)
-class PretextFeatures:
-    """What a tower and an alignment module see in the items' photos, in the order of the items.
-
-    Args:
-        tokens: [N, T, D] of each group, of all items' photos one after the other.
-        pooled: [N, 2 C], mean and standard deviation over the photo's cells of the feature map that each group reads.
-    """
-
-    tokens: dict[str, torch.Tensor]
-    pooled: dict[str, np.ndarray]
-
-
-@torch.inference_mode()
-def read_pretext_features(
-    models: Sequence[Any], processor: Any, images: Sequence[Image.Image], batch_size: int = 16
-) -> list[PretextFeatures]:
-    """Runs the tower once a photo, and each model's Q-Formers on it; models of another tower run their own.
-
-    The same object among the images is seen once.
-
-    Args:
-        models: checkpoints; none gives an empty list.
-        processor: of all of them.
-        images: N photos.
-        batch_size: photos at a time.
-    """
-    tokens: list[dict[str, list[torch.Tensor]]] = [defaultdict(list) for _ in models]
-    pooled: list[dict[str, list[np.ndarray]]] = [defaultdict(list) for _ in models]
-    shares = [number > 0 and _same_tower(model, models[0]) for number, model in enumerate(models)]
-    once = {id(image): image for image in images}
-    places = {key: place for place, key in enumerate(once)}
-    index = [places[id(image)] for image in images]
-    different = list(once.values())
-    for start in range(0, len(different), batch_size):
-        pixels = processor.image_processor(different[start : start + batch_size], return_tensors="pt")
-        first: dict[str, torch.Tensor] = {}
-        for number, model in enumerate(models):
-            sizes = pixels["image_sizes"].to(model.device)
-            maps = first if shares[number] else _level_maps(model.model, pixels["pixel_values"].to(model.device), sizes)
-            first = first or maps
-            dtype = next(model.model.multi_modal_projector.parameters()).dtype
-            canvas = tuple(pixels["pixel_values"].shape[-2:])
-            seen = model.model.multi_modal_projector({level: map.to(dtype) for level, map in maps.items()}, sizes, canvas)
-            for level in LEVELS:
-                tokens[number][level].append(seen[level].cpu())
-                if not shares[number]:
-                    pooled[number][level].append(map_statistics(maps[level], sizes, canvas[0]).cpu().numpy())
-    joined = [{level: np.concatenate(parts)[index] for level, parts in of_model.items()} for of_model in pooled]
-    return [
-        PretextFeatures(
-            {level: torch.cat(parts)[index] for level, parts in tokens[number].items()},
-            joined[0] if shares[number] else joined[number],
-        )
-        for number in range(len(models))
-    ]
 
 
 class PretextEvaluator:
@@ -180,7 +120,7 @@ class PretextEvaluator:
         prompts: Sequence[Sequence[int]],
         target_texts: Sequence[Sequence[str]],
         tokens: Mapping[str, torch.Tensor] | None = None,
-        fork: bool = True,
+        share_prefixes: bool = True,
     ) -> list[dict[str, TargetTextScore]]:
         """Log-likelihoods of texts after prompts.
 
@@ -188,15 +128,15 @@ class PretextEvaluator:
             prompts: B whole prompts as token ids, with their placeholders.
             target_texts: the texts to score after each of them; each text once.
             tokens: [N, T, D] of each group, of the prompts' N photos; `None`: there are none.
-            fork: encode each prompt once, and copy its cache for each of its texts; otherwise it is read anew for each, and all
-                prompts must show equally many photos.
+            share_prefixes: encode each prompt once, and copy its cache for each of its texts; otherwise it is read anew for each,
+                and all prompts must show equally many photos.
         """
         tokenizer = self.processor.tokenizer
         prefixes = [list(prompt) for prompt in prompts]
         answers = [[tokenizer.encode(target_text, add_special_tokens=False) for target_text in texts] for texts in target_texts]
         lengths = [[len(ids) for ids in texts] for texts in answers]
         # what all texts of a prompt begin with is read with the prompt; each keeps a token of its own
-        shared = [min(len(os.path.commonprefix(texts)), min(map(len, texts)) - 1) if fork else 0 for texts in answers]
+        shared = [min(len(os.path.commonprefix(texts)), min(map(len, texts)) - 1) if share_prefixes else 0 for texts in answers]
         prefixes = [ids + texts[0][:count] for ids, texts, count in zip(prefixes, answers, shared, strict=True)]
         answers = [[ids[count:] for ids in texts] for texts, count in zip(answers, shared, strict=True)]
         rows = torch.tensor([row for row, texts in enumerate(target_texts) for _ in texts])
@@ -205,10 +145,10 @@ class PretextEvaluator:
         suffix = torch.tensor([ids + [tokenizer.pad_token_id] * (width - len(ids)) for ids in flat])
         suffix_mask = torch.tensor([[1] * len(ids) + [0] * (width - len(ids)) for ids in flat])
         ids, mask = pad_left(prefixes, tokenizer.pad_token_id)
-        if fork:
-            likelihoods, of_shared = self._forked(ids, mask, suffix, suffix_mask, rows, tokens, shared)
+        if share_prefixes:
+            likelihoods, of_shared = self._with_cache(ids, mask, suffix, suffix_mask, rows, tokens, shared)
         else:
-            likelihoods, of_shared = self._unforked(ids, mask, suffix, suffix_mask, rows, tokens), [0.0] * len(prompts)
+            likelihoods, of_shared = self._without_cache(ids, mask, suffix, suffix_mask, rows, tokens), [0.0] * len(prompts)
         totals = iter((likelihoods * suffix_mask).sum(1).tolist())
         return [
             {
@@ -218,7 +158,7 @@ class PretextEvaluator:
             for texts, counts, start in zip(target_texts, lengths, of_shared, strict=True)
         ]
 
-    def _forked(
+    def _with_cache(
         self,
         ids: torch.Tensor,
         mask: torch.Tensor,
@@ -266,7 +206,7 @@ class PretextEvaluator:
         ).logits
         return torch.cat([picked, _picked(logits, suffix[:, 1:].to(device))], dim=1).cpu(), of_shared
 
-    def _unforked(
+    def _without_cache(
         self,
         ids: torch.Tensor,
         mask: torch.Tensor,
@@ -367,21 +307,6 @@ def choose(item: PretextItem, choice: Choice, values: Sequence[float]) -> Answer
         choice.answer,
         choice.chance,
         expected,
-    )
-
-
-def _level_maps(model: Any, pixel_values: torch.Tensor, image_sizes: torch.Tensor) -> dict[str, torch.Tensor]:
-    layers = sorted({model.feature_layers[level] for level in LEVELS})
-    maps = tower_feature_maps(model.vision_tower, pixel_values.to(model.vision_tower.dtype), image_sizes, layers)
-    return {level: maps[layers.index(model.feature_layers[level])] for level in LEVELS}
-
-
-def _same_tower(model: Any, other: Any) -> bool:
-    ours, theirs = model.model.vision_tower.state_dict(), other.model.vision_tower.state_dict()
-    return (
-        model.model.feature_layers == other.model.feature_layers
-        and ours.keys() == theirs.keys()
-        and all(torch.equal(value, theirs[name]) for name, value in ours.items())
     )
 
 

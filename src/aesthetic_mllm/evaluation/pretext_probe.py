@@ -10,7 +10,8 @@ from PIL import Image
 from ..personalization.ridge import Ridge
 from ..pretext.phrase_bank import BINS
 from ..pretext.pretext_samples import LEVELS, PretextSample, PretextSampleMaker, draw_amount
-from .pretext_evaluator import Answer, PretextFeatures, choose
+from .pretext_evaluator import Answer, choose
+from .pretext_features import PretextFeatures
 from .pretext_items import Choice, PretextItem, edit_of, measure_bins
 
 

@@ -29,7 +29,7 @@ _LEFT_OPEN = re.compile(r"(\W+(sadly|however|still))?\W+$", re.IGNORECASE)
 
 
 class CommentWriter:
-    """Writes comments greedily, away from what is said of any photo, and goes back where one repeats the training texts or itself.
+    """Writes comments greedily, away from what is said of any photo, and goes back where one repeats texts of training or itself.
 
     What goes wrong is known at the token that completes the n-gram. The clause that it stands in may then not begin as it
     did, and the comment goes on from there as the model likes best otherwise.

@@ -26,7 +26,7 @@ class AestheticAlignmentConfig(MachineDefaults, TrainingArguments):
         whitened_size (`int`, defaults to 64):
             Directions of the whitened target text embeddings; fewer where the phrase bank has fewer target texts.
 
-    NOTE: these defaults differ from `TrainingArguments`: `learning_rate` 5e-4 (was 5e-5; the module starts at random),
+    NOTE: these defaults differ from `TrainingArguments`: `learning_rate` 5e-4 (there 5e-5; the module starts at random),
     `lr_scheduler_type` cosine and `warmup_steps` 0.05 (of all), `weight_decay` 0.01, `bf16` where the machine has instructions
     for it, `use_cpu` where there is nothing else, `remove_unused_columns` False (batches hold tensors of the trainer's own),
     `dataloader_drop_last` True (pretext samples of a smaller last batch would weigh more, and differently with more processes),

@@ -43,7 +43,7 @@ class AestheticSFTConfig(MachineDefaults, SFTConfig):
         alignment_learning_rate (`float`, *optional*):
             Learning rate of the alignment module; default `learning_rate`, which is the language model's.
 
-    NOTE: these defaults differ from `SFTConfig`: `learning_rate` as above (was 2e-5), `max_length` None (truncation would cut
+    NOTE: these defaults differ from `SFTConfig`: `learning_rate` as above (there 2e-5), `max_length` None (truncation would cut
     placeholders), `remove_unused_columns` False and `dataset_kwargs` (the collator reads raw rows), `gradient_checkpointing`
     False (short prompts), `bf16` where the machine has instructions for it, `use_cpu` where there is nothing else,
     `metric_for_best_model` srcc (higher is better; what the scorer reaches on the evaluation sets), `report_to` none.

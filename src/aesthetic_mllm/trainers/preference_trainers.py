@@ -14,7 +14,7 @@ from .precision import MachineDefaults
 class AestheticDPOConfig(MachineDefaults, DPOConfig):
     r"""TRL's `DPOConfig` for this package's models.
 
-    NOTE: these defaults differ from `DPOConfig`: `learning_rate` 1e-5 (was 1e-6; adapters learn), `max_length` None (truncation
+    NOTE: these defaults differ from `DPOConfig`: `learning_rate` 1e-5 (there 1e-6; adapters learn), `max_length` None (truncation
     would cut placeholders), `gradient_checkpointing` False (short prompts), `bf16` where the machine has instructions for it,
     `use_cpu` where there is nothing else, `report_to` none.
     """
@@ -28,7 +28,7 @@ class AestheticDPOConfig(MachineDefaults, DPOConfig):
 class AestheticGRPOConfig(MachineDefaults, GRPOConfig):
     r"""TRL's `GRPOConfig` for this package's models.
 
-    NOTE: these defaults differ from `GRPOConfig`: `learning_rate` 1e-5 (was 1e-6; adapters learn), `max_completion_length` 8 (a
+    NOTE: these defaults differ from `GRPOConfig`: `learning_rate` 1e-5 (there 1e-6; adapters learn), `max_completion_length` 8 (a
     score; was 256), `gradient_checkpointing` False (short prompts), `bf16` where the machine has instructions for it, `use_cpu`
     where there is nothing else, `report_to` none.
     """

@@ -18,7 +18,7 @@ QUANTILES = 101
 
 
 def measure_references(trainer: Any) -> dict[str, Any]:
-    """Makes the rating scale of a trainer's processor speak of the model as it is now.
+    """Makes the rating scale of a trainer's processor speak of the model as it is.
 
     Percentiles are measured again on the photos of the run, training before validation, for the questions that had some or were
     learned; with fewer than [`LEAST_PHOTOS`] there are none. Operating points of flaws are left out: they come from photos that

@@ -296,7 +296,7 @@ class AestheticMLLMProcessor(ProcessorMixin):
 
 
 def _refuse_old(options: Mapping[str, Any]) -> None:
-    """Options that older versions knew, which would now be ignored."""
+    """Refuses options of older versions, which would be ignored."""
     for name in OLD_OPTIONS.keys() & options.keys():
         raise ValueError(f"The processor has the option {name}={options[name]!r} of an older version. {OLD_OPTIONS[name]}")
 
