@@ -109,11 +109,11 @@ def _rows(results: Iterator[tuple[str, Any]], assessor: "AestheticAssessor", tar
     for path, result in results:
         row = photo_row(path, result, lambda found: {"suggestions": [each.to_dict() for each in found], "applied": None})
         if row["error"] is None and path in targets and any(each.edit for each in result):
-            row |= _apply(assessor, path, result, targets[path])
+            row |= _apply(path, result, targets[path])
         yield row
 
 
-def _apply(assessor: "AestheticAssessor", path: str, suggestions: "Sequence[Suggestion]", target: Path) -> Row:
+def _apply(path: str, suggestions: "Sequence[Suggestion]", target: Path) -> Row:
     """Writes the photo with the suggested edits; what to say of it in the row."""
     from ..inference.photo_writing import PhotoWritingError, write_photo
     from ..inference.suggestion_search import apply_suggestions
