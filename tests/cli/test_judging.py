@@ -202,6 +202,10 @@ def test_a_checkpoint_that_is_none_is_named(photos: Path, tmp_path: Path, capsys
     """A folder without a model, and a device that there is not, end with 2 and a message."""
     assert main(["assess", str(photos), "--model", str(tmp_path)]) == 2
     assert str(tmp_path) in capsys.readouterr().err
+    assert main(["assess", str(photos), "--model", "nope"]) == 2
+    assert "--model nope: there is no such folder." in capsys.readouterr().err
+    assert main(["assess", str(photos), "--device", "warp"]) == 2
+    assert "'warp' cannot be used here" in capsys.readouterr().err
     with pytest.raises(SystemExit) as caught:
         main(["rank", str(photos), "--pick", "0"])
     assert caught.value.code == 2

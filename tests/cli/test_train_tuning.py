@@ -258,7 +258,22 @@ def test_a_photo_that_cannot_be_read_is_a_message(run: Run, table: Path, tmp_pat
     data = f"data=[{preferences}]" if kind == "dpo" else own(table)
     code, _, err = run(kind, recipe, "--smoke-test", data, f"output_dir={tmp_path / 'out'}", *PLAIN)
     told = err.rstrip().splitlines()[-1]
-    assert code == 2 and re.search(r"\d+\.png", told) and told.endswith(". Mend the photo, or take its row out.")
+    remedy = "Mend them, or leave them out with --skip-missing." if kind == "sft" else ". Mend the photo, or take its row out."
+    assert code == 2 and re.search(r"\d+\.png", told) and told.endswith(remedy)
+
+
+def test_photos_that_cannot_be_read_are_left_out_where_that_is_wanted(run: Run, table: Path, tmp_path: Path) -> None:
+    """They are told before the model loads, all at once, and a run without them begins."""
+    (tmp_path / "3.png").write_bytes(b"no photo")
+    recipe = RECIPES / "own_data/sft.yaml"
+    options = ["--smoke-test", own(table), f"output_dir={tmp_path / 'out'}", *PLAIN]
+    code, _, err = run("sft", recipe, *options)
+    assert code == 2 and "1 photo cannot be read" in err and "3.png" in err
+    code, _, err = run("sft", recipe, "--skip-missing", *options)
+    assert code == 0, err
+    assert any(
+        "1 photo cannot be read, left out" in line for line in json.loads((tmp_path / "out" / "report.json").read_text())["data"]
+    )
 
 
 def test_the_report_has_intervals(run: Run, table: Path, tmp_path: Path) -> None:

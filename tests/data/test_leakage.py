@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aesthetic_mllm.data.leakage import find_leaks, photo_hash, without_leaks
+from aesthetic_mllm.data.leakage import UnreadablePhoto, find_leaks, photo_hash, without_rows
 from aesthetic_mllm.data.record import Record
 from aesthetic_mllm.data.source import as_dataset
 from aesthetic_mllm.editing.perceptual_hash import hash_distance
+from aesthetic_mllm.processing.image_errors import ImageError
 
 
 def photo(seed: int) -> Image.Image:
@@ -36,7 +37,7 @@ def test_copies_are_found_and_others_are_not(tmp_path: Path) -> None:
         ("encoded.jpg", "1.png"),
         ("grey.png", "2.png"),
     ]
-    kept = without_leaks(train, leaks)
+    kept = without_rows(train, [leak.row for leak in leaks])
     assert len(kept) == 20 and find_leaks([kept], [test]) == [[]]
 
 
@@ -44,9 +45,12 @@ def test_the_same_file_is_found_even_where_it_is_no_photo(tmp_path: Path) -> Non
     path = tmp_path / "broken.jpg"
     path.write_bytes(b"no photo")
     both = as_dataset([Record(path, "some", "train")])
-    (leaks,) = find_leaks([both], [both])
+    unreadable: list[UnreadablePhoto] = []
+    (leaks,) = find_leaks([both], [both], unreadable=unreadable)
     assert [(leak.row, leak.distance) for leak in leaks] == [(0, None)]
-    assert photo_hash(str(path)) is None
+    assert [(photo.row, photo.error.source) for photo in unreadable] == [(0, str(path))]
+    with pytest.raises(ImageError):
+        photo_hash(str(path))
 
 
 def test_banding_finds_what_comparing_all_pairs_finds(tmp_path: Path) -> None:

@@ -98,3 +98,10 @@ def test_a_quantized_model_judges(tmp_path: Path) -> None:
     assert PersonalAssessor.load(tmp_path / "me.profile", loaded).score(PHOTOS[0]).mean > 0
     assess = pipeline(TASK, model=embedded_checkpoint(), device_map="cpu", model_kwargs={"quantization_config": config})
     assert [each["rating"]["mean"] for each in assess(PHOTOS)] == pytest.approx(means, abs=0.18)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_device_that_is_not_there_is_named(checkpoint: Path) -> None:
+    """torch raises an AssertionError, which nobody would catch."""
+    with pytest.raises(ValueError, match="device 'cuda' cannot be used here"):
+        AestheticAssessor.from_pretrained(checkpoint, device="cuda")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from aesthetic_mllm.trainers.rating_metrics import correlations, rank_correlation
+from aesthetic_mllm.trainers.rating_metrics import correlation_report, correlations, rank_correlation
 
 
 def test_order_and_line() -> None:
@@ -17,6 +17,12 @@ def test_order_and_line() -> None:
 def test_what_tells_nothing_is_zero(predicted: list[float], wanted: list[float]) -> None:
     assert correlations(predicted, wanted) == {"srcc": 0.0, "plcc": 0.0}
     assert rank_correlation(predicted, wanted) == 0
+
+
+def test_a_report_says_that_nothing_is_defined() -> None:
+    """A 0 would read as a measured lack of agreement."""
+    undefined = {"n": 3, "srcc": None, "srcc_interval": None, "plcc": None, "plcc_interval": None}
+    assert correlation_report([3, 3, 3], [1, 2, 3]) == undefined
 
 
 def test_unequal_numbers_are_an_error() -> None:

@@ -133,6 +133,9 @@ def load_assessor(options: argparse.Namespace) -> "AestheticAssessor":
     from ..inference.assessor import AestheticAssessor
 
     logging.disable_progress_bar()  # of the weights, which load in a second
+    name = options.model
+    if name is not None and "/" not in name and not Path(name).exists():  # asking the Hub for it would take a minute
+        raise UsageError(f"--model {name}: there is no such folder. A checkpoint on the Hub is named owner/{name}.")
     try:
         return AestheticAssessor.from_pretrained(options.model, dtype=options.dtype, device=options.device)
     except (ValueError, OSError, RuntimeError) as error:

@@ -5,6 +5,7 @@ import gc
 import os
 import shlex
 import sys
+import warnings
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,8 @@ def run_recipe(kind: str, train: Any, options: argparse.Namespace) -> int:
         from ..processing.image_errors import ImageError
         from ..trainers.recipe_parser import RecipeError
 
+        # PEFT and TRL ask for a switch by its old name; the user cannot mend that
+        warnings.filterwarnings("ignore", message=".*gradient_checkpointing. is deprecated", category=FutureWarning)
         try:
             return int(train(options))
         except (RecipeError, DataError, PhotoPoolError, PhraseBankError, TeacherError) as error:

@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
         trainer.save_model(str(output / ADAPTER))
     save_with_report(trainer, output, report)
     if trainer.is_world_process_zero():
-        _tell(report, output)
+        _tell(report, output, options.smoke_test)
     return 0
 
 
@@ -102,14 +102,18 @@ def _course(trainer: Any, checkpoint: str | None) -> dict[str, Any]:
     }
 
 
-def _tell(report: dict[str, Any], output: Path) -> None:
+def _tell(report: dict[str, Any], output: Path, smoke_test: bool) -> None:
     for name, after in report["after"].items():
         before = report["before"][name]
         photos = f"{after['n']} {report['evaluated_on']} photo{'s' * (after['n'] != 1)}"
         print(f"{name}: SRCC {_figure(before)} before, {_figure(after)} after, on {photos}")
+    if smoke_test:
+        print("The smoke test passed. Its model is tiny and random, so figures and checkpoint are worth nothing.")
     print(output / TUNED)
 
 
 def _figure(found: dict[str, Any]) -> str:
+    if found["srcc"] is None:
+        return "not defined"
     interval = found["srcc_interval"]
     return f"{found['srcc']:.3f}" + (f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else "")

@@ -35,7 +35,27 @@ class Leak:
     distance: int | None
 
 
-def find_leaks(train: Iterable[Dataset], test: Iterable[Dataset], max_distance: int = MAX_DISTANCE) -> list[list[Leak]]:
+@dataclass(frozen=True)
+class UnreadablePhoto:
+    """A photo of a data set that cannot be trained on.
+
+    Args:
+        dataset: the set that it is in.
+        row: its index there.
+        error: why.
+    """
+
+    dataset: Dataset
+    row: int
+    error: ImageError
+
+
+def find_leaks(
+    train: Iterable[Dataset],
+    test: Iterable[Dataset],
+    max_distance: int = MAX_DISTANCE,
+    unreadable: list[UnreadablePhoto] | None = None,
+) -> list[list[Leak]]:
     """The leaks of each training set from all test sets together, each training photo at most once.
 
     Photos are read one at a time. Those that cannot be read are compared by file alone.
@@ -43,44 +63,59 @@ def find_leaks(train: Iterable[Dataset], test: Iterable[Dataset], max_distance: 
     Args:
         train, test: with a column `image`.
         max_distance: bits in which perceptual hashes may differ, 0 to 15.
+        unreadable: takes the photos that cannot be read.
     """
+    unreadable = [] if unreadable is None else unreadable
     if not 0 <= max_distance < BITS // 4:
         raise ValueError(f"max_distance must be from 0 to {BITS // 4 - 1}, got {max_distance}.")
     files: dict[str, str] = {}
     bands: list[dict[int, list[tuple[int, str]]]] = [defaultdict(list) for _ in range(max_distance + 1)]
     for dataset in test:
-        for image in _images(dataset):
+        for row, image in enumerate(_images(dataset)):
             name = _name(image)
             files[_file(image)] = name
-            value = photo_hash(image)
+            value = _hash(dataset, row, image, unreadable)
             if value is not None:
                 for band, key in enumerate(_band_keys(value, len(bands))):
                     bands[band][key].append((value, name))
-    return [list(_leaks(dataset, files, bands, max_distance)) for dataset in train]
+    return [list(_leaks(dataset, files, bands, max_distance, unreadable)) for dataset in train]
 
 
-def without_leaks(dataset: Dataset, leaks: Iterable[Leak]) -> Dataset:
-    """The data set without the rows that leak."""
-    leaking = {leak.row for leak in leaks}
-    return dataset.select([row for row in range(len(dataset)) if row not in leaking]) if leaking else dataset
+def without_rows(dataset: Dataset, rows: Iterable[int]) -> Dataset:
+    """The data set without these rows, such as those that leak."""
+    unwanted = set(rows)
+    return dataset.select([row for row in range(len(dataset)) if row not in unwanted]) if unwanted else dataset
 
 
-def photo_hash(image: Any) -> int | None:
-    """The perceptual hash of a data set's photo, in any form that `photo_source` knows; `None` for no photo."""
+def photo_hash(image: Any) -> int:
+    """The perceptual hash of a data set's photo, in any form that `photo_source` knows.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
+    return perceptual_hash(load_image(photo_source(image)))
+
+
+def _hash(dataset: Dataset, row: int, image: Any, unreadable: list[UnreadablePhoto]) -> int | None:
     try:
-        return perceptual_hash(load_image(photo_source(image)))
-    except ImageError:
+        return photo_hash(image)
+    except ImageError as error:
+        unreadable.append(UnreadablePhoto(dataset, row, error))
         return None
 
 
 def _leaks(
-    dataset: Dataset, files: dict[str, str], bands: list[dict[int, list[tuple[int, str]]]], max_distance: int
+    dataset: Dataset,
+    files: dict[str, str],
+    bands: list[dict[int, list[tuple[int, str]]]],
+    max_distance: int,
+    unreadable: list[UnreadablePhoto],
 ) -> Iterator[Leak]:
     for row, image in enumerate(_images(dataset)):
         if _file(image) in files:
             yield Leak(_name(image), files[_file(image)], row, None)
             continue
-        value = photo_hash(image)
+        value = _hash(dataset, row, image, unreadable)
         if value is None:
             continue
         # of max_distance + 1 bands one must be equal

@@ -36,13 +36,13 @@ def load_checkpoint(
     Raises:
         CheckpointError: the checkpoint does not fit the model.
         TypeError: `torch_dtype`, as `dtype` was called before.
-        ValueError: both a `device` and a `device_map`.
+        ValueError: both a `device` and a `device_map`; or a device that is not there.
     """
     if "torch_dtype" in kwargs:
         raise TypeError(f"torch_dtype is called dtype; give dtype={kwargs['torch_dtype']!r}.")
     if device is not None and kwargs.get("device_map") is not None:
         raise ValueError(f"Both device {str(device)!r} and a device_map were given; give one of them.")
-    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    device = _available(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     quantization = kwargs.get("quantization_config")
     if quantization is not None:
         kwargs["quantization_config"] = sparing_alignment(quantization)
@@ -53,6 +53,16 @@ def load_checkpoint(
         model.to(device)
     options = {key: value for key, value in kwargs.items() if key in HUB_OPTIONS}
     return model, AestheticMLLMProcessor.from_pretrained(name, **options)
+
+
+def _available(name: str | torch.device) -> torch.device:
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # torch asserts that it was built for CUDA
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise ValueError(f"The device {str(name)!r} cannot be used here ({reason}); cpu always can.") from error
+    return device
 
 
 def is_quantized(model: AestheticMLLMForConditionalGeneration) -> bool:

@@ -35,13 +35,15 @@ def rank_correlation(first: Sequence[float] | np.ndarray, second: Sequence[float
 def correlation_report(predicted: Sequence[float], wanted: Sequence[float], resamples: int = 1_000) -> dict[str, Any]:
     """The number of photos, SRCC and PLCC, and of each a 95% interval by bootstrap over the photos (percentile method).
 
-    The intervals tell what other photos of the same kind might give; not what another training run might. They are `None` where
-    there are fewer than three photos.
+    What is not defined, because there are fewer than two ratings or all of one side are equal, is `None`. The intervals tell what
+    other photos of the same kind might give; not what another training run might. They are `None` where there are fewer than
+    three photos.
     """
     report: dict[str, Any] = {"n": len(predicted)}
+    is_defined = len(predicted) > 1 and bool(np.ptp(predicted) > 0) and bool(np.ptp(wanted) > 0)
     for name, value in correlations(predicted, wanted).items():
-        report |= {name: value, f"{name}_interval": None}
-        if len(predicted) < 3:
+        report |= {name: value if is_defined else None, f"{name}_interval": None}
+        if len(predicted) < 3 or not is_defined:
             continue
 
         def correlation(some: np.ndarray, truth: np.ndarray, name: str = name) -> float:

@@ -10,7 +10,7 @@ from datasets import Dataset
 
 from ..data.catalogue import find_source
 from ..data.conversations import ConversationBuilder, mixture
-from ..data.leakage import find_leaks, without_leaks
+from ..data.leakage import UnreadablePhoto, find_leaks, without_rows
 from ..data.record import DataError
 from ..data.source import NAMED_OFFENDERS, as_dataset, read_source
 from ..processing.rating_scale import RatingScale
@@ -124,7 +124,7 @@ def open_sft_data(recipe: SFTRecipe, scale: RatingScale, seed: int) -> SFTData:
         records.append(parts)
         names.append(_unused(source.name, names))
     if recipe.check_leaks:
-        notes += _close_leaks(records, names)
+        notes += _close_leaks(records, names, recipe.skip_missing)
     builder = ConversationBuilder(scale, seed)
     rows = [
         builder.build(parts["train"], entry.get("tasks", ["score"])) for parts, entry in zip(records, recipe.data, strict=True)
@@ -155,17 +155,32 @@ def check_evaluation(data: SFTData, config: AestheticSFTConfig) -> None:
         )
 
 
-def _close_leaks(records: list[dict[str, Dataset]], names: Sequence[str]) -> list[str]:
-    """Takes training photos that are evaluated on out of the training sets."""
+def _close_leaks(records: list[dict[str, Dataset]], names: Sequence[str], skip_missing: bool) -> list[str]:
+    """Takes training photos that are evaluated on out of the training sets, and photos that cannot be read, if that is wanted.
+
+    Raises:
+        DataError: photos cannot be read and are not to be left out.
+    """
     tested = [part for parts in records for split, part in parts.items() if split != "train"]
+    unreadable: list[UnreadablePhoto] = []
+    leaks_of = find_leaks((parts["train"] for parts in records), tested, unreadable=unreadable)
     notes = []
-    for parts, name, leaks in zip(records, names, find_leaks((parts["train"] for parts in records), tested), strict=True):
+    if unreadable:
+        shown = ", ".join(str(photo.error) for photo in unreadable[:NAMED_OFFENDERS])
+        count = "1 photo cannot" if len(unreadable) == 1 else f"{len(unreadable)} photos cannot"
+        if not skip_missing:
+            raise DataError(f"{count} be read: {shown} Mend them, or leave them out with --skip-missing.")
+        notes.append(f"{count} be read, left out: {shown}")
+        logger.warning("%s", notes[-1])
+    for parts, name, leaks in zip(records, names, leaks_of, strict=True):
         if leaks:
             shown = ", ".join(f"{leak.train} is {leak.test}" for leak in leaks[:NAMED_OFFENDERS])
             count = "1 training photo" if len(leaks) == 1 else f"{len(leaks)} training photos"
             notes.append(f"{name}: {count} left out, because also evaluated on: {shown}")
             logger.warning("%s", notes[-1])
-            parts["train"] = without_leaks(parts["train"], leaks)
+        for split, part in parts.items():
+            faulty = {photo.row for photo in unreadable if photo.dataset is part}
+            parts[split] = without_rows(part, faulty | {leak.row for leak in leaks if split == "train"})
     return notes
 
 
