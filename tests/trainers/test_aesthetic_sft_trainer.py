@@ -91,7 +91,7 @@ def test_words_are_learned_as_they_are_and_not_rated(processor: AestheticMLLMPro
 
 def test_group_dropout_keeps_every_subset_of_groups_at_times(processor: AestheticMLLMProcessor, rows: list[dict]) -> None:
     """With dropout a batch has one of the 14 proper subsets, the same in all of its rows; without it, all four groups."""
-    pair = {"images": [rows[0]["images"][0], rows[1]["images"][0]], "prompt": "Which is better?", "answer": "The first."}
+    pair = {"images": [rows[0]["images"][0], rows[1]["images"][0]]} | exchange("Which is better?", "The first.")
     collator = AestheticSFTCollator(processor, augment=False, group_dropout=1.0)
     seen = set()
     for _ in range(200):
