@@ -1,6 +1,7 @@
 """Rows, optimizer, metrics and cards as TRL's users know them: its trainers learn from our rows, ours from its data sets."""
 
 import copy
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from torch import nn
 from transformers import Adafactor, EvalPrediction
 from trl import SFTConfig, SFTTrainer
 
-from aesthetic_mllm import AestheticMLLMProcessor
+from aesthetic_mllm import AestheticAssessor, AestheticMLLMProcessor
 from aesthetic_mllm.data.conversations import ConversationBuilder, assistant_says, user_says
 from aesthetic_mllm.data.record import Record
 from aesthetic_mllm.data.source import as_dataset
@@ -24,6 +25,7 @@ from aesthetic_mllm.trainers.aesthetic_sft_config import AestheticSFTConfig
 from aesthetic_mllm.trainers.aesthetic_sft_trainer import AestheticSFTTrainer
 from aesthetic_mllm.trainers.photo_ratings import undecoded
 from aesthetic_mllm.trainers.prompt_packing import pack_prompt
+from aesthetic_mllm.trainers.tuning import save_tuned
 from photo_files import scene
 from tiny_models import tiny_model
 
@@ -231,10 +233,39 @@ def test_compute_metrics_is_honoured(rows: Dataset, make: Make) -> None:
 
 
 def test_outputs_have_a_card_of_their_own(rows: Dataset, make: Make, tmp_path: Path) -> None:
-    """TRL's template, which asks a language model what it would do with a time machine, is written nowhere."""
-    make(rows, per_device_train_batch_size=2, save_strategy="steps", save_steps=3).train()
+    """TRL's template, which asks a language model what it would do with a time machine, is written nowhere.
+
+    The card of a finished checkpoint lies beside it, and what it says to run runs.
+    """
+    trainer = make(rows, per_device_train_batch_size=2, save_strategy="steps", save_steps=3)
+    trainer.train()
+    save_tuned(trainer, tmp_path / "out" / "tuned")
+    (named,) = re.findall(r'from_pretrained\("(.+?)"\)', (tmp_path / "out" / "tuned" / "README.md").read_text())
+    assert AestheticAssessor.from_pretrained(named).score(scene()).mean > 1
     cards = list((tmp_path / "out").rglob("README.md"))
     assert (tmp_path / "out" / "README.md") in cards
     for card in cards:
         text = card.read_text()
         assert "time machine" not in text and "AestheticAssessor.from_pretrained" in text and "- aesthetic-mllm" in text
+
+
+def test_a_folder_names_model_and_processor(rows: Dataset, checkpoint: Path, tmp_path: Path) -> None:
+    """As TRL's own trainer takes it."""
+    trainer = AestheticSFTTrainer(
+        str(checkpoint), AestheticSFTConfig(output_dir=str(tmp_path / "out"), **PLAIN), train_dataset=rows
+    )
+    assert trainer.processing_class.rating_scale.default_question == "aesthetic" and trainer.model.dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"question": "aesthetic"}, "A row asks 'aesthetic' and has no mean"),
+        ({"question": "aesthetic", "mean": 5.0, "prompt": "How good is it?"}, "Leave prompt and completion out of rows"),
+        ({"question": "aesthetic", "mean": 50.0}, "lies outside 1 to 10; rescale it"),
+        ({"prompt": "What is it?", "completion": "A photo."}, "it needs conversational messages"),
+    ],
+)
+def test_a_row_that_cannot_be_learned_says_why(processor: AestheticMLLMProcessor, row: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        AestheticSFTCollator(processor)([{"images": [scene()]} | row])

@@ -139,7 +139,9 @@ def load_assessor(options: argparse.Namespace) -> "AestheticAssessor":
     try:
         return AestheticAssessor.from_pretrained(options.model, dtype=options.dtype, device=options.device)
     except (ValueError, OSError, RuntimeError) as error:
-        raise UsageError(error) from error
+        tuned = None if name is None else Path(name) / "tuned"
+        hint = f" Did you mean --model {tuned}, where `train` writes its checkpoint?" if tuned and tuned.is_dir() else ""
+        raise UsageError(f"{error}{hint}") from error
 
 
 @contextmanager

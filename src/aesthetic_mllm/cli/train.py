@@ -10,10 +10,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from ..trainers.output_files import RECIPE, REPORT, TUNED
 from .usage import UsageError, check_train_extra
 
 # Below output_dir: the recipe with all overrides, the checkpoint with merged adapters, and what is told of the run.
-RECIPE, TUNED, REPORT = "recipe.yaml", "tuned", "report.json"
 TUNED_DESCRIPTION = (
     f"The finished checkpoint, adapters merged, is output_dir/{TUNED}. Beside it are {RECIPE}, the recipe with all overrides, "
     f"and {REPORT}: which photos its percentiles refer to."

@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .train import RECIPE, TUNED, TUNED_DESCRIPTION, checkpoint_of, save_with_report
+from ..trainers.output_files import RECIPE, TUNED
+from .train import TUNED_DESCRIPTION, checkpoint_of, save_with_report
 
 DESCRIPTION = TUNED_DESCRIPTION
 

@@ -5,11 +5,11 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from .train import RECIPE, REPORT, TUNED, checkpoint_of, save_with_report
+from ..trainers.output_files import ADAPTER, RECIPE, REPORT, TUNED
+from .train import checkpoint_of, save_with_report
 
 logger = logging.getLogger(__name__)
 
-ADAPTER = "adapter"
 DESCRIPTION = (
     f"The finished checkpoint is output_dir/{TUNED}; with LoRA the adapters alone are output_dir/{ADAPTER}. Beside them are "
     f"{RECIPE}, the recipe with all overrides, and {REPORT}: what was read, losses and validation figures, and how held-out "

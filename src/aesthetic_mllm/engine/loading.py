@@ -75,7 +75,14 @@ def sparing_alignment(quantization: Any) -> Any:
 
     Args:
         quantization: a configuration of transformers, or its dictionary; it is not changed.
+
+    Raises:
+        TypeError: it is a name.
     """
+    if isinstance(quantization, str):
+        raise TypeError(
+            f"quantization_config is {quantization!r}; give a configuration of transformers, such as BitsAndBytesConfig(...)."
+        )
     sparing = copy.deepcopy(quantization)
     fields = sparing if isinstance(sparing, dict) else vars(sparing)
     for name in _SPARING:

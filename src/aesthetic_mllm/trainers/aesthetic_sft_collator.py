@@ -100,10 +100,12 @@ class AestheticSFTCollator:
         if row.get("question"):
             asked = self.processor.rating_scale.question(row["question"])
             _check_wording(row, asked.prompt)
+            if row.get("mean") is None:
+                raise ValueError(f"A row asks {row['question']!r} and has no mean; give its rating, or take the question out.")
             return pack_prompt(self.processor, [user_says(asked.prompt)], photos, groups, stem=asked.stem)
         prompt, completion = (row.get(name) or [] for name in ("prompt", "completion"))
         messages = row.get("messages") or [*prompt, *completion]
-        if not messages or isinstance(messages[0], str):
+        if not messages or not all(isinstance(message, Mapping) for message in messages):
             raise ValueError(
                 f"A row has {', '.join(sorted(row))}; to learn from it, it needs conversational messages, or prompt and "
                 'completion such as [{"role": "user", "content": "..."}], or a question of the rating scale with mean.'
@@ -134,10 +136,11 @@ def _check_wording(row: Mapping[str, Any], wanted: str) -> None:
     """A prompt that asks otherwise than the checkpoint would teach what nobody asks later."""
     if not row.get("prompt"):
         return
-    content = row["prompt"][-1]["content"]
+    last = row["prompt"][-1] if isinstance(row["prompt"], list) else {"content": row["prompt"]}
+    content = last["content"]
     asked = content if isinstance(content, str) else "".join(part.get("text") or "" for part in content)
     if asked != wanted:
         raise ValueError(
-            f"A row's prompt is {asked!r}, but the checkpoint asks its question {row['question']!r} as {wanted!r}. Build "
-            "the rows with this checkpoint's rating scale, or take the prompt out."
+            f"A row's prompt is {asked!r}, but the checkpoint asks its question {row['question']!r} as {wanted!r}. "
+            "Leave prompt and completion out of rows with a question; the checkpoint words them."
         )

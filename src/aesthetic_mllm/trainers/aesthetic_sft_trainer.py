@@ -14,6 +14,8 @@ from transformers import EvalPrediction
 from trl import SFTTrainer
 
 from ..inference.assessor import AestheticAssessor
+from ..modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGeneration
+from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
 from .adapters import ALIGNMENT_MODULE, adapt_language_model
 from .aesthetic_sft_collator import AestheticSFTCollator
 from .aesthetic_sft_config import ADAPTER_LEARNING_RATE, FULL_LEARNING_RATE, AestheticSFTConfig
@@ -39,9 +41,9 @@ class AestheticSFTTrainer(ModelCardMixin, SFTTrainer):
     With several processes all losses are what one process with the same global batch has.
 
     Args:
-        model: an [`AestheticMLLMForConditionalGeneration`].
+        model: an [`AestheticMLLMForConditionalGeneration`], or the folder or Hub id of one.
         args: an [`AestheticSFTConfig`].
-        processing_class: the checkpoint's [`AestheticMLLMProcessor`].
+        processing_class: the checkpoint's [`AestheticMLLMProcessor`]; default the one that lies beside the model.
         train_dataset: rows as of [`AestheticSFTCollator`], which may be TRL's own.
         eval_dataset: rated rows with one photo each, or several such sets by name; or rows of words.
         peft_config: LoRA; without `target_modules` the language model's projections are adapted, and the alignment module is
@@ -54,15 +56,19 @@ class AestheticSFTTrainer(ModelCardMixin, SFTTrainer):
 
     def __init__(
         self,
-        model: nn.Module,
+        model: nn.Module | str,
         args: AestheticSFTConfig,
-        processing_class: Any,
+        processing_class: Any = None,
         train_dataset: Any = None,
         eval_dataset: Dataset | Mapping[str, Dataset] | None = None,
         peft_config: Any = None,
         data_collator: Any = None,
         **kwargs: Any,
     ):
+        if isinstance(model, str):
+            model = AestheticMLLMForConditionalGeneration.from_pretrained(model, dtype="float32")
+        if processing_class is None:
+            processing_class = AestheticMLLMProcessor.from_pretrained(model.name_or_path)
         args = copy.copy(args)  # its default learning rate depends on what this trainer learns
         if args.learning_rate is None:
             adapters = peft_config is not None or isinstance(model, PeftModel)

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from huggingface_hub import ModelCard, ModelCardData
 
+from .output_files import TUNED
+
 if TYPE_CHECKING:
     from transformers import Trainer as _Trainer
 else:
@@ -20,7 +22,7 @@ aesthetic-mllm.
 ```python
 from aesthetic_mllm import AestheticAssessor
 
-print(AestheticAssessor.from_pretrained("{name}").score("photo.jpg"))
+print(AestheticAssessor.from_pretrained("{checkpoint}").score("photo.jpg"))
 ```
 
 The terms of the checkpoint that it started from, and of the data that it was trained on, hold for it too.
@@ -35,11 +37,14 @@ class ModelCardMixin(_Trainer):
         model_name: str | None = None,
         dataset_name: str | list[str] | None = None,
         tags: str | list[str] | None = None,
+        folder: str | Path | None = None,
         **kwargs: Any,
     ) -> None:
-        """Writes README.md into `output_dir`; the main process alone does.
+        """Writes README.md; the main process alone does.
 
         Args:
+            folder: of the finished checkpoint, beside which the card is written; default `output_dir`, whose card names the
+                folder where `train` writes the checkpoint.
             kwargs: of the card's metadata, such as `license`.
         """
         if not self.is_world_process_zero():
@@ -54,5 +59,9 @@ class ModelCardMixin(_Trainer):
             **kwargs,
         )
         output = Path(str(self.args.output_dir))
-        text = TEXT.format(name=model_name or output.name, trainer=type(self).__name__)
-        ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}").save(output / "README.md")
+        text = TEXT.format(
+            name=model_name or output.name,
+            checkpoint=Path(folder) if folder else output / TUNED,
+            trainer=type(self).__name__,
+        )
+        ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}").save(Path(folder or output) / "README.md")

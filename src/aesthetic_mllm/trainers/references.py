@@ -56,8 +56,8 @@ def measure_references(trainer: Any) -> dict[str, Any]:
         )
     if scale.operating_points:
         logger.warning(
-            "Operating points of %d flaws are left out, because they are the start checkpoint's: no flaw is told. Measure them "
-            "on undamaged photos as aesthetic_mllm.evaluation.flaw_operating_points says",
+            "Operating points of %d flaws are left out, because they are the start checkpoint's: suggestions come from trying "
+            "edits instead. Measure them on undamaged photos as aesthetic_mllm.evaluation.flaw_operating_points says",
             len(scale.operating_points),
         )
     trainer.processing_class.rating_scale = replace(scale, references=references, operating_points={})

@@ -14,6 +14,7 @@ from transformers.trainer_utils import set_seed
 
 from ..checkpoints import embedded_checkpoint
 from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
+from .model_card import ModelCardMixin
 from .recipe_parser import save_recipe
 from .recipes import load_model, load_processor
 from .references import measure_references
@@ -81,6 +82,8 @@ def save_tuned(trainer: Any, folder: str | Path) -> dict[str, Any]:
         model, state = model.merge_and_unload(), None
     model.save_pretrained(folder, state_dict=state)
     trainer.processing_class.save_pretrained(folder)
+    if isinstance(trainer, ModelCardMixin):
+        trainer.create_model_card(folder=folder)
     return references
 
 
