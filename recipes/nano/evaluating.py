@@ -57,7 +57,7 @@ from .coded_alignment import ALIGNED
 from .contents import CONTENTS
 from .episodes import PERSONAL
 from .features import CANVAS, FeatureCache, UpperTower, pool_stages, views_of
-from .finishing import CHECKPOINT, rate_pools
+from .finishing import CHECKPOINT, flaw_photos, rate_pools
 from .kernel_ridge import BEAUTY_ALPHA, QUALITY_ALPHA
 from .language import CRITIQUES, healing_texts, split_texts, uncut
 from .people import held_out_people, known_votes, read_people
@@ -159,14 +159,20 @@ class Evaluations:
         return report, flaws_table(self.scale, report)
 
     def suggestions(self, sizes: Mapping[str, int]) -> tuple[dict, str]:
-        """Whether suggestions undo damage of the best photos."""
-        best = sorted(self.quality, key=lambda photo: -photo.mean)[: sizes["suggestions"]]
+        """Whether suggestions undo damage of the best photos, none of which operating points were learned from."""
+        reporting = set(flaw_photos(self.data, self.quality)["reporting"])
+        good = [photo for photo in self.quality if photo.path in reporting]
+        best = sorted(good, key=lambda photo: -photo.mean)[: sizes["suggestions"]]
         photos = {photo.name: photo.path for photo in best}
         undamaged = sizes["suggestions.undamaged"]
         judge = RidgeJudge(self.work, [(self.known_quality, QUALITY_ALPHA), (self.known_beauty, BEAUTY_ALPHA)], self.cache)
         report = evaluate_suggestions(self.assessor, photos, undamaged=undamaged, judge=judge, seed=self.seed)
         alone = "\n".join(f"- {name}: {value:.3g}" for name, value in (report["undamaged"] or {}).items())
-        return report, f"{suggestions_table(report['damaged'])}\n\nUndamaged photos:\n{alone}"
+        likeness = "\n".join(
+            f"- {name}: {found['before']:.3g} before, {found['after']:.3g} after" for name, found in report["likeness"].items()
+        )
+        table = suggestions_table(report["damaged"])
+        return report, f"{table}\n\nDamaged photos that were changed:\n{likeness}\n\nUndamaged photos:\n{alone}"
 
     def comments(self, sizes: Mapping[str, int]) -> tuple[dict, str]:
         """Whether comments are true, varied and nobody's words; perplexity of critiques beside the uncut language model's."""

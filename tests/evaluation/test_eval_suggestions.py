@@ -10,6 +10,7 @@ from aesthetic_mllm.evaluation.eval_suggestions import (
     SuggestionAnswer,
     evaluate_photo,
     evaluate_suggestions,
+    mean_likeness,
     names_inverse,
     plan_damages,
     suggestions_table,
@@ -62,19 +63,19 @@ def test_a_photo_turned_back_is_nearer_in_the_frame_that_is_left() -> None:
             return apply_steps(photo, self.steps)
 
     *_, psnr, ssim = evaluate_photo(Found(Step("tilt", -8.0), Step("zoom", 0.2)), before, after)
-    assert psnr > 2 and ssim > 0.1
+    assert psnr[1] > psnr[0] + 2 and ssim[1] > ssim[0] + 0.1
     *_, psnr, ssim = evaluate_photo(Found(Step("tilt", 8.0)), before, after)
-    assert psnr < 0 and ssim < 0
+    assert psnr[1] < psnr[0] and ssim[1] < ssim[0]
     *_, applied, psnr, ssim = evaluate_photo(Found(), before, after)
-    assert (psnr, ssim) == (0, 0) and applied.tobytes() == after.tobytes()
+    assert psnr[0] == psnr[1] and ssim[0] == ssim[1] and applied.tobytes() == after.tobytes()
 
 
 def test_a_summary_counts_photos_left_as_they_are_against_the_suggestions() -> None:
     """Shares are of all photos, unless they say otherwise, and a photo that is not changed is neither nearer nor better."""
     found = [("exposure", 1), ("tint", 1)]
     answers = [
-        SuggestionAnswer("a", "exposure", -1.0, found, found, True, 3.0, -0.1),
-        SuggestionAnswer("b", "exposure", -1.0, found[::-1], [], False, 0.0, 0.0),
+        SuggestionAnswer("a", "exposure", -1.0, found, found, True, (20.0, 23.0), (0.8, 0.7)),
+        SuggestionAnswer("b", "exposure", -1.0, found[::-1], [], False, (20.0, 20.0), (0.8, 0.8)),
     ]
     judged = np.array([[0.0, 1.0, 2.0], [0.0, 1.0, -1.0]])
     row = summarise(answers, judged)
@@ -85,6 +86,20 @@ def test_a_summary_counts_photos_left_as_they_are_against_the_suggestions() -> N
     assert "judge agrees" not in summarise(answers)
 
 
+def test_likeness_is_of_the_photos_that_were_changed() -> None:
+    """Those left as they are would hide how much an edit does; a single photo has no interval."""
+
+    def answer(changed: bool, psnr: tuple[float, float]) -> SuggestionAnswer:
+        return SuggestionAnswer("a", "exposure", -1.0, [], [], changed, psnr, (0.8, 0.9))
+
+    left, changed = answer(False, (20.0, 20.0)), [answer(True, (20.0, 23.0)), answer(True, (22.0, 21.0))]
+    found = mean_likeness([left, *changed])["PSNR"]
+    assert (found["photos"], found["before"], found["after"], found["rise"]) == (2, 21.0, 22.0, 1.0)
+    assert found["interval"] == [-1.0, 3.0]
+    assert mean_likeness(changed[:1])["SSIM"]["interval"] is None
+    assert mean_likeness([left]) == {}
+
+
 def test_a_checkpoint_is_asked_about_damaged_and_undamaged_photos() -> None:
     """Without a judge nothing is said of one; with one its opinion stands beside."""
     assessor = lively_assessor()
@@ -92,6 +107,7 @@ def test_a_checkpoint_is_asked_about_damaged_and_undamaged_photos() -> None:
     report = evaluate_suggestions(assessor, photos, undamaged=1)
     assert [answer["photo"] in photos for answer in report["answers"]] == [True, True]
     assert report["damaged"]["all in pretext samples"]["photos"] == 2 and report["undamaged"]["photos"] == 1
+    assert report["undamaged"]["told nothing without verify"] in (0, 1)
     judged = evaluate_suggestions(assessor, photos, undamaged=0, judge=lambda images: np.zeros(len(images)))
     assert judged["damaged"]["all in pretext samples"]["judge agrees"] == 0 and judged["undamaged"] is None
     assert suggestions_table(judged["damaged"]).count("\n") == 1 + len(judged["damaged"])

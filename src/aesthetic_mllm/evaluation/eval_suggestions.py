@@ -9,8 +9,8 @@ suggestions are applied together, and the result is compared with the damaged ph
     nearer: PSNR or SSIM to the undamaged photo rises. Where the frame was turned or cropped, all three are compared in what is
         left of it; a crop to the thirds is not followed, so it counts as further away.
     judge agrees: somebody else, who takes no part in the search, rates it higher.
-Photos without a verified edit count as neither. Last, some photos as they are: how many are left alone, and how the checkpoint's
-judgement and the judge's change over all of them.
+Photos without a verified edit count as neither. Last, some photos as they are: how many are told nothing without `verify`, how
+many are left alone with it, and how the checkpoint's judgement and the judge's change over all of them.
 """
 
 import random
@@ -31,6 +31,7 @@ from ..editing.measurements.composition import tilt_degrees
 from ..inference.suggestion_search import SuggestionSearch, apply_suggestions
 from ..processing.image_loading import ImageSource, load_image
 from ..tasks.suggesting import Suggestion
+from .intervals import bootstrap_interval
 
 if TYPE_CHECKING:
     from ..inference.assessor import AestheticAssessor
@@ -71,7 +72,7 @@ class SuggestionAnswer:
         photo, edit, amount: what was damaged by what.
         plain, verified: edit and sign of the suggestions without and with verification; ("", 0) is advice without an edit.
         changed: whether any verified edit was applied.
-        psnr, ssim: by how much they rose.
+        psnr, ssim: to the undamaged photo, of the damaged one and with the verified edits applied.
     """
 
     photo: str
@@ -80,8 +81,8 @@ class SuggestionAnswer:
     plain: list[tuple[str, int]]
     verified: list[tuple[str, int]]
     changed: bool
-    psnr: float
-    ssim: float
+    psnr: tuple[float, float]
+    ssim: tuple[float, float]
 
     @property
     def in_pretext_samples(self) -> bool:
@@ -137,14 +138,14 @@ def likeness(first: Image.Image, second: Image.Image) -> tuple[float, float]:
 
 def evaluate_photo(
     search: SuggestionSearch, before: Image.Image, after: Image.Image
-) -> tuple[list, list, Image.Image, float, float]:
-    """Suggestions without and with verification for a damaged photo, the photo with the latter applied, and the rise of PSNR and
-    SSIM to the undamaged one."""
+) -> tuple[list[Suggestion], list[Suggestion], Image.Image, tuple[float, float], tuple[float, float]]:
+    """Suggestions without and with verification for a damaged photo, the photo with the latter applied, and PSNR and SSIM to the
+    undamaged one, each before and after."""
     plain, verified = (search.suggest(after, verify=verify, limit=LIMIT) for verify in (False, True))
     applied = apply_suggestions(after, verified)
     reference, start = (in_frame_of(photo, after, verified, applied.size) for photo in (before, after))
-    rise = np.subtract(likeness(reference, applied), likeness(reference, start))
-    return plain, verified, applied, float(rise[0]), float(rise[1])
+    psnr, ssim = zip(likeness(reference, start), likeness(reference, applied), strict=True)
+    return plain, verified, applied, psnr, ssim
 
 
 def summarise(answers: Sequence[SuggestionAnswer], judged: np.ndarray | None = None) -> dict[str, float]:
@@ -159,7 +160,11 @@ def summarise(answers: Sequence[SuggestionAnswer], judged: np.ndarray | None = N
         return float(np.mean(found))
 
     changed = np.array([answer.changed for answer in answers])
-    nearer = np.array([answer.psnr > 0 or answer.ssim > 0 for answer in answers]) & changed
+    psnr_rises, ssim_rises = (
+        np.array([after > before for before, after in values]) & changed
+        for values in ([answer.psnr for answer in answers], [answer.ssim for answer in answers])
+    )
+    nearer = psnr_rises | ssim_rises
     of_changed = max(1, int(changed.sum()))
     found = {
         "photos": len(answers),
@@ -172,8 +177,8 @@ def summarise(answers: Sequence[SuggestionAnswer], judged: np.ndarray | None = N
         "changed": float(changed.mean()),
         "nearer": float(nearer.mean()),
         "nearer, of changed": float(nearer.sum() / of_changed),
-        "PSNR rises": float(np.mean([answer.psnr > 0 for answer in answers] & changed)),
-        "SSIM rises": float(np.mean([answer.ssim > 0 for answer in answers] & changed)),
+        "PSNR rises": float(psnr_rises.mean()),
+        "SSIM rises": float(ssim_rises.mean()),
     }
     if judged is None:
         return found
@@ -186,6 +191,26 @@ def summarise(answers: Sequence[SuggestionAnswer], judged: np.ndarray | None = N
     }
 
 
+def mean_likeness(answers: Sequence[SuggestionAnswer]) -> dict[str, dict[str, Any]]:
+    """Mean PSNR and SSIM to the undamaged photos before and after the verified edits, of the photos that were changed, and the
+    mean rise with its 95% interval, by bootstrap over photos; without an interval where one photo was changed, empty where none.
+    """
+    changed = [answer for answer in answers if answer.changed]
+    found: dict[str, dict[str, Any]] = {}
+    for name, values in (("PSNR", [each.psnr for each in changed]), ("SSIM", [each.ssim for each in changed])):
+        if values:
+            before, after = np.transpose(values)
+            rises = after - before
+            found[name] = {
+                "photos": len(values),
+                "before": float(before.mean()),
+                "after": float(after.mean()),
+                "rise": float(rises.mean()),
+                "interval": list(bootstrap_interval(np.mean, [rises])) if len(values) > 1 else None,
+            }
+    return found
+
+
 def suggestions_table(rows: dict[str, dict[str, float]]) -> str:
     """Markdown, shares in percent."""
     columns = list(next(iter(rows.values())))
@@ -196,12 +221,22 @@ def suggestions_table(rows: dict[str, dict[str, float]]) -> str:
 
 
 def left_alone(
-    search: SuggestionSearch, photos: Sequence[Image.Image], results: Sequence[Image.Image], judge: Judge | None = None
+    search: SuggestionSearch,
+    photos: Sequence[Image.Image],
+    plain: Sequence[Sequence[Suggestion]],
+    results: Sequence[Image.Image],
+    judge: Judge | None = None,
 ) -> dict[str, float]:
-    """What became of undamaged photos; means are over all of them, those left alone counting as 0."""
+    """What became of undamaged photos; means are over all of them, those left alone counting as 0.
+
+    Args:
+        plain: suggestions without verification.
+        results: the photos with the verified ones applied.
+    """
     changed = np.array([result.tobytes() != photo.tobytes() for result, photo in zip(results, photos, strict=True)])
     found = {
         "photos": len(photos),
+        "told nothing without verify": float(np.mean([not found for found in plain])),
         "left alone": float(1 - changed.mean()),
         "mean change of the judgement, in points": float(np.subtract(search.judge(results), search.judge(photos)).mean()),
     }
@@ -233,8 +268,8 @@ def evaluate_suggestions(
         seed: of which photo is damaged by what, and of what is random in the damages.
 
     Returns:
-        `damaged`: [`summarise`] by edit, and of those that training shows and does not show; `undamaged`: [`left_alone`];
-        `answers`: photo by photo.
+        `damaged`: [`summarise`] by edit, and of those that training shows and does not show; `likeness`: [`mean_likeness`] of
+        all; `undamaged`: [`left_alone`]; `answers`: photo by photo.
 
     Raises:
         ImageError: a photo cannot be read.
@@ -252,8 +287,9 @@ def evaluate_suggestions(
             before,
         ]
 
-    def improved(photo: Image.Image) -> Image.Image:
-        return apply_suggestions(photo, search.suggest(photo, verify=True, limit=LIMIT))
+    def improve(photo: Image.Image) -> tuple[list[Suggestion], Image.Image]:
+        plain, verified = (search.suggest(photo, verify=verify, limit=LIMIT) for verify in (False, True))
+        return plain, apply_suggestions(photo, verified)
 
     # a photo a core is faster than all cores at one photo
     workers = torch.get_num_threads()
@@ -262,7 +298,7 @@ def evaluate_suggestions(
         with ThreadPoolExecutor(workers) as pool:
             asked = list(pool.map(ask, plan_damages(list(photos), seed)))
             good = [load_image(source) for source in list(photos.values())[:undamaged]]
-            results = list(pool.map(improved, good))
+            improved = list(pool.map(improve, good))
     finally:
         torch.set_num_threads(workers)
     answers = [answer for answer, _ in asked]
@@ -281,6 +317,7 @@ def evaluate_suggestions(
         "asks_for_flaws": bool(search.flaws),
         "photos_rated": search.forwards,
         "damaged": rows,
-        "undamaged": left_alone(search, good, results, judge) if good else None,
+        "likeness": mean_likeness(answers),
+        "undamaged": left_alone(search, good, *zip(*improved, strict=True), judge=judge) if good else None,
         "answers": [asdict(answer) for answer in answers],
     }

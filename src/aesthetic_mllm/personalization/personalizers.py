@@ -122,7 +122,7 @@ def choose_method(name: str) -> str:
     """The method that a name means; "auto" is ridge regression.
 
     On people and photos held out examples in the prompt did no better with any number of ratings that was tried, 5 to 100
-    (`recipes/nano/README.md`), and ridge regression costs least.
+    (`docs/experiments.md`), and ridge regression costs least.
 
     Raises:
         ProfileError: no such method.

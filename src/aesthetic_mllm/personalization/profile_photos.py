@@ -34,7 +34,7 @@ def embeddings(seen: AestheticImageFeatures) -> np.ndarray:
     """What tastes are read from, [B, F], float64: the statistics of the tower's feature maps.
 
     The alignment module's tokens hold what people agree on, and less of what they differ in: on held-out people and photos of
-    OASIS a hundred ratings gain half as much from the tokens' means (`recipes/nano/README.md`).
+    OASIS a hundred ratings gain half as much from the tokens' means (`docs/experiments.md`).
     """
     assert seen.map_statistics is not None
     return seen.map_statistics.cpu().numpy().astype(np.float64)

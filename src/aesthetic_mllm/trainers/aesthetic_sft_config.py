@@ -27,7 +27,7 @@ class AestheticSFTConfig(MachineDefaults, SFTConfig):
             alone, as Q-Align does.
         rank_loss_weight (`float`, defaults to 0.0):
             Weight of the pairwise fidelity loss within a group; the photos of all processes are compared. Logged whatever its
-            weight. Beside soft levels it gained nothing in our trials (`recipes/nano/README.md`).
+            weight. Beside soft levels it gained nothing in our trials (`docs/experiments.md`).
         rank_label_std (`float`, defaults to 0.45):
             Uncertainty of a mean label in the rating scale's unit; a twentieth of the range.
 

@@ -8,7 +8,7 @@ import numpy as np
 from ..personalization.rater_prior import RaterPrior, Spreads
 from ..personalization.ridge import KernelRidge
 
-# Chosen on training people and training photos of OASIS (`recipes/nano/tastes.py`).
+# Chosen on training people and training photos of OASIS.
 SHRINKAGE = 0.3  # of each rater's ridge regression, for each number of the embedding
 DIRECTIONS = 64
 TASTE = 1.0  # variance of tastes, of `Spreads`
