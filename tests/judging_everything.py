@@ -37,8 +37,14 @@ FAMILIES: dict[str, tuple[str, str, dict[str, Any]]] = {
 }
 
 
-def everything(assessor: AestheticAssessor, photos: list[Any], parts: Iterable[str] = PARTS) -> dict[str, Any]:
-    """What an assessor says of at least four photos, in [`PARTS`]. Edits are tried on the fourth photo alone."""
+def everything(
+    assessor: AestheticAssessor, photos: list[Any], parts: Iterable[str] = PARTS, style: str = "detailed"
+) -> dict[str, Any]:
+    """What an assessor says of at least four photos, in [`PARTS`]. Edits are tried on the fourth photo alone.
+
+    Args:
+        style: of the comment on the third photo's light; the first one's is brief.
+    """
 
     def personal(method: str) -> list[Any]:
         rated = list(zip(photos[:3], (2.0, 9.0, 5.0), strict=True))
@@ -50,7 +56,7 @@ def everything(assessor: AestheticAssessor, photos: list[Any], parts: Iterable[s
             {question: rating.to_dict() for question, rating in each.items()}
             for each in assessor.ratings(photos, list(assessor.processor.rating_scale.questions))
         ],
-        "comments": lambda: [*assessor.comment(photos[:2]), assessor.comment(photos[2], "detailed", "light")],
+        "comments": lambda: [assessor.comment(photos[0]), assessor.comment(photos[2], style, "light")],
         "suggestions": lambda: [[each.to_dict() for each in found] for found in assessor.suggest(photos)],
         "tried": lambda: [each.to_dict() for each in assessor.suggest(photos[3], verify=True)],
         "embeddings": lambda: [values.tolist() for values in vars(assessor.embed(photos[:2])).values()],
