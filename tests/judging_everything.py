@@ -29,11 +29,11 @@ from tiny_models import tiny_model, tiny_processor
 PARTS = ("ratings", "comments", "suggestions", "tried", "embeddings", "ridge", "in_context")
 # Which damages a random model sees is chance; with this point it sees some.
 POINT = OperatingPoint(threshold=5.5, usual=6.0, spread=1.0, damaged=4.0, false_alarms=0.02, auc=0.9)
-# Towers and language models of different families; what the processor is told beside.
-FAMILIES: dict[str, tuple[str, str, dict[str, Any]]] = {
-    "cnn-llama": ("efficientnet_lite", "llama", {}),
-    "vit-qwen3": ("siglip", "qwen3", {"chat_template": VICUNA.replace("\n", "")}),
-    "pyramid-gemma3": ("convnext", "gemma3", {"num_group_tokens": {"low": 8, "middle": 0, "high": 8, "thematic": 9}}),
+# Towers and language models of different families; a seed with which they have something to say; what the processor is told.
+FAMILIES: dict[str, tuple[str, str, int, dict[str, Any]]] = {
+    "cnn-llama": ("efficientnet_lite", "llama", 2, {}),
+    "vit-qwen3": ("siglip", "qwen3", 2, {"chat_template": VICUNA.replace("\n", "")}),
+    "pyramid-gemma3": ("convnext", "gemma3", 3, {"num_group_tokens": {"low": 8, "middle": 0, "high": 8, "thematic": 9}}),
 }
 
 
@@ -82,13 +82,9 @@ def tiny_photos() -> list[Image.Image]:
     return [*noise, scene(90, 60), scene(60, 90).point(lambda value: value // 3)]
 
 
-def carrying_assessor(family: str, seed: int = 2) -> AestheticAssessor:
-    """A tiny random assessor of one of [`FAMILIES`] whose processor says all that one can say, and that carries every side file.
-
-    Args:
-        seed: another one has other weights, side files and percentiles.
-    """
-    tower, language, options = FAMILIES[family]
+def carrying_assessor(family: str) -> AestheticAssessor:
+    """A tiny random assessor of one of [`FAMILIES`] whose processor says all that one can, with every side file."""
+    tower, language, seed, options = FAMILIES[family]
     processor: Any = tiny_processor(
         num_example_tokens={"low": 2, "high": 1, "thematic": 1},
         in_context_weight=0.5,

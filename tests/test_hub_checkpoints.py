@@ -18,7 +18,7 @@ from judging_everything import carrying_assessor, everything, same, saved, tiny_
 
 NAME = "me/model"
 TOLD = ("ratings", "comments", "ridge")  # of each file of a checkpoint something
-REVISIONS = {"old": ("vit-qwen3", 1), "main": ("cnn-llama", 2)}  # of different families, so that nothing of one fits the other
+REVISIONS = {"old": "vit-qwen3", "main": "cnn-llama"}  # of different families, so that nothing of one fits the other
 SUBFOLDERS = ["", "inner/most"]
 
 # Pushes a checkpoint from a folder, and loads it again into an empty cache.
@@ -41,7 +41,7 @@ for options in ({}, {"revision": "old"}):
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A checkpoint for each revision."""
     place = tmp_path_factory.mktemp("checkpoints")
-    return {branch: saved(carrying_assessor(family, seed), place / branch) for branch, (family, seed) in REVISIONS.items()}
+    return {branch: saved(carrying_assessor(family), place / branch) for branch, family in REVISIONS.items()}
 
 
 @pytest.fixture(scope="module")
@@ -104,3 +104,18 @@ def test_what_was_pushed_loads_as_it_was(folders: dict[str, Path], said: dict[st
     carried = {f"{SIDE_FILE_FOLDER}/{name}.safetensors" for name in ("mean_visual_tokens", "rater_prior", "training_ngrams")}
     assert got >= {"config.json", "model.safetensors", "processor_config.json", "tokenizer.json", "chat_template.jinja", *carried}
     assert {token for method, path, token in hub.asked if "/resolve/" in path} == {"Bearer secret"}
+
+
+def test_side_files_of_an_older_version_are_refused(folders: dict[str, Path], tmp_path: Path) -> None:
+    """Found at the top of a repository whose configuration names none; one without any loads."""
+    name = "processor_config.json"
+    for branch in ("old", "main"):
+        shutil.copytree(folders["main"], tmp_path / branch)
+        values = json.loads((tmp_path / branch / name).read_text())
+        del values["side_files"]
+        (tmp_path / branch / name).write_text(json.dumps(values))
+    shutil.copy(tmp_path / "old" / SIDE_FILE_FOLDER / "rater_prior.safetensors", tmp_path / "old" / "tastes.safetensors")
+    cached_repository(tmp_path / "cache", NAME, {branch: tmp_path / branch for branch in ("old", "main")})
+    with pytest.raises(ValueError, match=r"tastes\.safetensors .*side_files/rater_prior\.safetensors.*convert_checkpoint\.py"):
+        AestheticMLLMProcessor.from_pretrained(NAME, revision="old", cache_dir=tmp_path / "cache")
+    assert AestheticMLLMProcessor.from_pretrained(NAME, cache_dir=tmp_path / "cache").side_files == {}
