@@ -25,7 +25,7 @@ EXTRAS = {
         "trl>=1.16,<2",
     ],
     # Tests and checks; the tests train too, so they need `train` as well.
-    "dev": [*FORMATS, "hypothesis>=6.100", "jsonschema>=4.20", "mypy>=2.0", "pytest>=9.0", "ruff>=0.17", "torchao>=0.16"],
+    "dev": [*FORMATS, "hypothesis>=6.100", "jsonschema>=4.20", "mypy>=2.0", "pytest>=9.0", "ruff>=0.17"],
 }
 
 setup(
