@@ -9,22 +9,24 @@ from pathlib import Path
 import pytest
 from transformers import pipeline
 
-from aesthetic_mllm import AestheticAssessor, AestheticMLLMProcessor
+from aesthetic_mllm import AestheticAssessor
 from aesthetic_mllm.checkpoints import embedded_checkpoint
 from aesthetic_mllm.inference.comment_writing import CommentWriter
 from aesthetic_mllm.tasks.commenting import comment_prompt
+from fake_hub import cached_repository
+from judging_everything import carrying_assessor, same, saved
 from photo_files import scene
-from tiny_models import tiny_model
 
 SAMPLES = sorted((Path(__file__).parents[1] / "examples" / "photos").glob("*.jpg"))
 
 # Opens every door of a checkpoint and rates photos; run in processes with and without the package.
 RATE = """
 import json, sys
-folder, with_package, *photos = sys.argv[1:]
+folder, with_package, place, *photos = sys.argv[1:]
 if with_package == "yes":
     import aesthetic_mllm
-options = {} if with_package == "yes" else {"trust_remote_code": True}
+place = json.loads(place)  # such as a revision
+options = place if with_package == "yes" else {"trust_remote_code": True, **place}
 import torch
 from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelForImageTextToText, AutoProcessor, pipeline
 processor = AutoProcessor.from_pretrained(folder, **options)
@@ -40,6 +42,9 @@ content = [{"type": "image", "image": photos[0]}, {"type": "text", "text": "How 
 print(json.dumps({
     "answer": answer["generated_text"][-1],
     "means": [rating.mean for rating in ratings],
+    "percentiles": [rating.percentile for rating in ratings],
+    "written": processor.batch_decode(model.generate(**inputs, max_new_tokens=8, do_sample=False)),
+    "carried": sorted(processor.side_files),
     "embedding": features.high_embeds[0, :4].tolist(),
     "type": AutoConfig.from_pretrained(folder, **options).model_type,
     "package": "aesthetic_mllm" in sys.modules,
@@ -47,9 +52,12 @@ print(json.dumps({
 """
 
 
-def run(code: str, *arguments: str, blocked: Path | None = None) -> str:
-    """Runs code in a fresh process; `blocked` is a folder that hides the package behind a module that cannot be imported."""
+def run(code: str, *arguments: str, blocked: Path | None = None, cache: Path | None = None) -> str:
+    """Runs code in a fresh process; `blocked` is a folder that hides the package behind a module that cannot be imported, `cache`
+    the Hub's."""
     environment = dict(os.environ, HF_HUB_OFFLINE="1")
+    if cache is not None:
+        environment["HF_HUB_CACHE"] = str(cache)
     if blocked is not None:
         (blocked / "aesthetic_mllm.py").write_text("raise ImportError('the package is not installed here')\n")
         environment["PYTHONPATH"] = str(blocked)
@@ -59,25 +67,25 @@ def run(code: str, *arguments: str, blocked: Path | None = None) -> str:
     return done.stdout.splitlines()[-1]
 
 
-@pytest.mark.parametrize("embedded", [True, False], ids=["embedded", "saved"])
-def test_every_door_with_and_without_the_package(embedded: bool, tmp_path: Path, processor: AestheticMLLMProcessor) -> None:
-    """A checkpoint gives the same ratings and embeddings through the Auto classes with the package installed and, from its
-    own files, without it."""
-    if embedded:
-        folder = embedded_checkpoint()
-    else:
-        folder = tmp_path / "saved"
-        tiny_model("efficientnet_lite", "llama", processor).save_pretrained(folder)
-        processor.save_pretrained(folder)
+@pytest.mark.parametrize("kind", ["embedded", "saved", "cached"])
+def test_every_door_with_and_without_the_package(kind: str, tmp_path: Path) -> None:
+    """A checkpoint gives the same ratings, percentiles, texts and embeddings through the Auto classes with the package installed
+    and, from its own files, without it; also an old revision of one in an offline cache."""
+    name, place = str(embedded_checkpoint()), dict[str, str]()
+    if kind != "embedded":
+        name = str(saved(carrying_assessor("cnn-llama"), tmp_path / "saved"))
+    if kind == "cached":
+        newer = saved(carrying_assessor("vit-qwen3"), tmp_path / "newer")
+        cached_repository(tmp_path / "cache", "me/model", {"old": Path(name), "main": newer})
+        name, place = "me/model", {"revision": "old"}
     (tmp_path / "elsewhere").mkdir()
-    photos = [str(path) for path in SAMPLES]
-    inside = json.loads(run(RATE, str(folder), "yes", *photos))
-    outside = json.loads(run(RATE, str(folder), "no", *photos, blocked=tmp_path / "elsewhere"))
-    assert (inside["package"], outside["package"]) == (True, False)
-    assert inside["type"] == outside["type"] == "aesthetic_mllm"
-    assert inside["means"] == pytest.approx(outside["means"], abs=1e-5)
-    assert inside["answer"] == outside["answer"] and inside["answer"]["role"] == "assistant" and inside["answer"]["content"]
-    assert inside["embedding"] == pytest.approx(outside["embedding"], abs=1e-5)
+    words = [json.dumps(place), *map(str, SAMPLES)]
+    inside = json.loads(run(RATE, name, "yes", *words, cache=tmp_path / "cache"))
+    outside = json.loads(run(RATE, name, "no", *words, blocked=tmp_path / "elsewhere", cache=tmp_path / "cache"))
+    assert (inside.pop("package"), outside.pop("package")) == (True, False)
+    assert same(outside, inside)
+    assert inside["type"] == "aesthetic_mllm" and None not in inside["percentiles"]
+    assert inside["answer"]["role"] == "assistant" and inside["answer"]["content"] and len(inside["carried"]) == 3
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from aesthetic_mllm import AestheticAssessor, AestheticMLLMForConditionalGenerat
 from aesthetic_mllm.checkpoints import embedded_checkpoint
 from aesthetic_mllm.engine.loading import KEPT_IN_FULL, sparing_alignment
 from aesthetic_mllm.inference.personal_assessor import PersonalAssessor
+from int8_quantizer import Int8Config, Int8Linear
 from photo_files import scene
 
 TASK = "image-aesthetic-assessment"
@@ -80,6 +81,21 @@ def test_head_and_alignment_module_are_not_quantized() -> None:
         assert set(getattr(sparing_alignment(given), name)) == {*KEPT_IN_FULL, "model.vision_tower"}
         assert getattr(given, name) == ["lm_head", "model.vision_tower"]
     assert sparing_alignment({"quant_method": "quanto"})["modules_to_not_convert"] == list(KEPT_IN_FULL)
+
+
+def test_a_quantized_model_is_neither_moved_nor_quantized_in_full(checkpoint: Path, means: list[float]) -> None:
+    """Whatever quantizes it: with a device, a device map or nothing, by assessor and pipeline."""
+    places: list[dict[str, Any]] = [{"device": "cpu"}, {"device_map": "cpu"}, {"device_map": {"": "cpu"}}]
+    models = [AestheticAssessor.from_pretrained(checkpoint, quantization_config=Int8Config(), **place) for place in places]
+    for place in places:  # which pipelines write into what they are given
+        assess = pipeline(TASK, model=str(checkpoint), model_kwargs={"quantization_config": Int8Config()}, **place)
+        models.append(assess.assessor)
+    for assessor in models:
+        kinds = {name: type(module) for name, module in assessor.model.named_modules()}
+        assert kinds["model.language_model.layers.0.mlp.up_proj"] is Int8Linear
+        assert Int8Linear not in {kind for name, kind in kinds.items() if name.startswith(KEPT_IN_FULL)}
+        found = [rating.mean for rating in assessor.score(PHOTOS)]
+        assert found == pytest.approx(means, abs=0.18) and found != pytest.approx(means, abs=1e-6)
 
 
 def test_a_quantized_model_judges(tmp_path: Path) -> None:

@@ -70,6 +70,25 @@ def test_cached_equals_whole(model: Any, processor: AestheticMLLMProcessor, toke
     assert not torch.allclose(found[0], found[1], atol=1e-3)
 
 
+@pytest.mark.parametrize("language", ["llama", "gemma3"])
+def test_one_example_makes_an_ordinary_prompt(language: str, processor: AestheticMLLMProcessor) -> None:
+    """Read once equals read as a whole, also by a language model whose sliding window is far shorter than the prompt."""
+    model = tiny_model("efficientnet_lite", language, processor)
+    pixels = processor.image_processor([scene(90, 40), scene(33, 80)], return_tensors="pt")
+    start, examples, asked = processor.example_prompt_ids("aesthetic")
+    ids = torch.tensor([[*start, *examples[3], *asked]])
+    assert ids.shape[1] > 3 * getattr(model.config.text_config, "sliding_window", 0)
+    with torch.inference_mode():
+        layouts = torch.tensor([processor.example_layout, processor.image_layout()])
+        wanted = model.level_logits(processor.level_ids, input_ids=ids, image_layouts=layouts, **pixels)
+        tokens = model.get_image_features(**pixels).tokens
+    few = example_tokens({group: values[:1] for group, values in tokens.items()}, processor.num_example_tokens)
+    found = ExamplePrefix(model, processor, [3], few, "aesthetic").level_logits(
+        {group: values[1:] for group, values in tokens.items()}
+    )
+    assert torch.allclose(found, wanted, atol=1e-4)
+
+
 def test_order_means_nothing_and_examples_do(model: Any, processor: AestheticMLLMProcessor, tokens: dict) -> None:
     """Examples in another order give the same logits; another example does not."""
     queries = {group: values[3:4] for group, values in tokens.items()}

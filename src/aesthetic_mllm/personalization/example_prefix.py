@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 import torch
 from transformers import DynamicCache
 
-from ..modeling.model_outputs import CACHE
 from ..modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGeneration
 from ..modeling.token_placement import image_features, mean_of_neighbours
 from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
@@ -50,7 +49,8 @@ class ExamplePrefix:
         start, examples, self._asked = processor.example_prompt_ids(question)
         rows = torch.tensor([[*start, *examples[level]] for level in levels], device=model.device)
         placed = {group: values.to(model.device) for group, values in tokens.items()}
-        cache = model.model(input_ids=rows, mm_encoder_outputs={"image": image_features(placed)}, use_cache=True)[CACHE]
+        cache = DynamicCache()  # without the model's configuration: layers with a sliding window forget nothing
+        model.model(input_ids=rows, mm_encoder_outputs={"image": image_features(placed)}, cache=cache, use_cache=True)
         self._position = rows.shape[1]
         self._cache = DynamicCache()
         for number, layer in enumerate(cache.layers):

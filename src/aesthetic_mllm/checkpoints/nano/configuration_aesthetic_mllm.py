@@ -118,7 +118,8 @@ class AestheticMLLMConfig(PreTrainedConfig):
         if "group_token_ids" in kwargs:
             raise CheckpointError(
                 f"The configuration has group_token_ids, {kwargs['group_token_ids']}, of an older version; now all visual tokens "
-                "share one placeholder. Give image_token_id, the id of the thematic group, and num_group_tokens instead."
+                "share one placeholder. Give image_token_id, the id of the thematic group, and num_group_tokens instead; "
+                "recipes/nano/convert_checkpoint.py converts a checkpoint."
             )
         self.num_group_tokens = _group_counts(self.num_group_tokens, self.alignment_config)
         self.tie_word_embeddings = self.text_config.tie_word_embeddings

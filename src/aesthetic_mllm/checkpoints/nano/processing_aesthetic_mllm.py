@@ -9,7 +9,7 @@ import torch
 from transformers import AutoImageProcessor, AutoProcessor, AutoTokenizer, BatchFeature, ProcessorMixin
 from transformers.processing_utils import MultiModalData
 
-from .checkpoint_side_files import HUB_OPTIONS, SideFile, load_side_file, save_side_files
+from .checkpoint_side_files import CONVERTER, HUB_OPTIONS, SideFile, load_side_file, refuse_old_side_files, save_side_files
 from .image_processing_aesthetic_mllm import AestheticMLLMImageProcessor
 from .rating_scale import Rating, RatingScale
 
@@ -242,12 +242,19 @@ class AestheticMLLMProcessor(ProcessorMixin):
     def get_processor_dict(
         cls, pretrained_model_name_or_path: str | os.PathLike[str], **kwargs: Any
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """As the parent's, with the side files that the configuration names."""
+        """As the parent's, with the side files that the configuration names.
+
+        Raises:
+            OSError: a side file is missing or damaged.
+            ValueError: an option or a side file of an older version.
+        """
         values, unused = super().get_processor_dict(pretrained_model_name_or_path, **kwargs)
         _refuse_old(values)
         options = {name: kwargs[name] for name in HUB_OPTIONS if kwargs.get(name) is not None}
-        names = values.get("side_files", ())
-        values["side_files"] = {name: load_side_file(pretrained_model_name_or_path, name, **options) for name in names}
+        names = values.get("side_files")
+        if names is None:
+            refuse_old_side_files(pretrained_model_name_or_path, **options)
+        values["side_files"] = {name: load_side_file(pretrained_model_name_or_path, name, **options) for name in names or ()}
         return values, unused
 
     @classmethod
@@ -298,7 +305,10 @@ class AestheticMLLMProcessor(ProcessorMixin):
 def _refuse_old(options: Mapping[str, Any]) -> None:
     """Refuses options of older versions, which would be ignored."""
     for name in OLD_OPTIONS.keys() & options.keys():
-        raise ValueError(f"The processor has the option {name}={options[name]!r} of an older version. {OLD_OPTIONS[name]}")
+        raise ValueError(
+            f"The processor has the option {name}={options[name]!r} of an older version. {OLD_OPTIONS[name]} "
+            f"{CONVERTER} converts a checkpoint."
+        )
 
 
 def _pad_like_end(tokenizer: Any, end_of_turn: str) -> None:
