@@ -31,7 +31,7 @@ from ..editing.measurements.composition import tilt_degrees
 from ..inference.suggestion_search import SuggestionSearch, apply_suggestions
 from ..processing.image_loading import ImageSource, load_image
 from ..tasks.suggesting import Suggestion
-from .intervals import bootstrap_interval
+from ..trainers.intervals import bootstrap_interval
 
 if TYPE_CHECKING:
     from ..inference.assessor import AestheticAssessor
