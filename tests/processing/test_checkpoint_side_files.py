@@ -99,3 +99,11 @@ def test_every_file_comes_from_the_revision_that_was_asked_for(
     loaded = AestheticAssessor.from_pretrained("me/model", revision="old", cache_dir=tmp_path / "hub", local_files_only=True)
     assert loaded.processor.side_files["mark"].tensors["high"].item() == 10.0
     assert loaded.score(scene()).to_dict() == embedded.score(scene()).to_dict()
+
+
+def test_a_damaged_one_is_named(tmp_path: Path) -> None:
+    processor = tiny_processor(side_files={"one": SideFile({"a": torch.ones(2)})})
+    processor.save_pretrained(tmp_path)
+    (tmp_path / SIDE_FILE_FOLDER / "one.safetensors").write_bytes(b"nothing")
+    with pytest.raises(OSError, match="one.safetensors is damaged"):
+        AestheticMLLMProcessor.from_pretrained(tmp_path)

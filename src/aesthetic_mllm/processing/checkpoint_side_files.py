@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from transformers.utils import cached_file
 
@@ -40,12 +40,15 @@ def load_side_file(checkpoint: str | os.PathLike[str], name: str, **options: Any
         options: of [`HUB_OPTIONS`].
 
     Raises:
-        OSError: the checkpoint has no such file.
+        OSError: the checkpoint has no such file, or a damaged one.
     """
     path = cached_file(str(checkpoint), f"{SIDE_FILE_FOLDER}/{name}.safetensors", **options)
     assert path is not None  # it raises where there is none
-    with safe_open(path, "pt") as file:
-        return SideFile({key: file.get_tensor(key) for key in sorted(file.keys())}, dict(file.metadata() or {}))
+    try:
+        with safe_open(path, "pt") as file:
+            return SideFile({key: file.get_tensor(key) for key in sorted(file.keys())}, dict(file.metadata() or {}))
+    except SafetensorError as error:
+        raise OSError(f"The side file {path} is damaged ({error}); copy or download the checkpoint again.") from error
 
 
 def save_side_files(files: Mapping[str, SideFile], folder: str | os.PathLike[str]) -> list[str]:
