@@ -83,7 +83,8 @@ def run_stages(
         The names of the stages that were run.
 
     Raises:
-        StageError: no such stage, or something that a stage needs is missing.
+        StageError: no such stage, `last` comes before `first`, something that a stage needs is missing, or WORK cannot be written
+            to.
         Exception: whatever a stage raises.
     """
     names = [stage.name for stage in stages]
@@ -91,6 +92,8 @@ def run_stages(
         if name is not None and name not in names:
             raise StageError(f"There is no stage {name!r}; choose one of {', '.join(names)}.")
     start, end = (0 if first is None else names.index(first)), (len(names) if last is None else names.index(last) + 1)
+    if start >= end:
+        raise StageError(f"--to {last} comes before --from {first}; the order is {', '.join(names)}.")
     if first is not None:
         undone = [stage.name for stage in stages[:start] if not is_done(stages, stage, run)]
         if undone:
@@ -157,7 +160,10 @@ def _run_stage(
             of = f"; the stage {_maker(stages, name).name!r} writes it" if root == run.work else ""
             raise StageError(f"{stage.name}: needs {root / name}, which is not there{of}.")
     folder = run.work / MARKS
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StageError(f"{run.work} cannot be written to ({error.strerror}); give another folder with --work.") from error
     key = stage_key(stages, stage, run)
     mark, begun = _mark(run, stage), folder / f"{stage.name}.begun"
     mark.unlink(missing_ok=True)
@@ -216,7 +222,11 @@ def _mark(run: Run, stage: Stage) -> Path:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    return json.loads(path.read_text()) if path.is_file() else None
+    """A mark; `None` where there is none, or one whose writing was broken off."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, json.JSONDecodeError):
+        return None
 
 
 def _remove(path: Path) -> None:

@@ -15,6 +15,7 @@ from aesthetic_mllm.processing.rating_scale import ATTRIBUTE_QUESTIONS, Operatin
 from aesthetic_mllm.tasks.commenting import STYLES, CommentingError, comment_prompt
 from aesthetic_mllm.tasks.suggesting import FLAW_QUESTIONS
 from fake_suggestions import replace_search
+from lively_assessor import lively_assessor
 from photo_files import scene
 from tiny_models import tiny_model, tiny_processor
 
@@ -200,3 +201,17 @@ def test_a_checkpoint_that_was_not_taught_to_comment_says_so(assessor: Aesthetic
         assert assessor.assess(photos[0]).comment == ""
     finally:
         assessor.processor.writes_comments = True
+
+
+def test_questions_may_come_from_a_generator_but_not_as_one_text() -> None:
+    assessor = lively_assessor()
+    photo = Image.new("RGB", (60, 50), (90, 120, 30))
+    asked = assessor.ratings(photo, (question for question in ("aesthetic", "quality")))  # type: ignore[arg-type]
+    assert asked == assessor.ratings(photo, ["aesthetic", "quality"])
+    with pytest.raises(RatingScaleError, match="are the text 'quality'"):
+        assessor.ratings(photo, "quality")
+
+
+def test_a_negative_limit_of_suggestions_is_refused() -> None:
+    with pytest.raises(ValueError, match="limit must be at least 0, got -1"):
+        lively_assessor(flaws=True).suggest(Image.new("RGB", (60, 50)), limit=-1)

@@ -108,7 +108,9 @@ def test_the_inverse_of_a_damage_comes_first(edit: str, sign: int, flaws: Mappin
     remedy = next((flaw.key for flaw in FLAWS.values() if (flaw.edit, flaw.sign) == (edit, -sign)), None)
     if flaws is not None and remedy is not None:
         flaws = {remedy: 0.6}
-    original = {"haze": scene(), "shadows": get_edit("exposure").apply(scene_photo(), -1.5)}.get(edit, scene_photo())
+    grey = scene_photo().convert("L").convert("RGB")  # any cast that is measured is the damage
+    special = {"haze": scene(), "shadows": get_edit("exposure").apply(scene_photo(), -1.5), "tint": grey}
+    original = special.get(edit, scene_photo())
     judge = nearness_to(original)
     damaged = get_edit(edit).apply(original, 0.7 * sign * get_edit(edit).strong)
     search = search_with(judge, flaws)
@@ -181,15 +183,17 @@ def test_a_destroyed_photo_is_not_suggested(monkeypatch: pytest.MonkeyPatch) -> 
     assert dehazed()
 
 
-def test_a_black_and_white_photo_has_no_cast_taken_out() -> None:
-    """Whatever the judge likes: there is no cast in it. Of a toned photo another tone may be suggested."""
+def test_a_cast_is_taken_out_where_one_is_measured_alone() -> None:
+    """Whatever the judge likes: a grey photo and one with a faint cast are left, a clear cast is taken out and not added to."""
 
-    def tinted(photo: Image.Image) -> bool:
-        return "tint" in [each.edit for each in search_with(colourfulness, {}).suggest(photo, verify=True)]
+    def tinted(judge: Judge, photo: Image.Image) -> list[float | None]:
+        return [each.amount for each in search_with(judge, {}).suggest(photo, verify=True) if each.edit == "tint"]
 
     grey = scene_photo().convert("L").convert("RGB")
-    assert not tinted(grey)
-    assert tinted(get_edit("tint").apply(grey, 0.3))
+    faint, magenta = (get_edit("tint").apply(grey, amount) for amount in (0.3, 0.6))
+    assert tinted(colourfulness, grey) == tinted(colourfulness, faint) == tinted(colourfulness, magenta) == []
+    (amount,) = tinted(nearness_to(grey), magenta)
+    assert amount is not None and amount < 0
 
 
 def test_structure_is_kept_by_light_and_colour_and_lost_by_destruction() -> None:
@@ -217,7 +221,7 @@ DESTRUCTIVE = [("noise", 0.5), ("defocus", 6.0), ("haze", -0.8)]
 
 def test_edits_that_spoil_each_other_are_not_suggested_together() -> None:
     """Each of two edits helps, both together do not: only the better one stays. Where both together are best, both stay."""
-    photo = midtone_photo()
+    photo = get_edit("tint").apply(midtone_photo(), -0.8)  # so green that tint is tried
     before = measure(photo, ["warmth", "green_magenta"])
 
     def judge(image: Image.Image) -> float:

@@ -239,3 +239,16 @@ def test_a_prompt_read_in_chunks_sees_its_photos(nano: Any, processor: Any) -> N
     whole, chunked = nano.generate(**batch, **options), nano.generate(**batch, **options, prefill_chunk_size=10)
     for one, other in zip(whole.logits, chunked.logits, strict=True):
         assert torch.allclose(one, other, atol=1e-5)
+
+
+@pytest.mark.parametrize("layouts", [[[8, 8, 8, 9]], torch.tensor([[7.5, 8, 8, 9]]), torch.tensor([[True] * 4])])
+def test_layouts_are_tensors_of_integers(nano: Any, processor: Any, layouts: Any) -> None:
+    inputs = sample(processor, processor.image_placeholders(), 1)
+    with pytest.raises(ValueError, match="image_layouts is of .*tensor of integers"):
+        nano(**inputs, image_layouts=layouts)
+
+
+def test_layouts_of_no_photo_are_refused(nano: Any, processor: Any) -> None:
+    inputs = sample(processor, processor.image_placeholders(), 1)
+    with pytest.raises(ValueError, match="has the shape"):
+        nano(**inputs, image_layouts=torch.zeros((0, 4), dtype=torch.long))

@@ -206,3 +206,11 @@ def test_pairs_and_likes_move_ratings(assessor: AestheticAssessor, photos: list)
     likes = assessor.personalize(likes=photos[:3], method="ridge").reliability()
     assert after[0] - after[1] >= before[0] - before[1]
     assert likes.agreement is None and "rate more" in str(likes)
+
+
+@pytest.mark.parametrize(("first", "then"), [("tokens", "thumbnails"), ("thumbnails", "tokens")])
+def test_all_photos_of_a_profile_are_kept_alike(assessor: AestheticAssessor, photos: list, first: str, then: str) -> None:
+    person = assessor.personalize(rated(photos), keep=first)  # type: ignore[arg-type]
+    with pytest.raises(ProfileError, match=f"keep='{first}'"):
+        person.update([(photos[0], 2)], keep=then)
+    assert len(person.update([(photos[0], 2)], keep=first).profile.photos) == len(photos)

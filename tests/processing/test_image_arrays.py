@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from aesthetic_mllm.processing.image_loading import UnsuitableImageError, is_photo, load_image, source_name
+from aesthetic_mllm.processing.image_loading import ImageNotFoundError, UnsuitableImageError, is_photo, load_image, source_name
 from photo_files import scene
 
 PIXELS = np.asarray(scene())
@@ -109,3 +109,10 @@ def _png() -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(PIXELS).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def test_a_text_of_numpy_is_a_path() -> None:
+    """As it stands in an array of paths."""
+    (path,) = np.array(["missing.jpg"])
+    with pytest.raises(ImageNotFoundError, match="^missing.jpg: no such file"):
+        load_image(path)

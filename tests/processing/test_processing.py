@@ -238,3 +238,19 @@ def test_options_for_photos_that_cannot_be_honoured_are_refused(processor: Aesth
         with pytest.raises((TypeError, ValueError), match=name):
             processor(images=scene(), text=text, **options)
     assert processor(images=scene(), text=text, size=processor.image_processor.size)["pixel_values"] is not None
+
+
+def test_a_placeholder_that_the_tokenizer_lacks_is_refused(processor: AestheticMLLMProcessor) -> None:
+    with pytest.raises(ValueError, match="no token '<nope>'"):
+        AestheticMLLMProcessor(processor.image_processor, processor.tokenizer, image_token="<nope>")
+
+
+def test_an_option_of_an_older_version_is_refused_when_loading(processor: AestheticMLLMProcessor, tmp_path: Path) -> None:
+    processor.save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="example_weight=0.25.*in_context_weight"):
+        AestheticMLLMProcessor.from_pretrained(tmp_path, example_weight=0.25)
+
+
+def test_no_photos_are_no_batch(processor: AestheticMLLMProcessor) -> None:
+    with pytest.raises(ValueError, match="No photo was given"):
+        processor(text=["Hello"], images=[])

@@ -149,3 +149,22 @@ def test_stages_that_do_not_fit_together_are_named(kitchen: Kitchen) -> None:
     ):
         with pytest.raises(StageError, match=message):
             check_stages(stages)
+
+
+def test_stages_that_end_before_they_begin_are_refused(kitchen: Kitchen) -> None:
+    kitchen.go()
+    with pytest.raises(StageError, match="--to mix comes before --from bake"):
+        kitchen.go(first="bake", last="mix")
+
+
+def test_a_folder_that_cannot_be_made_is_named(kitchen: Kitchen) -> None:
+    kitchen.run_of = replace(kitchen.run_of, work=kitchen.run_of.data / "flour.csv" / "work")
+    with pytest.raises(StageError, match="work cannot be written to"):
+        kitchen.go()
+
+
+def test_a_mark_whose_writing_was_broken_off_is_none(kitchen: Kitchen) -> None:
+    kitchen.go()
+    mark = kitchen.run_of.work / "stages" / "bake.json"
+    mark.write_text(mark.read_text()[:20])
+    assert kitchen.go() == ["bake"]

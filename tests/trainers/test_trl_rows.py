@@ -23,7 +23,7 @@ from aesthetic_mllm.processing.rating_scale import RatingScale
 from aesthetic_mllm.trainers.aesthetic_sft_collator import AestheticSFTCollator
 from aesthetic_mllm.trainers.aesthetic_sft_config import AestheticSFTConfig
 from aesthetic_mllm.trainers.aesthetic_sft_trainer import AestheticSFTTrainer
-from aesthetic_mllm.trainers.photo_ratings import undecoded
+from aesthetic_mllm.trainers.photo_ratings import FirstPhotos, distinct_photos, undecoded
 from aesthetic_mllm.trainers.prompt_packing import pack_prompt
 from aesthetic_mllm.trainers.tuning import save_tuned
 from photo_files import scene
@@ -260,7 +260,7 @@ def test_a_folder_names_model_and_processor(rows: Dataset, checkpoint: Path, tmp
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ({"question": "aesthetic"}, "A row asks 'aesthetic' and has no mean"),
+        ({"question": "aesthetic"}, "A row asks 'aesthetic', but has no mean"),
         ({"question": "aesthetic", "mean": 5.0, "prompt": "How good is it?"}, "Leave prompt and completion out of rows"),
         ({"question": "aesthetic", "mean": 50.0}, "lies outside 1 to 10; rescale it"),
         ({"prompt": "What is it?", "completion": "A photo."}, "it needs conversational messages"),
@@ -269,3 +269,47 @@ def test_a_folder_names_model_and_processor(rows: Dataset, checkpoint: Path, tmp
 def test_a_row_that_cannot_be_learned_says_why(processor: AestheticMLLMProcessor, row: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         AestheticSFTCollator(processor)([{"images": [scene()]} | row])
+
+
+def test_a_label_type_that_there_is_not_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="label_type must be one of soft, hard, got 'hrad'"):
+        AestheticSFTConfig(output_dir=str(tmp_path), label_type="hrad", **PLAIN)  # type: ignore[arg-type]
+
+
+def test_ratings_are_no_unused_columns(records: Dataset, processor: AestheticMLLMProcessor, make: Make) -> None:
+    """Else rating rows would be learned as words, in silence."""
+    rows = ConversationBuilder(processor.rating_scale).build(records, ["score"])
+    trainer = make(rows, remove_unused_columns=True, max_steps=1)
+    trainer.train()
+    assert "level_loss" in trainer.state.log_history[0] and "text_loss" not in trainer.state.log_history[0]
+
+
+def test_rows_of_text_alone_may_stand_among_others(tmp_path: Path, make: Make) -> None:
+    scene(60, 50).save(tmp_path / "one.png")
+    said = [user_says("What?"), assistant_says("a photo")]
+    rows = [{"images": photos, "messages": said} for photos in ([], [str(tmp_path / "one.png")])]
+    mixed = Dataset.from_list(rows[::-1]).cast_column("images", List(Image())).select([1, 0])
+    assert distinct_photos([mixed], most=5) == [str(tmp_path / "one.png")]
+    with pytest.raises(ValueError, match="Row 0 .* no photo"):
+        FirstPhotos(mixed)[0]
+    trainer = make(mixed, max_steps=1, per_device_train_batch_size=2)
+    trainer.train()
+    assert trainer.state.log_history[0]["text_loss"] > 0
+
+
+@pytest.mark.parametrize("texts", [("Is <image> it?", "yes"), ("What?", "an <image>")])
+def test_a_text_may_not_hold_the_placeholder(processor: AestheticMLLMProcessor, texts: tuple[str, str]) -> None:
+    with pytest.raises(ValueError, match="may not hold the placeholder"):
+        pack_prompt(processor, [user_says(texts[0]), assistant_says(texts[1])])
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_words_are_evaluated_by_their_loss_while_training(
+    records: Dataset, processor: AestheticMLLMProcessor, make: Make, named: bool
+) -> None:
+    """Of words there is no SRCC, which tells the best model elsewhere."""
+    rows = ConversationBuilder(processor.rating_scale).build(records, ["decimal"])
+    trainer = make(rows, {"mine": rows} if named else rows, max_steps=1, eval_strategy="steps", eval_steps=1)
+    trainer.train()
+    metric = "eval_mine_loss" if named else "eval_loss"
+    assert trainer.state.best_metric == pytest.approx(next(log[metric] for log in trainer.state.log_history if metric in log))

@@ -215,6 +215,7 @@ class BaseAssessor(StreamAssessor):
 
         Raises:
             ImageError: a photo cannot be read or judged, with `on_error="raise"`.
+            ValueError: a negative limit.
         """
         found: _Suggested | list[_Suggested] = map_single_or_batch(
             images, lambda photos: self.suggest_stream(photos, verify, limit, on_error=on_error)

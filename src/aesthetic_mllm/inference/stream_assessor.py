@@ -124,6 +124,9 @@ class StreamAssessor:
         self, images: Photos, questions: Sequence[str], *, on_error: OnError = "raise", batch_size: int = DEFAULT_BATCH_SIZE
     ) -> Iterator[Ratings | ImageError]:
         """Several questions' ratings of each photo, by question; arguments and errors as of `ratings`."""
+        if isinstance(questions, str):
+            raise RatingScaleError(f"The questions are the text {questions!r}; give a list of them, such as [{questions!r}].")
+        questions = tuple(questions)
         if not questions:
             answered = ", ".join(self.processor.rating_scale.questions)
             raise RatingScaleError(f"No question was asked; this checkpoint answers {answered}.")
@@ -209,6 +212,8 @@ class StreamAssessor:
         self, images: Photos, verify: bool = False, limit: int = MOST_SUGGESTIONS, *, on_error: OnError = "raise"
     ) -> Iterator[list[Suggestion] | ImageError]:
         """What would make each photo better; arguments and errors as of `suggest`."""
+        if limit < 0:
+            raise ValueError(f"limit must be at least 0, got {limit}.")
         search = self.suggestion_search()
         return stream_photos(
             as_photos(images),

@@ -70,6 +70,7 @@ HARMLESS_QUALITY_LOSS = 5.0  # JPEG at quality 90
 HARMLESS_QUANTILE = 0.95
 LEAST_GAIN = 0.02  # of the score range, whatever the photo's own harmless changes do
 LEAST_STRUCTURE = 0.85
+LEAST_CAST = 0.4  # stops of green or magenta that tint may take out; more than four in five undamaged photos have less
 MOST_CLIPPED, CLIPPED = 0.02, 1.5 / 255  # share of pixels that an edit may turn black or white; luma of black, from 0
 
 LARGE = 2.0  # side of the copy for edits of the frame, times that of the small copy
@@ -223,7 +224,8 @@ class SuggestionSearch:
         asked = [FLAWS[key] for key in strengths if FLAWS[key] in known]
         steps = [_step(str(flaw.edit), flaw.sign, max(strengths[flaw.key], FIRST_SHARE)) for flaw in asked[:FLAWS_TRIED]]
         others = [(str(flaw.edit), flaw.sign) for flaw in known if flaw not in asked]
-        others += [(edit, sign) for edit, sign in OTHER_ADVICE if not (edit == "tint" and photo.evidence.grey)]  # has no cast
+        magenta = photo.evidence.value("green_magenta")
+        others += [(edit, sign) for edit, sign in OTHER_ADVICE if edit != "tint" or -sign * magenta > LEAST_CAST]
         return [(step,) for step in [*steps, *(_step(edit, sign, FIRST_SHARE) for edit, sign in others)]]
 
     def _gains(self, photo: "_Photo", start: float, plans: Iterable[Plan]) -> dict[Plan, float]:

@@ -7,7 +7,7 @@ from typing import TypedDict
 from PIL import Image
 
 from ..engine.engine import AestheticEngine
-from ..tasks.personalizing import TRAITS, Profile, Reliability, Taste, tastes
+from ..tasks.personalizing import TRAITS, Profile, ProfileError, Reliability, Taste, tastes
 from .personalizers import InContextPersonalizer, Personalizer, RidgePersonalizer, choose_method
 from .profile_file import checkpoint_digest, load_profile, save_profile
 from .profile_making import Keep
@@ -88,6 +88,9 @@ class Person:
             return self
         if self.photos is None:
             return Person(self.engine, newer, photos, method)
+        if bool(self.photos.thumbnails) != bool(photos.thumbnails):
+            keep = self.kept()["keep"]
+            raise ProfileError(f"The profile keeps {keep} of its photos; update it with keep={keep!r}, or leave that out.")
         profile = self.profile.updated(newer)
         both = ProfilePhotos.concat([self.photos, photos])
         places = {key: place for place, key in enumerate([*self.profile.photos, *newer.photos])}

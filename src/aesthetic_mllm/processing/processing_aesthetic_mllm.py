@@ -77,7 +77,8 @@ class AestheticMLLMProcessor(ProcessorMixin):
 
     Raises:
         RatingScaleError: the level words are not distinct single tokens of this tokenizer.
-        ValueError: an `in_context_weight` that is not above 0 and at most 1, or an option of an older version.
+        ValueError: an `in_context_weight` that is not above 0 and at most 1, an `image_token` that the tokenizer does not have,
+            or an option of an older version.
     """
 
     def __init__(
@@ -113,6 +114,8 @@ class AestheticMLLMProcessor(ProcessorMixin):
         self.num_group_tokens = {group: num_group_tokens.get(group, 0) for group in DEFAULT_NUM_GROUP_TOKENS}
         self.image_token = image_token
         self.image_token_id = tokenizer.convert_tokens_to_ids(image_token)
+        if self.image_token_id in (None, tokenizer.unk_token_id):
+            raise ValueError(f"The tokenizer has no token {image_token!r} for photos; add it, or give another image_token.")
         self.level_ids = rating_scale.level_ids(tokenizer)
         super().__init__(image_processor, tokenizer, chat_template=chat_template or CHAT_TEMPLATE)
 
@@ -249,6 +252,7 @@ class AestheticMLLMProcessor(ProcessorMixin):
             ValueError: an option or a side file of an older version.
         """
         values, unused = super().get_processor_dict(pretrained_model_name_or_path, **kwargs)
+        _refuse_old(kwargs)
         _refuse_old(values)
         options = {name: kwargs[name] for name in HUB_OPTIONS if kwargs.get(name) is not None}
         names = values.get("side_files")

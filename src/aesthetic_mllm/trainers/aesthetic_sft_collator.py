@@ -99,9 +99,9 @@ class AestheticSFTCollator:
         photos = len(_images(row))
         if row.get("question"):
             asked = self.processor.rating_scale.question(row["question"])
-            _check_wording(row, asked.prompt)
             if row.get("mean") is None:
-                raise ValueError(f"A row asks {row['question']!r} and has no mean; give its rating, or take the question out.")
+                raise ValueError(f"A row asks {row['question']!r}, but has no mean; give the rating, or take the question out.")
+            _check_wording(row, asked.prompt)
             return pack_prompt(self.processor, [user_says(asked.prompt)], photos, groups, stem=asked.stem)
         prompt, completion = (row.get(name) or [] for name in ("prompt", "completion"))
         messages = row.get("messages") or [*prompt, *completion]

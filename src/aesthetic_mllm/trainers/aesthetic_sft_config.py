@@ -1,13 +1,14 @@
 """Configuration of [`AestheticSFTTrainer`]."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from trl import SFTConfig
 
 from .precision import MachineDefaults
 
 FULL_LEARNING_RATE, ADAPTER_LEARNING_RATE = 5e-5, 5e-4
+LabelType = Literal["soft", "hard"]
 
 
 @dataclass
@@ -43,10 +44,14 @@ class AestheticSFTConfig(MachineDefaults, SFTConfig):
         alignment_learning_rate (`float`, *optional*):
             Learning rate of the alignment module; default `learning_rate`, which is the language model's.
 
+    Raises:
+        ValueError: a `label_type` that there is not.
+
     NOTE: these defaults differ from `SFTConfig`: `learning_rate` as above (there 2e-5), `max_length` None (truncation would cut
     placeholders), `remove_unused_columns` False and `dataset_kwargs` (the collator reads raw rows), `gradient_checkpointing`
     False (short prompts), `bf16` where the machine has instructions for it, `use_cpu` where there is nothing else,
-    `metric_for_best_model` srcc (higher is better; what the scorer reaches on the evaluation sets), `report_to` none.
+    `metric_for_best_model` srcc (higher is better; what the scorer reaches on the evaluation sets; where none of them has
+    ratings, the loss of the first), `report_to` none.
     """
 
     learning_rate: float | None = None
@@ -59,9 +64,14 @@ class AestheticSFTConfig(MachineDefaults, SFTConfig):
 
     text_loss_weight: float = 1.0
     level_loss_weight: float = 1.0
-    label_type: Literal["soft", "hard"] = "soft"
+    label_type: LabelType = "soft"
     rank_loss_weight: float = 0.0
     rank_label_std: float = 0.45
     freeze_vision_tower: bool = True
     freeze_alignment: bool = False
     alignment_learning_rate: float | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.label_type not in get_args(LabelType):
+            raise ValueError(f"label_type must be one of {', '.join(get_args(LabelType))}, got {self.label_type!r}.")

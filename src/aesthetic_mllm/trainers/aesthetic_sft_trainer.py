@@ -28,6 +28,9 @@ from .rating_metrics import correlations
 
 LOSSES = ("text_loss", "level_loss", "rank_loss")
 
+RATING_COLUMNS = ("question", "mean", "std", "group")  # kept where unused columns are removed
+RATED_METRIC = "srcc"  # what the best model is told by, where an evaluation set has ratings
+
 
 class AestheticSFTTrainer(ModelCardMixin, SFTTrainer):
     """SFTTrainer whose losses look at the answers alone: their words, the level word's distribution, and the order of photos.
@@ -73,6 +76,8 @@ class AestheticSFTTrainer(ModelCardMixin, SFTTrainer):
         if args.learning_rate is None:
             adapters = peft_config is not None or isinstance(model, PeftModel)
             args.learning_rate = ADAPTER_LEARNING_RATE if adapters else FULL_LEARNING_RATE
+        if args.metric_for_best_model == RATED_METRIC and (name := _only_words(eval_dataset)) is not None:
+            args.metric_for_best_model, args.greater_is_better = f"{name}_loss" if name else "loss", False
         if args.freeze_vision_tower:
             model.model.vision_tower.requires_grad_(False)
         if args.freeze_alignment:
@@ -93,6 +98,10 @@ class AestheticSFTTrainer(ModelCardMixin, SFTTrainer):
         self.level_ids = processing_class.level_ids
         self.level_loss = SoftLevelLoss(self.level_ids)
         self.rank_loss = RankFidelityLoss(args.rank_label_std)
+
+    def _set_signature_columns_if_needed(self) -> None:
+        super()._set_signature_columns_if_needed()
+        self._signature_columns = list(dict.fromkeys([*self._signature_columns, "image", *RATING_COLUMNS]))
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """The parent's; where the alignment module has its own learning rate, its part of each group is a further group."""
@@ -236,6 +245,12 @@ class AestheticSFTTrainer(ModelCardMixin, SFTTrainer):
 
 def _has_ratings(rows: Any) -> bool:
     return "question" in rows.column_names and any(rows["question"])
+
+
+def _only_words(eval_dataset: Dataset | Mapping[str, Dataset] | None) -> str | None:
+    """The name of the first evaluation set where none has ratings ("" for one without a name); else `None`."""
+    sets = eval_dataset if isinstance(eval_dataset, Mapping) else {} if eval_dataset is None else {"": eval_dataset}
+    return None if any(map(_has_ratings, sets.values())) else next(iter(sets), None)
 
 
 def _first_prediction(labels: torch.Tensor, level_positions: torch.Tensor) -> int:

@@ -19,6 +19,8 @@ COLUMNS = ("images", "image")  # of photos, as TRL knows them
 class FirstPhotos(Sequence[Any]):
     """The first photo of each row, read when it is asked for: a path, or the bytes where the data set holds them.
 
+    Asking for the photo of a row that has none is a `ValueError`; `find` gives `None`.
+
     Args:
         rows: a data set with a column `images` or `image`.
     """
@@ -33,8 +35,20 @@ class FirstPhotos(Sequence[Any]):
     def __getitem__(self, number: Any) -> Any:
         if not 0 <= number < len(self):
             raise IndexError(number)
+        found = self.find(number)
+        if found is None:
+            raise ValueError(f"Row {number} of the data set has no photo in its column {self.column!r}.")
+        return found
+
+    def find(self, number: int) -> str | bytes | None:
+        """The first photo of a row, or `None`: rows of text alone have none."""
         (cell,) = self.stored[number : number + 1][self.column].to_pylist()
-        return photo_source(cell[0] if isinstance(cell, list) else cell)
+        image = (cell[0] if cell else None) if isinstance(cell, list) else cell
+        return None if image is None else photo_source(image)
+
+    def found(self) -> Iterator[str | bytes]:
+        """The photos that there are."""
+        return (photo for photo in map(self.find, range(len(self))) if photo is not None)
 
 
 def undecoded(rows: Any) -> Any:
@@ -47,7 +61,7 @@ def undecoded(rows: Any) -> Any:
         return rows
     for column in COLUMNS:
         feature = rows.features.get(column)
-        if feature in (List(Image()), Image()) and isinstance(FirstPhotos(rows)[0], str):
+        if feature in (List(Image()), Image()) and isinstance(next(FirstPhotos(rows).found(), None), str):
             rows = rows.cast_column(column, List(Image(decode=False)) if isinstance(feature, List) else Image(decode=False))
     return rows
 
@@ -62,7 +76,7 @@ def distinct_photos(datasets: Sequence[Any], most: int) -> list[str | bytes]:
     found: dict[Any, str | bytes] = {}
     for rows in datasets:
         if isinstance(rows, Dataset) and set(rows.column_names) & set(COLUMNS):
-            for source in FirstPhotos(rows):
+            for source in FirstPhotos(rows).found():
                 if len(found) == most:
                     break
                 found.setdefault(hashlib.sha256(source).digest() if isinstance(source, bytes) else source, source)

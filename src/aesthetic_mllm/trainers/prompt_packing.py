@@ -48,8 +48,8 @@ def pack_prompt(
         context: how many of the first messages are not learned, whoever says them.
 
     Raises:
-        ValueError: the messages name another number of photos, or a turn that is over is worded otherwise by the chat template
-            when others follow.
+        ValueError: the messages name another number of photos, a text holds the placeholder, or a turn that is over is worded
+            otherwise by the chat template when others follow.
     """
     turns = prepare_multimodal_messages(list(messages), [None] * num_images)
     end = processor.tokenizer.eos_token
@@ -71,6 +71,12 @@ def pack_prompt(
         tokens = processor.tokenizer(shown, add_special_tokens=not ids)["input_ids"]
         ids += tokens
         labels += tokens if learned else [IGNORED] * len(tokens)
+    placeholders, wanted = ids.count(processor.image_token_id), num_images * sum(processor.image_layout(groups))
+    if placeholders != wanted:
+        raise ValueError(
+            f"A conversation with photos ({num_images}) has {placeholders} tokens {processor.image_token} instead of {wanted}; "
+            'texts may not hold the placeholder itself. Say where photos stand by {"type": "image"}, or leave that out.'
+        )
     return PackedPrompt(ids, labels, None if stem is None else len(ids) - 1)
 
 

@@ -18,6 +18,8 @@ OVERSHOOT = 1e-2
 
 def is_array(value: Any) -> bool:
     """Whether a value is an array or a tensor, of whatever library."""
+    if isinstance(value, str | bytes):  # NumPy's texts have a shape too
+        return False
     return hasattr(value, "shape") and hasattr(value, "__array__")
 
 

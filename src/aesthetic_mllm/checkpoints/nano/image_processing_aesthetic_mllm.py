@@ -105,10 +105,13 @@ class AestheticMLLMImageProcessor(BaseImageProcessor):
 
         Raises:
             ImageError: a photo cannot be read or judged.
+            ValueError: no photo was given.
             TypeError: an option that is unknown, or that this processor does not take in a call.
         """
         self._refuse_options(kwargs)
         arrays = [self.to_canvas(image) for image in _flat(images)]
+        if not arrays:
+            raise ValueError("No photo was given; of text alone leave images out.")
         data = {
             "pixel_values": np.stack([pixels for pixels, _ in arrays]),
             "image_sizes": np.array([size for _, size in arrays], dtype=np.int64),

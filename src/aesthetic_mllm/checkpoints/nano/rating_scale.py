@@ -283,7 +283,7 @@ class RatingScale:
         """
         low, high = self.score_range
         if not low <= mean <= high:
-            raise RatingScaleError(f"The mean {mean} lies outside {low:g} to {high:g}.")
+            raise RatingScaleError(f"The mean {mean} lies outside {low:g} to {high:g}; rescale it with from_range.")
         scores = self.level_scores
         if not std:
             upper = max(1, bisect_left(scores, mean))

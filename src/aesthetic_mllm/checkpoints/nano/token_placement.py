@@ -15,14 +15,19 @@ from transformers.utils import torch_compilable_check
 from .configuration_aesthetic_mllm import TOKEN_GROUPS
 from .model_outputs import AestheticImageFeatures
 
+WHOLE_NUMBERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
+
 
 def groups_shown(image_layouts: torch.Tensor) -> tuple[str, ...]:
     """The groups that any photo shows, of layouts [N, 4] as [`shown_tokens`] takes them.
 
     Raises:
-        ValueError: the layouts have another shape, or a photo shows nothing.
+        ValueError: the layouts are no tensor of integers, have another shape, or a photo shows nothing.
     """
-    if image_layouts.ndim != 2 or image_layouts.shape[1] != len(TOKEN_GROUPS):
+    if not isinstance(image_layouts, torch.Tensor) or image_layouts.dtype not in WHOLE_NUMBERS:
+        kind = getattr(image_layouts, "dtype", type(image_layouts).__name__)
+        raise ValueError(f"image_layouts is of {kind}; give a tensor of integers: {image_layouts}.")
+    if image_layouts.ndim != 2 or not len(image_layouts) or image_layouts.shape[1] != len(TOKEN_GROUPS):
         raise ValueError(
             f"image_layouts has the shape {tuple(image_layouts.shape)}; give for each photo the numbers of its tokens of "
             f"{', '.join(TOKEN_GROUPS)}: [photos, {len(TOKEN_GROUPS)}]."
