@@ -89,7 +89,8 @@ def test_a_side_file_that_is_missing_is_named(options: dict[str, Any], tmp_path:
 def test_what_was_pushed_loads_as_it_was(folders: dict[str, Path], said: dict[str, Any], tmp_path: Path) -> None:
     """Two revisions, through a server: every file is pushed and asked for, with the token that was given."""
     with fake_hub() as hub:
-        environment = dict(os.environ, **hub.environment, HF_HOME=str(tmp_path / "home"))
+        helpers = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])  # the code it runs imports them
+        environment = dict(os.environ, **hub.environment, HF_HOME=str(tmp_path / "home"), PYTHONPATH=helpers.rstrip(os.pathsep))
         words = [NAME, str(tmp_path / "cache"), "secret", str(folders["main"]), str(folders["old"])]
         done = subprocess.run(
             [sys.executable, "-c", PUSH_AND_LOAD, *words], env=environment, capture_output=True, text=True, timeout=300
