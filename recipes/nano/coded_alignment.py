@@ -36,6 +36,7 @@ from aesthetic_mllm.trainers.recipes import cache_pretext_samples, load_model, o
 
 from .codebook import EDIT_UNITS, Codebook, question_name
 from .features import CANVAS
+from .steps import take_step
 from .unaligned import UNALIGNED, pool_overrides
 
 logger = logging.getLogger(__name__)
@@ -248,10 +249,7 @@ class CodedAlignment:
             for batch in loader:
                 loss, _ = self.losses([mirrored(*one) if random.random() < MIRRORED_SHARE else one for one in batch])
                 loss.backward()
-                nn.utils.clip_grad_norm_(self.projector.parameters(), 1.0)
-                optimizer.step()
-                optimizer.zero_grad()
-                schedule.step()
+                take_step(self.projector.parameters(), optimizer, schedule)
                 if step % 50 == 0:
                     logger.info("step %d of %d, %.0f s, loss %.3f", step, steps, time.monotonic() - start, loss.item())
                 step += 1

@@ -30,6 +30,7 @@ from .contents import CLASS_NAMES, class_names, plain_labels
 from .language import CRITIQUES, LANGUAGE_MODEL, healing_texts, pack, split_texts
 from .prompts import nano_processor
 from .question_rows import CodedRow, Question, coded_loss, target_text_question
+from .steps import take_step
 from .weights import fetch
 
 logger = logging.getLogger(__name__)
@@ -310,10 +311,7 @@ class Teacher:
 
     def _step(self, loss: torch.Tensor, optimizer: torch.optim.Optimizer, schedule: torch.optim.lr_scheduler.LRScheduler) -> None:
         loss.backward()
-        torch.nn.utils.clip_grad_norm_([*self.model.parameters(), *self.pretext_samples.book.parameters()], 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-        schedule.step()
+        take_step([*self.model.parameters(), *self.pretext_samples.book.parameters()], optimizer, schedule)
 
 
 def teach_codes(data: Path, work: Path, pair_steps: int, key_steps: int, steps: int, seed: int) -> None:

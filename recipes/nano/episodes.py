@@ -28,6 +28,7 @@ from aesthetic_mllm.trainers.precision import has_bfloat16
 from aesthetic_mllm.trainers.taste_fitting import Votes
 
 from .people import held_out_people, known_votes, read_people
+from .steps import take_step
 from .tastes import kept_features
 from .train_language_model import LANGUAGE_TRAINED, LanguageTraining, open_training, train
 
@@ -137,10 +138,7 @@ def learn_to_read(training: LanguageTraining, episodes: Episodes, steps: int, le
         drawn = [episodes.of_directions(count) for _ in range(READING_BATCH_SIZE)]
         loss = episode_loss(training.model, training.processor, episodes.seen, drawn)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(weights, 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-        schedule.step()
+        take_step(weights, optimizer, schedule)
         if step % 20 == 0:
             logger.info("reading examples: step %d of %d, %d directions, loss %.3f", step, steps, count, loss.item())
 

@@ -27,6 +27,7 @@ from aesthetic_mllm.trainers.rating_metrics import rank_correlation
 
 from .codebook import rating_value
 from .features import CANVAS
+from .steps import take_step
 
 logger = logging.getLogger(__name__)
 
@@ -227,10 +228,7 @@ class RatingHeads:
             loss.backward()
             if beside is not None:
                 beside().backward()
-            torch.nn.utils.clip_grad_norm_(weights, 1.0)
-            optimizer.step()
-            optimizer.zero_grad()
-            schedule.step()
+            take_step(weights, optimizer, schedule)
             if step % 50 == 0:
                 logger.info("step %d of %d, %.0f s, loss %.3f", step, len(batches), time.monotonic() - start, loss.item())
 

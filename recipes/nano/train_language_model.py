@@ -26,6 +26,7 @@ from .features import DAMAGED_VIEWS, UpperTower
 from .language import CRITIQUES, healing_texts, pack, split_texts
 from .pseudo_labels import PairPretextSamples, PseudoLabels, read_views
 from .question_rows import CausalView, coded_loss
+from .steps import take_step
 from .train_rating_heads import open_rating_heads, read_photos
 
 logger = logging.getLogger(__name__)
@@ -108,10 +109,7 @@ def train(
         loss.backward()
         if beside is not None:
             beside().backward()
-        torch.nn.utils.clip_grad_norm_(weights, 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-        schedule.step()
+        take_step(weights, optimizer, schedule)
         if step % 20 == 0:
             logger.info(
                 "step %d of %d, %.0f s, words %.3f, ratings %.3f",

@@ -26,6 +26,14 @@ def test_most_sample_photos_are_left_alone_and_none_is_turned(embedded: Aestheti
     assert [[each.flaw for each in found.suggestions] for found in embedded.assess(PHOTOS)] == told
 
 
+def test_verified_edits_leave_good_photos_alone_and_help_a_damaged_one(embedded: AestheticAssessor) -> None:
+    """What `suggest --apply` would write: of the samples but the blurred clock nothing, and the darkened one brighter."""
+    good = [path for path in PHOTOS if path.stem != "clock_motion"]
+    assert [each for found in embedded.suggest(good, verify=True) for each in found if each.edit] == []
+    (first, *_) = embedded.suggest(PHOTOS[0].parents[1] / "underexposed.jpg", verify=True)
+    assert first.edit == "exposure" and first.amount is not None and first.amount > 0
+
+
 @pytest.mark.parametrize("flaw", ["hazy", "out_of_focus", "noisy"])
 def test_a_strong_damage_is_named_first(embedded: AestheticAssessor, flaw: str) -> None:
     """At the photo's full size, of four photos that are fine without it, for three at least."""
