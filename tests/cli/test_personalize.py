@@ -8,6 +8,8 @@ import pytest
 
 from aesthetic_mllm.cli.personalize import read_table
 from aesthetic_mllm.cli.usage import WRONG_USAGE
+from aesthetic_mllm.inference.personal_assessor import PersonalAssessor
+from aesthetic_mllm.tasks.personalizing import Reliability, Taste
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -104,3 +106,16 @@ def test_wrong_profiles(run: Run, photos: Path, tmp_path: Path) -> None:
         assert code == WRONG_USAGE and out == "" and "profile" in error
     code, _, error = run("personalize", tmp_path / "gone.csv", "--save", tmp_path / "me.profile")
     assert code == WRONG_USAGE and "gone.csv: cannot be read" in error
+
+
+def test_no_taste_is_named_while_agreement_may_be_chance(
+    run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Few ratings always correlate with something."""
+    named = (Taste("warmth", "warm colours", 0.9),)
+    monkeypatch.setattr(PersonalAssessor, "describe", lambda person: named)
+    table = write(photos, "image,rating", "1.jpg,1", "2.jpg,5", "3.jpg,3")
+    for interval, expected in (((-0.1, 0.9), False), ((0.1, 0.9), True)):
+        monkeypatch.setattr(PersonalAssessor, "reliability", lambda person, at=interval: Reliability(3, 0.8, at, 0.7))
+        _, out, _ = run("personalize", table, "--save", tmp_path / "me.profile")
+        assert ("warm colours" in out) == expected

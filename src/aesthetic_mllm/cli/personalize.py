@@ -46,8 +46,9 @@ def run(options: argparse.Namespace) -> int:
     with usage_errors():
         person.save(options.save)
     print(f"{options.save}: a profile of {len(person.profile)} photos")
-    print(wrapped(str(person.reliability()), ""))
-    for taste in person.describe():
+    reliability = person.reliability()
+    print(wrapped(str(reliability), ""))
+    for taste in () if reliability.may_be_chance else person.describe():
         print(f"likes {taste.likes} (correlation {abs(taste.strength):.2f})")
     return 0
 

@@ -283,7 +283,12 @@ class Reliability:
         text = f"Agreement with {self.count} ratings, each predicted from the others: {self.agreement:.2f}"
         text += f" (95%: {low:.2f} to {high:.2f})"
         text += "." if self.general is None else f"; of the general ratings: {self.general:.2f}."
-        return text if low > 0 else text + " The agreement may be chance; rate more photos."
+        return text + " The agreement may be chance; rate more photos." if self.may_be_chance else text
+
+    @property
+    def may_be_chance(self) -> bool:
+        """Whether the interval holds 0, so that nothing is certain of the person's taste."""
+        return self.interval[0] <= 0
 
 
 @dataclass(frozen=True)
