@@ -43,15 +43,17 @@ class Sampled:
     Args:
         value: of all rows.
         values: [resamples], or `None` where there are too few rows.
+        interval: where it was found without resamples.
     """
 
     value: float
     values: np.ndarray | None = None
+    interval: tuple[float, float] | None = None
 
     def measure(self) -> Measure:
         """With its 95% interval (percentile method)."""
         if self.values is None or not np.isfinite(self.values).all():
-            return Measure(float(self.value))
+            return Measure(float(self.value), self.interval)
         low, high = np.percentile(self.values, (2.5, 97.5))
         return Measure(float(self.value), (float(low), float(high)))
 
