@@ -6,11 +6,12 @@ correlations are 0.
 """
 
 import math
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.optimize import curve_fit
+from scipy.optimize import OptimizeWarning, curve_fit
 from scipy.special import expit
 from scipy.stats import kendalltau, pearsonr, spearmanr
 
@@ -98,7 +99,9 @@ def logistic_fit(predicted: Values, wanted: Values) -> Callable[[np.ndarray], np
         return line
     start = (rated.max(), rated.min(), given.mean(), given.std() / 4)
     try:
-        found, _ = curve_fit(_logistic, given, rated, p0=start, maxfev=10_000)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", OptimizeWarning)  # of the parameters' covariance, which is not asked for
+            found, _ = curve_fit(_logistic, given, rated, p0=start, maxfev=10_000)
     except RuntimeError:  # no convergence
         return line
     return lambda values: _logistic(values, *found)

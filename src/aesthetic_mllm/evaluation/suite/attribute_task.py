@@ -6,9 +6,9 @@ import numpy as np
 
 from ...data.record import Record
 from ...processing.image_loading import ImageError, load_image
+from ...trainers.intervals import wilson_interval
 from ..eval_attributes import STRENGTHS, examine_photo, in_order
 from ..resampling import Sampled, sampled_correlation, sampled_correlations, sampled_ratio
-from ...trainers.intervals import wilson_interval
 from .bench import Bench, Finding
 from .evaluated_data import EvaluatedData
 from .rating_task import ALL
@@ -118,7 +118,9 @@ def damage_findings(bench: Bench, system: System, data: EvaluatedData) -> list[F
     identity = {"checkpoint": system.identity, "strengths": dict(STRENGTHS)}
     answers = bench.cache.answers(DAMAGE, identity, photos, ask, label=f"{system.name}: damage, {data.name}")
     data.fail(answers.failed, photos)
-    rows = [{(group, edit, word): (right, views) for group, edit, word, right, views in found} for found in answers.found.values()]
+    rows = [
+        {(group, edit, word): (right, views) for group, edit, word, right, views in found} for found in answers.found.values()
+    ]
     findings = []
     for key in in_order(system.assessor, {key for row in rows for key in row}):
         group, edit, word = key
@@ -138,5 +140,3 @@ def lowered_share(right: np.ndarray, views: np.ndarray) -> Sampled | None:
     if share is None or 0 < share.value < 1:
         return share
     return Sampled(share.value, interval=wilson_interval(round(share.value) * len(views), len(views)))
-
-

@@ -107,9 +107,7 @@ def results(findings: Sequence[Finding], checkpoint: str) -> tuple[Result, ...]:
         for other in compared:
             shared = [name for name in finding.figures if name in other.figures]
             if other.count == finding.count and shared:
-                differences[other.system] = {
-                    name: finding.figures[name].less(other.figures[name]).measure() for name in shared
-                }
+                differences[other.system] = {name: finding.figures[name].less(other.figures[name]).measure() for name in shared}
         measures = {name: figure.measure() for name, figure in finding.figures.items()}
         made.append(
             Result(*finding.place, finding.system, finding.count, finding.unit, measures, differences),

@@ -3,9 +3,9 @@ start, and beside the bare tower."""
 
 import numpy as np
 
+from ...trainers.rating_metrics import rank_correlation
 from ..eval_label_efficiency import SHARES, evaluate_label_efficiency, ridge_predictor
 from ..resampling import Sampled, sampled_correlation
-from ...trainers.rating_metrics import rank_correlation
 from .bench import Bench, Finding
 from .evaluated_data import EvaluatedData
 from .features import TOKENS, TOWER, UNALIGNED, read_features
@@ -61,9 +61,7 @@ def label_findings(bench: Bench, system: System, data: EvaluatedData) -> list[Fi
                 found = predicted[name, round(share * len(rated))]
                 figures = {"srcc": _mean([sampled_correlation(each, wanted, ranks=True) for each in found])}
                 part = f"{share:.0%} of the labels"
-                findings.append(
-                    Finding(LABEL_EFFICIENCY, data.name, question, part, name, len(rows), "photos", figures)
-                )
+                findings.append(Finding(LABEL_EFFICIENCY, data.name, question, part, name, len(rows), "photos", figures))
     return findings
 
 

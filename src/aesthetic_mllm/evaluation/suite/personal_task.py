@@ -8,8 +8,8 @@ import numpy as np
 from safetensors.torch import load, save
 
 from ...data.record import DataError, Record
-from ...data.sources.flickr_aes import tested_workers, votes_by_photo
 from ...data.source import read_source
+from ...data.sources.flickr_aes import tested_workers, votes_by_photo
 from ...data.splits import oasis_tested_people
 from ...personalization.rater_prior import RaterPrior
 from ...processing.image_loading import ImageError

@@ -17,7 +17,6 @@ from ..damages import DAMAGES
 from ..resampling import sampled_mean
 from .bench import Bench, Finding
 from .evaluated_data import EvaluatedData
-from .rating_task import ALL
 from .system import System
 
 PICK_BEST = "pick_best"

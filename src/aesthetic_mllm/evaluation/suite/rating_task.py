@@ -177,6 +177,4 @@ def calibration_curves(predictions: Predictions) -> dict[str, list[dict[str, flo
 def _bins(rated: np.ndarray, given: np.ndarray) -> list[dict[str, float | int]]:
     order = np.argsort(rated, kind="stable")
     parts = [part for part in np.array_split(order, min(BINS, len(order))) if len(part)]
-    return [
-        {"rated": float(rated[part].mean()), "given": float(given[part].mean()), "count": len(part)} for part in parts
-    ]
+    return [{"rated": float(rated[part].mean()), "given": float(given[part].mean()), "count": len(part)} for part in parts]

@@ -69,9 +69,7 @@ def _damaged(bench: Bench, system: System, data: EvaluatedData, records: Sequenc
     }
 
     def ask(asked: list[tuple[Record, tuple[str, str, float]]]) -> Iterable[dict[str, Any] | ImageError]:
-        return photo_a_core(
-            _or_error(lambda one: asdict(answer_damaged(search, one[0].image, one[1], SEED)[0])), asked
-        )
+        return photo_a_core(_or_error(lambda one: asdict(answer_damaged(search, one[0].image, one[1], SEED)[0])), asked)
 
     answers = bench.cache.answers(
         SUGGESTIONS, {"checkpoint": system.identity}, items, ask, _workers(), f"{system.name}: suggestions, {data.name}"
