@@ -1,8 +1,8 @@
 """How well predicted ratings agree with people's.
 
-Each figure is a function of two equally long sequences, the predicted ratings and people's, and can be used alone: it needs neither
-a checkpoint nor a photo. Where a figure is not defined, because there are fewer than two ratings or all of one side are equal,
-correlations are 0.
+Each figure is a function of two equally long sequences, the predicted ratings and people's, and can be used alone: it needs
+neither a checkpoint nor a photo. Where a figure is not defined, because there are fewer than two ratings or all of one side are
+equal, correlations are 0.
 """
 
 import math

@@ -1,10 +1,12 @@
 """What features are worth where labels are few: ridge regression on the checkpoint's visual tokens, beside those of an unaligned
 start, and beside the bare tower."""
 
+from collections.abc import Callable, Mapping, Sequence
+
 import numpy as np
 
 from ...trainers.rating_metrics import rank_correlation
-from ..eval_label_efficiency import SHARES, evaluate_label_efficiency, ridge_predictor
+from ..eval_label_efficiency import SHARES, Learner, evaluate_label_efficiency, ridge_predictor
 from ..resampling import Sampled, sampled_correlation
 from .bench import Bench, Finding
 from .evaluated_data import EvaluatedData
@@ -32,37 +34,50 @@ def label_findings(bench: Bench, system: System, data: EvaluatedData) -> list[Fi
         rated = [key for key in training if key in taught]
         wanted = np.array([photos[key].mean for key in rows], dtype=np.float64)
         labels = np.array([training[key].mean for key in rated], dtype=np.float64)
-        shares = [share for share in SHARES if round(share * len(rated)) >= min(FEWEST_LABELS, len(rated))]
-        names = {
-            system.name: TOKENS,
-            f"unaligned, {system.name}": UNALIGNED,
-            f"tower, {system.name}": TOWER,
-        }
-        predicted: dict[tuple[str, float], list[np.ndarray]] = {}
-        draws = bench.sizes.label_draws
-        with_features = {
+        starts = {system.name: TOKENS, f"unaligned, {system.name}": UNALIGNED, f"tower, {system.name}": TOWER}
+        predictors = {
             name: ridge_predictor(
-                np.array([taught[key][kind] for key in rated]), labels, np.array([seen[key][kind] for key in rows])
+                np.array([taught[key][kind] for key in rated]), labels.tolist(), np.array([seen[key][kind] for key in rows])
             )
-            for name, kind in names.items()
+            for name, kind in starts.items()
         }
-
-        def learner(name: str):  # type: ignore[no-untyped-def]
-            def learn(places: list[int], seed: int) -> float:
-                found = with_features[name](places)
-                predicted.setdefault((name, len(places)), []).append(found)
-                return rank_correlation(found, wanted)
-
-            return learn
-
-        evaluate_label_efficiency({name: learner(name) for name in names}, len(rated), shares, range(draws))
-        for share in shares:
-            for name in names:
-                found = predicted[name, round(share * len(rated))]
-                figures = {"srcc": _mean([sampled_correlation(each, wanted, ranks=True) for each in found])}
-                part = f"{share:.0%} of the labels"
-                findings.append(Finding(LABEL_EFFICIENCY, data.name, question, part, name, len(rows), "photos", figures))
+        shares = [share for share in SHARES if round(share * len(rated)) >= min(FEWEST_LABELS, len(rated))]
+        for (name, share), figure in learned(predictors, wanted, len(rated), shares, bench.sizes.label_draws).items():
+            part = f"{share:.0%} of the labels"
+            findings.append(Finding(LABEL_EFFICIENCY, data.name, question, part, name, len(rows), "photos", {"srcc": figure}))
     return findings
+
+
+def learned(
+    predictors: Mapping[str, Callable[[list[int]], np.ndarray]],
+    wanted: np.ndarray,
+    photos: int,
+    shares: Sequence[float],
+    draws: int,
+) -> dict[tuple[str, float], Sampled]:
+    """SRCC by learner and share of the labels, the mean over draws; the interval is of other photos to ask about.
+
+    Args:
+        predictors: of the photos that are asked about, [M], from places of known ones.
+        wanted: people's ratings of them, [M].
+        photos: that labels are drawn of.
+    """
+    predicted: dict[tuple[str, int], list[np.ndarray]] = {}
+
+    def learner(name: str) -> Learner:
+        def learn(places: list[int], seed: int) -> float:
+            found = predictors[name](places)
+            predicted.setdefault((name, len(places)), []).append(found)
+            return rank_correlation(found, wanted)
+
+        return learn
+
+    evaluate_label_efficiency({name: learner(name) for name in predictors}, photos, shares, range(draws))
+    return {
+        (name, share): _mean([sampled_correlation(each, wanted, ranks=True) for each in predicted[name, round(share * photos)]])
+        for share in shares
+        for name in predictors
+    }
 
 
 def _mean(draws: list[Sampled]) -> Sampled:
