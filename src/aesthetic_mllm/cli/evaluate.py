@@ -28,8 +28,9 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "evaluate",
         help="measure a checkpoint on rated photos",
-        description="Measures a checkpoint on photos that people rated, beside baselines, and writes a report. Started again with "
-        "the same output folder, it goes on where it was stopped. The exit code is 1 where more than 1%% of the photos failed.",
+        description="Measures a checkpoint on photos that people rated, beside baselines, and writes a report. Started again "
+        "with the same output folder, it goes on where it was stopped. The exit code is 1 where more than 1%% of the "
+        "photos failed.",
     )
     parser.add_argument(
         "--data",
@@ -204,9 +205,8 @@ def _tell(evaluation: "Evaluation") -> int:
         if summary.failed:
             some = [f"{shlex.quote(photo)} ({reason.rstrip('.')})" for photo, reason in list(summary.failed.items())[:NAMED]]
             more = ", ..." if len(summary.failed) > NAMED else ""
-            _say(
-                f"{len(summary.failed)} of {summary.photos + len(summary.failed)} photos of {name} failed: {', '.join(some)}{more}"
-            )
+            photos = summary.photos + len(summary.failed)
+            _say(f"{len(summary.failed)} of {photos} photos of {name} failed: {', '.join(some)}{more}")
     if not evaluation.has_failed:
         return 0
     _say(

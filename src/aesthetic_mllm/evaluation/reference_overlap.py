@@ -1,7 +1,7 @@
 """Words that comments share with what people wrote of the same photos: BLEU and CIDEr.
 
-Both tell little of whether a comment is right, and are low for comments in other words than the references'. They are here because
-published work reports them. BLEU needs sacrebleu, CIDEr needs pycocoevalcap.
+Both tell little of whether a comment is right, and are low for comments in other words than the references'. They are here
+because published work reports them. BLEU needs sacrebleu, CIDEr needs pycocoevalcap.
 """
 
 from collections.abc import Sequence

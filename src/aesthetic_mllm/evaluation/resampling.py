@@ -70,7 +70,7 @@ def sampled_mean(values: Sequence[float] | np.ndarray) -> Sampled:
 
 
 def sampled_ratio(parts: Sequence[float] | np.ndarray, wholes: Sequence[float] | np.ndarray) -> Sampled | None:
-    """Sum of the parts over sum of the wholes, such as right claims of all claims, whole photos being drawn; `None` of nothing."""
+    """Sum of the parts over sum of the wholes, such as right claims of all claims; `None` of nothing."""
     part, whole = (np.asarray(each, dtype=np.float64) for each in (parts, wholes))
     if not whole.sum():
         return None

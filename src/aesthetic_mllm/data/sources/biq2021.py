@@ -6,8 +6,8 @@ that of an image folder, with metadata.csv beside the photos, which holds traini
 split.
 
 The release's Train.csv and Test.csv are the same lists with unscaled values, some below 0; the lists with scaled values are read.
-Standard deviations are not in its text tables, so there is no spread. A photo's category is the authors' subset: ss01 and ss02 are
-their own photos, ss03 is of Unsplash.
+Standard deviations are not in its text tables, so there is no spread. A photo's category is the authors' subset: ss01 and ss02
+are their own photos, ss03 is of Unsplash.
 """
 
 from collections.abc import Iterator

@@ -1,8 +1,8 @@
 """What a checkpoint answered, kept in files as it comes, so that an evaluation that was stopped goes on where it was.
 
-One file holds the answers of one kind to one set of options, a line of JSON each. Answers are asked for in fixed groups of photos,
-and a group that is not whole is asked for again: what a photo gets depends, in the last digit, on its neighbours in the batch, and
-a run that went on must give the report of one that was never stopped.
+One file holds the answers of one kind to one set of options, a line of JSON each. Answers are asked for in fixed groups of
+photos, and a group that is not whole is asked for again: what a photo gets depends, in the last digit, on its neighbours in the
+batch, and a run that went on must give the report of one that was never stopped.
 """
 
 import hashlib

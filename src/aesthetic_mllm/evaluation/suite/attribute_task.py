@@ -1,4 +1,4 @@
-"""Attributes beside people's where there are such ratings, how much they say the same, and whether damage lowers the right one."""
+"""Attributes beside people's, where there are such ratings; how much they say the same; whether damage lowers the right one."""
 
 from collections.abc import Iterable, Mapping
 

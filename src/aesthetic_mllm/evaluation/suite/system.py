@@ -11,7 +11,6 @@ import torch
 from transformers.utils import cached_file
 
 from ..._version import __version__
-from ...checkpoints import embedded_checkpoint
 from ...data.seen_photos import weights_digest
 
 if TYPE_CHECKING:
@@ -39,8 +38,8 @@ class System:
         """An assessor and where it came from.
 
         Args:
-            model: folder or Hub id; `None`: the embedded checkpoint if the assessor says so, else one in memory alone.
-            name: default a folder's last part, or the Hub id.
+            model: folder or Hub id; default where the assessor's model says it was loaded from.
+            name: default a folder's last part, or the Hub id; "checkpoint" of one in memory alone.
         """
         said = str(model or getattr(assessor.model.config, "_name_or_path", "") or "")
         folder = checkpoint_folder(said)
@@ -77,11 +76,6 @@ def checkpoint_folder(name: str) -> Path | None:
     except (OSError, ValueError):
         return None
     return None if found is None else Path(found).parent
-
-
-def embedded_name() -> str:
-    """What the embedded checkpoint is called in reports."""
-    return embedded_checkpoint().name
 
 
 def answer_identity(assessor: "AestheticAssessor") -> str:
