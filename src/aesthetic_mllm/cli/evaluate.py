@@ -4,6 +4,7 @@ import argparse
 import shlex
 import sys
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,7 +90,7 @@ def run(options: argparse.Namespace) -> int:
             model=options.model,
             split=options.split,
             tasks=options.tasks,
-            baselines={name: lambda name=name: _baseline(options, name) for name in options.baseline},
+            baselines={name: partial(_baseline, options, name) for name in options.baseline},
             output=_writable(options.output),
             sizes=sizes.at_most(options.limit),
             progress=_progress,

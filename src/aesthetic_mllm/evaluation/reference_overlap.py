@@ -35,7 +35,7 @@ def bleu(texts: Sequence[str], references: Sequence[Sequence[str]]) -> float:
 
     most = max(map(len, references))
     columns = [[given[place] if place < len(given) else None for given in references] for place in range(most)]
-    return float(sacrebleu.corpus_bleu(list(texts), columns, lowercase=True).score)  # type: ignore[arg-type]
+    return float(sacrebleu.corpus_bleu(list(texts), columns, lowercase=True).score)
 
 
 def cider(texts: Sequence[str], references: Sequence[Sequence[str]]) -> float:

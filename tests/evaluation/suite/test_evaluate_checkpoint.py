@@ -117,7 +117,7 @@ def test_what_the_other_tasks_count(whole: Evaluation) -> None:
     assert lowered and 0 <= lowered[0].measures["lowered"].value <= 1
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     """Somebody pulled the plug."""
 
 
@@ -132,10 +132,10 @@ def test_a_run_that_was_stopped_gives_the_report_of_one_that_was_not(
     def pull(items: Iterable[Any], total: int, label: str) -> Iterator[Any]:
         for item in items:
             if next(shown) == after:
-                raise Stopped
+                raise StoppedError
             yield item
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         evaluate_checkpoint(assessor, [entry], tasks=tasks, output=tmp_path / "cut", sizes=SMALL, progress=pull)
     assert not (tmp_path / "cut" / REPORT).exists()
     seen = []

@@ -2,11 +2,13 @@
 
 import base64
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
 
 from ...data.record import Record
+from ...engine.engine import ReadPhoto
 from ...engine.visual_tokens import tokens_of
 from ...modeling.configuration_aesthetic_mllm import AestheticMLLMConfig
 from ...modeling.modeling_aesthetic_mllm import AestheticMLLMPreTrainedModel
@@ -27,10 +29,13 @@ class FreshAlignment(AestheticMLLMPreTrainedModel):
         layers: the tower's layer that each group of tokens reads.
     """
 
-    def __init__(self, config: AestheticMLLMConfig, layers: Mapping[str, object]):
+    def __init__(self, config: AestheticMLLMConfig, layers: Mapping[str, int]):
         super().__init__(config)
         channels = {group: tower_channels(config.vision_config, layer) for group, layer in layers.items()}
-        self.alignment = MultiScaleFeatureAlignment(config.alignment_config, channels, config.text_config.hidden_size)
+        # transformers declares them as dictionaries too, or none
+        alignment: Any = config.alignment_config
+        text: Any = config.text_config
+        self.alignment = MultiScaleFeatureAlignment(alignment, channels, text.hidden_size)
         self.post_init()
 
 
@@ -49,7 +54,7 @@ def read_features(bench: Bench, system: System, photos: Mapping[str, Record], la
         return fresh[0]
 
     def ask(records: list[Record]) -> Iterable[dict[str, str] | ImageError]:
-        read = []
+        read: list[ReadPhoto[None] | ImageError] = []
         for record in records:
             try:
                 read.append(engine.read(record.image))
@@ -60,7 +65,7 @@ def read_features(bench: Bench, system: System, photos: Mapping[str, Record], la
         for photo in read:
             yield photo if isinstance(photo, ImageError) else next(rows)
 
-    def look(good: list) -> list[dict[str, str]]:
+    def look(good: list[ReadPhoto[None]]) -> list[dict[str, str]]:
         other: list[dict[str, torch.Tensor]] = []
         # the tower runs once for both modules
         hook = model.model.multi_modal_projector.register_forward_hook(

@@ -57,7 +57,7 @@ def predict_baselines(bench: Bench, system: System, predictions: Predictions) ->
     if not all(key in seen for key in own):
         return []
     inputs = np.array([seen[str(data.key(record))][TOWER] for record in asked])
-    found = []
+    found: list[tuple[str, np.ndarray, list[np.ndarray] | None]] = []
     if known:
         photos = data.keyed(known, fails=False)
         learned = read_features(bench, system, photos, f"{label}, training photos")
