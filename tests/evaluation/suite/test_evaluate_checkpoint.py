@@ -192,7 +192,7 @@ def test_what_cannot_be_evaluated_is_an_error(assessor: AestheticAssessor, entry
 def test_what_answers_depend_on() -> None:
     """Weights and questions, and not where the checkpoint lies."""
     first, second = lively_assessor(), lively_assessor()
-    second.model.config._name_or_path = "elsewhere"
+    second.model.config.name_or_path = "elsewhere"
     assert answer_identity(first) == answer_identity(second)
     assert answer_identity(first) != answer_identity(lively_assessor(attributes=True))
     with torch.no_grad():

@@ -139,12 +139,14 @@ def evaluate_checkpoint(
                 f"{system.name} was trained on {summary.seen} of the {summary.photos} photos of {dataset} ({summary.split}): "
                 "figures on them say nothing of other photos."
             )
+    roots = {each.name: each.root for each in opened}
     files: list[Path] = []
     if output is not None:
         files = [output / REPORT, output / PREDICTIONS]
         report.save(files[0])
         save_predictions(predictions, files[1])
-    return Evaluation(report, tuple(files), {each.name: each.root for each in opened}, tuple(bench.notes))
+        # files += write_pages(report, files[1], roots, output)
+    return Evaluation(report, tuple(files), roots, tuple(bench.notes))
 
 
 def _run(

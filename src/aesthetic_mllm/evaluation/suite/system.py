@@ -41,7 +41,7 @@ class System:
             model: folder or Hub id; default where the assessor's model says it was loaded from.
             name: default a folder's last part, or the Hub id; "checkpoint" of one in memory alone.
         """
-        said = str(model or getattr(assessor.model.config, "_name_or_path", "") or "")
+        said = str(model or assessor.model.name_or_path or "")
         folder = checkpoint_folder(said)
         if name is None:
             name = said if folder is None or not Path(said).is_dir() else Path(said).resolve().name
