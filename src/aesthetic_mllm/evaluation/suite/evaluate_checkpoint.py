@@ -186,7 +186,7 @@ def _report(
             "transformers": transformers.__version__,
             "python": platform.python_version(),
         },
-        machine=f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} CPU threads",
+        machine=_machine(system.assessor.model.device),
         made=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds={task: round(bench.seconds[task], 1) for task in TASK_NAMES if task in bench.seconds},
         data={
@@ -205,6 +205,15 @@ def _report(
             f"{each.data.name}/{each.question}": calibration_curves(each) for each in predictions if each.system == system.name
         },
     )
+
+
+def _machine(device: torch.device) -> str:
+    """Such as "Linux x86_64, 2 cores, 1 thread"."""
+    threads = torch.get_num_threads()
+    parts = [f"{platform.system()} {platform.machine()}", f"{os.cpu_count()} cores", f"{threads} thread{'s' * (threads != 1)}"]
+    if device.type == "cuda":
+        parts.append(torch.cuda.get_device_name(device))
+    return ", ".join(parts)
 
 
 def _unused(name: str, used: set[str]) -> str:
