@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy.stats import pearsonr, rankdata, spearmanr
 
-from aesthetic_mllm.data.record import AttributeRating, Record
+from aesthetic_mllm.data.record import AttributeRating, DataError, Record, Vote
+from aesthetic_mllm.data.sources import oasis_beauty
 from aesthetic_mllm.data.sources.own import own_source
 from aesthetic_mllm.evaluation.suite.answer_cache import AnswerCache
 from aesthetic_mllm.evaluation.suite.attribute_task import (
@@ -20,6 +21,7 @@ from aesthetic_mllm.evaluation.suite.attribute_task import (
 from aesthetic_mllm.evaluation.suite.bench import Bench
 from aesthetic_mllm.evaluation.suite.evaluated_data import EvaluatedData, below, open_all
 from aesthetic_mllm.evaluation.suite.label_task import learned
+from aesthetic_mllm.evaluation.suite.personal_task import protocol_of
 from aesthetic_mllm.evaluation.suite.pick_task import COPIES, DAMAGED, PAIRS, QUADS, make_series, pick_findings
 from aesthetic_mllm.evaluation.suite.predictions import Predictions
 from aesthetic_mllm.evaluation.suite.rating_task import calibration_curves, cross_validated, rating_findings
@@ -217,3 +219,18 @@ def test_data_sets_are_named_apart_and_paths_hide_the_machine(tmp_path: Path) ->
     assert first.train(7) is first.train(7)
     assert below(tmp_path / "a" / "b.jpg", tmp_path) == "a/b.jpg"
     assert below(Path("/elsewhere/b.jpg"), tmp_path) == "b.jpg"
+
+
+def test_people_of_oasis_are_shown_training_photos_and_asked_about_others() -> None:
+    """Those who are held out; somebody who rated too few photos is left out."""
+    records = [
+        Record(Path(f"oasis_{n:04}.webp"), "oasis_beauty", "train" if n < 110 else "validation", "aesthetic",
+               4.0, range_low=1, range_high=7, votes=[Vote("much", n % 7 + 1.0), *([Vote("little", 3.0)] if n % 2 else [])])
+        for n in range(130)
+    ]  # fmt: skip
+    data = EvaluatedData("oasis_beauty", oasis_beauty.SOURCE, Path("."), "validation", records)
+    found = protocol_of(data, records)
+    assert [person.name for person in found.people] == ["much"] and (found.shots, found.draws) == ((10, 100), 10)
+    assert found.people[0].shown == tuple(range(110)) and found.people[0].asked == tuple(range(110, 130))
+    with pytest.raises(DataError, match="nobody who is tested rated 100 photos"):
+        protocol_of(data, records[60:])
