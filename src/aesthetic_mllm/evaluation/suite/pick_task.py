@@ -84,7 +84,10 @@ def pick_findings(bench: Bench, system: System, data: EvaluatedData) -> list[Fin
 
 
 def make_series(data: EvaluatedData, question: str, count: int) -> dict[str, list[Series]]:
-    """Series of each kind; fewer where there are not enough photos apart by a standard deviation of people's means."""
+    """Series of each kind; fewer where there are not enough photos apart by a standard deviation of people's means.
+
+    Each photo is the best of one series of a kind at most; as one of the others it may come again.
+    """
     records = sorted(data.rated(question), key=data.path_of)
     keyed = data.keyed(records)
     records = list(keyed.values())
