@@ -22,15 +22,19 @@ from PIL import Image
 
 from aesthetic_mllm import AestheticAssessor, ImageError
 from aesthetic_mllm.checkpoints import embedded_checkpoint
-from aesthetic_mllm.cli.main import main
+from aesthetic_mllm.cli.evaluate import data_entry
+from aesthetic_mllm.cli.main import build_parser, main
+from aesthetic_mllm.data.catalogue import OWN, PUBLIC
 from aesthetic_mllm.trainers.tuning_recipe import check_entries
 from photo_files import jpeg_bytes, scene
+from rated_table import write_table
 from tiny_checkpoints import save_language_model, save_llava, save_siglip
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = {path.relative_to(ROOT).as_posix(): path for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
 USING = ("README.md", *(f"docs/{name}.md" for name in ("rate", "assess", "suggest", "rank", "personalize", "checkpoints")))
 TRAINING = ("docs/tune.md", "docs/align.md", "docs/build_your_own.md")
+EVALUATING = ("docs/evaluate.md",)
 JUDGING = ("score", "assess", "comment", "suggest", "personalize", "rank", "compare")
 SHORT = ["use_cpu=true", "bf16=false", "--smoke-test"]
 
@@ -101,7 +105,7 @@ def stand_ins(tmp_path: Path) -> dict[str, str]:
 def test_every_page_is_tested_and_listed() -> None:
     """A page with code is run by a test of this file; docs/README.md and README link each page."""
     with_code = {page for page in PAGES if any(code(page, language) for language in ("python", "bash", "text", "yaml"))}
-    assert with_code <= {*USING, *TRAINING}
+    assert with_code <= {*USING, *TRAINING, *EVALUATING}
     for page in USING[1:]:
         lines = [line for block in code(page, "bash") for line in block.splitlines()]
         assert all(line.startswith("aesthetic-mllm ") for line in lines), page
@@ -166,6 +170,19 @@ def test_commands_of_using_it(page: str, folder: Path, one_model: None, capsys: 
         assert arguments[0] in JUDGING
         assert main(arguments) == 0, arguments
         assert capsys.readouterr().out.count("\n") >= (1 if "json" in arguments else 2), arguments
+
+
+def test_evaluating_as_the_page_says(folder: Path, one_model: None, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command and the block about one's own table run; the data sets and options of the other commands exist."""
+    write_table(folder / "mine")
+    for arguments in commands("docs/evaluate.md"):
+        options = build_parser().parse_args(arguments)
+        entries = [data_entry(text, options) for text in options.data]
+        assert {entry["source"] for entry in entries} <= {*PUBLIC, OWN}
+    (short,) = [arguments for arguments in commands("docs/evaluate.md") if "--limit" in arguments]
+    assert main(short) == 0
+    assert "ratings" in capsys.readouterr().out
+    assert run_blocks("docs/evaluate.md")["found"].count == 8
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if "$ aesthetic-mllm " in read(page)])

@@ -12,6 +12,7 @@ from aesthetic_mllm.evaluation.personal_protocols import (
     aadb,
     flickr_aes,
     oasis_beauty,
+    own_votes,
     paired_difference,
     para,
     real_cur,
@@ -105,3 +106,16 @@ def test_too_few_votes_are_an_error() -> None:
         real_cur(records(photos=50))
     with pytest.raises(DataError, match="ann has 30 photos to show, fewer than 100"):
         run_protocol(oasis_beauty(records(photos=50), ["ann"], {f"{place}.jpg" for place in range(20)}), knows_all)
+
+
+def test_votes_of_ones_own_are_tested_with_as_many_shots_as_there_are() -> None:
+    """All who rated enough; of 20 photos nobody can show 100, and of 12 not even 10."""
+
+    def voted(count: int) -> list[Record]:
+        return [Record(Path(f"{n}.jpg"), "own", "validation", votes=[Vote("ann", n % 7)]) for n in range(count)]
+
+    protocol = own_votes(voted(20))
+    assert protocol.shots == (10,) and protocol.draws == 10 and [person.name for person in protocol.people] == ["ann"]
+    assert own_votes(voted(108)).shots == (10, 100)
+    with pytest.raises(DataError, match="nobody rated 18 photos"):
+        own_votes(voted(12))

@@ -1,8 +1,25 @@
 """Correlations agree with SciPy where they are defined, and say 0 where ratings tell nothing."""
 
+from unittest.mock import patch
+
+import numpy as np
 import pytest
 
-from aesthetic_mllm.trainers.rating_metrics import correlation_report, correlations, rank_correlation
+from aesthetic_mllm.trainers import rating_metrics
+from aesthetic_mllm.trainers.rating_metrics import (
+    correlation_report,
+    correlations,
+    fitted_correlation,
+    fitted_error,
+    kendall_correlation,
+    linear_correlation,
+    logistic_fit,
+    pair_signs,
+    pairwise_accuracy,
+    rank_correlation,
+    root_mean_square_error,
+    two_class_accuracy,
+)
 
 
 def test_order_and_line() -> None:
@@ -28,3 +45,48 @@ def test_a_report_says_that_nothing_is_defined() -> None:
 def test_unequal_numbers_are_an_error() -> None:
     with pytest.raises(ValueError, match="2 predicted ratings cannot be compared with 1"):
         correlations([1, 2], [1])
+
+
+RNG = np.random.default_rng(0)
+LABELS = RNG.normal(size=60).round(1)  # with ties
+RATED = (LABELS + RNG.normal(size=60)).round(1)
+
+
+def test_kendall_is_tau_b_and_pairs_are_counted() -> None:
+    pairs = [(i, j) for i in range(60) for j in range(i) if LABELS[i] != LABELS[j]]
+    right = [0.5 if RATED[i] == RATED[j] else float((RATED[i] > RATED[j]) == (LABELS[i] > LABELS[j])) for i, j in pairs]
+    assert pairwise_accuracy(RATED, LABELS) == pytest.approx(np.mean(right))
+    tied = sum(RATED[i] != RATED[j] for i in range(60) for j in range(i)) * len(pairs)
+    assert kendall_correlation(RATED, LABELS) == pytest.approx((2 * sum(right) - len(pairs)) / tied**0.5)
+    assert pairwise_accuracy([1, 1], [2, 2]) == 0.5
+    assert kendall_correlation([1, 1], [1, 2]) == 0
+
+
+def test_pairs_in_blocks_are_all_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = pairwise_accuracy(RATED, LABELS)
+    monkeypatch.setattr(rating_metrics, "PAIR_ROWS", 7)
+    assert pairwise_accuracy(RATED, LABELS) == pytest.approx(whole)
+    assert np.concatenate(list(pair_signs([1, 3, 3]))).tolist() == [[0, -1, -1], [1, 0, 0], [1, 0, 0]]
+
+
+def test_the_logistic_fit_straightens_a_curve() -> None:
+    """People's ratings follow a logistic function of ours: afterwards they agree, and before they did not wholly."""
+    rated = np.linspace(1, 10, 50)
+    people = 20 + 60 / (1 + np.exp(-(rated - 6) / 0.4))
+    assert fitted_correlation(rated, people) == pytest.approx(1)
+    assert fitted_error(rated, people) == pytest.approx(0, abs=1e-4)
+    assert linear_correlation(rated, people) < 0.95
+    assert logistic_fit(rated, people)(np.array([6.0])) == pytest.approx(50)
+
+
+def test_what_the_logistic_cannot_fit_is_fitted_by_less() -> None:
+    """A constant by people's mean, few or unlucky ratings by a line."""
+    assert fitted_error([4, 4, 4], [1, 2, 3]) == pytest.approx(np.std([1, 2, 3]))
+    assert logistic_fit([1, 2, 3], [2, 4, 6])(np.array([5.0])) == pytest.approx(10)
+    with patch("aesthetic_mllm.trainers.rating_metrics.curve_fit", side_effect=RuntimeError):
+        assert logistic_fit(range(9), range(9))(np.array([20.0])) == pytest.approx(20)
+
+
+def test_errors_and_classes_by_hand() -> None:
+    assert root_mean_square_error([1, 2], [4, 6]) == pytest.approx(12.5**0.5)
+    assert two_class_accuracy([5.0, 5.1, 7, 2], [4, 6, 3, 5], threshold=5) == 0.75

@@ -25,7 +25,7 @@ def seen_by_start(folder: str | Path | None, split: str, evaluated: Mapping[str,
         split: that the photos are of.
         evaluated: photos by the name of their data set, which may end in a number where one is named twice ("biq2021-2").
     """
-    learned = None if folder is None else TRAINED_ON.get(_digest(Path(folder) / WEIGHTS))
+    learned = None if folder is None else TRAINED_ON.get(weights_digest(Path(folder)))
     return {name: {"photos": len(photos), "seen": _seen(learned, name, split, len(photos))} for name, photos in evaluated.items()}
 
 
@@ -36,7 +36,9 @@ def _seen(learned: Mapping[str, tuple[str, ...]] | None, name: str, split: str, 
     return photos if split in learned.get(data_set, ()) else 0
 
 
-def _digest(path: Path) -> str:
+def weights_digest(folder: Path) -> str:
+    """SHA-256 of the single file of weights in a checkpoint's folder; "" where there is none."""
+    path = folder / WEIGHTS
     if not path.is_file():
         return ""
     with open(path, "rb") as file:

@@ -5,7 +5,7 @@ A damage must lower the rating of the attribute that it is about ([`DAMAGES`]). 
 
 import random
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -67,30 +67,50 @@ def evaluate_attributes(
     Raises:
         RatingScaleError: the checkpoint rates no attributes.
     """
-    rated_attributes = assessor.processor.rating_scale.attributes
     moved: dict[tuple[str, str, str], list[bool]] = defaultdict(list)
     for number, photo in enumerate(photos):
-        views, told = [photo], []
-        for damage in (*damages, *unseen):
-            for word, share in strengths.items():
-                before, after = damage.pair(photo, share, random.Random(f"{number}:{damage.edit}").randrange(2**31))
-                told.append((damage, word, 0 if before is photo else len(views), len(views) + (before is not photo)))
-                views += [after] if before is photo else [before, after]
-        rated = assessor.attributes(views)
-        for damage, word, first, second in told:
-            for attribute in damage.about:
-                if attribute in rated_attributes:
-                    group = UNSEEN if damage in unseen else attribute
-                    lower = rated[second][attribute].mean < rated[first][attribute].mean
-                    for edit in ("all", f"{damage.edit} {'+' if damage.sign > 0 else '-'}"):
-                        moved[group, edit, word].append(lower)
-    order = [*rated_attributes, UNSEEN]
-    return [
-        AttributeResult(group, edit, word, sum(lower), len(lower))
-        for (group, edit, word), lower in sorted(
-            moved.items(), key=lambda item: (order.index(item[0][0]), item[0][1] != "all", item[0][1:])
-        )
-    ]
+        for key, lower in examine_photo(assessor, photo, str(number), damages, unseen, strengths).items():
+            moved[key] += lower
+    return [AttributeResult(*key, sum(moved[key]), len(moved[key])) for key in in_order(assessor, moved)]
+
+
+def examine_photo(
+    assessor: "AestheticAssessor",
+    photo: Image.Image,
+    seed: str,
+    damages: Sequence[Damage] = DAMAGES,
+    unseen: Sequence[Damage] = UNSEEN_DAMAGES,
+    strengths: Mapping[str, float] = STRENGTHS,
+) -> dict[tuple[str, str, str], list[bool]]:
+    """By attribute or [`UNSEEN`], edit or "all", and strength: whether each view was rated lower.
+
+    Args:
+        seed: of what is random in the damages, such as the photo's name.
+        damages, unseen, strengths: as of [`evaluate_attributes`].
+    """
+    rated_attributes = assessor.processor.rating_scale.attributes
+    views, told = [photo], []
+    for damage in (*damages, *unseen):
+        for word, share in strengths.items():
+            before, after = damage.pair(photo, share, random.Random(f"{seed}:{damage.edit}").randrange(2**31))
+            told.append((damage, word, 0 if before is photo else len(views), len(views) + (before is not photo)))
+            views += [after] if before is photo else [before, after]
+    rated = assessor.attributes(views)
+    moved: dict[tuple[str, str, str], list[bool]] = defaultdict(list)
+    for damage, word, first, second in told:
+        for attribute in damage.about:
+            if attribute in rated_attributes:
+                group = UNSEEN if damage in unseen else attribute
+                lower = rated[second][attribute].mean < rated[first][attribute].mean
+                for edit in ("all", f"{damage.edit} {'+' if damage.sign > 0 else '-'}"):
+                    moved[group, edit, word].append(lower)
+    return dict(moved)
+
+
+def in_order(assessor: "AestheticAssessor", keys: Iterable[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    """Keys of [`examine_photo`]: attributes as the checkpoint has them, of each all edits together first."""
+    order = [*assessor.processor.rating_scale.attributes, UNSEEN]
+    return sorted(keys, key=lambda key: (order.index(key[0]), key[1] != "all", key[1:]))
 
 
 def attributes_table(results: Sequence[AttributeResult]) -> str:

@@ -81,9 +81,15 @@ def write_comments(
     return unchecked, unchecked | write([key for key in photos if cuts and has_faults(key)])
 
 
-def _check_all(comments: Mapping[str, str], bins: Mapping[str, Mapping[str, int]]) -> list[list[CheckedClaim]]:
+def check_all(comments: Mapping[str, str], bins: Mapping[str, Mapping[str, int]]) -> list[list[CheckedClaim]]:
     """The claims of each comment, held against its photo."""
     return [check_claims(comment, bins[photo]) for photo, comment in comments.items()]
+
+
+def at_another_photo(comments: Mapping[str, str]) -> dict[str, str]:
+    """Each photo's comment at the photo before it; what is right of that is chance."""
+    texts = list(comments.values())
+    return dict(zip(comments, texts[1:] + texts[:1], strict=True))
 
 
 def _precisions(claims: Sequence[CheckedClaim]) -> dict[str, Any]:
@@ -108,11 +114,11 @@ def evaluate_comments(
         bins: of the same photos ([`measured_bins`]).
         corpora: texts to find shared n-grams of words in, by name.
     """
-    checked = _check_all(comments, bins)
+    checked = check_all(comments, bins)
     texts = list(comments.values())
     photos = list(comments)
     kinds = [{fault[0] for fault in inner_faults(text)} for text in texts]
-    elsewhere = dict(zip(photos, texts[1:] + texts[:1], strict=True))  # each comment at the next photo
+    elsewhere = at_another_photo(comments)
     return {
         "comments": len(texts),
         "words": sum(len(words_of(text)) for text in texts) / len(texts),
@@ -121,7 +127,7 @@ def evaluate_comments(
         "contradicting themselves": sum("contradiction" in found for found in kinds) / len(texts),
         "repeating a claim": sum("repeated" in found for found in kinds) / len(texts),
         "precision": _precisions([one for claims in checked for one in claims]),
-        "at another photo": _precisions([one for claims in _check_all(elsewhere, bins) for one in claims]),
+        "at another photo": _precisions([one for claims in check_all(elsewhere, bins) for one in claims]),
         "distinct-2": distinct_n(texts),
         "identical": share_identical(texts),
         "shared_ngrams": {name: corpus.summary(texts) for name, corpus in (corpora or {}).items()},

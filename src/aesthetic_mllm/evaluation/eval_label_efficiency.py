@@ -68,12 +68,26 @@ def ridge_learner(features: np.ndarray, labels: Sequence[float], asked: np.ndarr
         features: [N, F] of the photos that labels are drawn of, whose labels are `labels`.
         asked: [M, F] of those that are asked about, whose labels are `wanted`.
     """
+    predict = ridge_predictor(features, labels, asked)
+    return lambda known, seed: rank_correlation(predict(known), wanted)
+
+
+def ridge_predictor(features: np.ndarray, labels: Sequence[float], asked: np.ndarray) -> Callable[[list[int]], np.ndarray]:
+    """What ridge regression predicts for `asked`, [M], from the photos whose places are known; arguments as of [`ridge_learner`].
+
+    The same photos in another order are not learned from again.
+    """
     given = np.asarray(labels, dtype=np.float64)
+    found: dict[tuple[int, ...], np.ndarray] = {}
 
-    def learn(known: list[int], seed: int) -> float:
-        return rank_correlation(Ridge(features[known], given[known])(asked), wanted)
+    def predict(known: list[int]) -> np.ndarray:
+        places = tuple(sorted(known))
+        if places not in found:
+            rows = list(places)
+            found[places] = Ridge(features[rows], given[rows])(asked)
+        return found[places]
 
-    return learn
+    return predict
 
 
 def label_efficiency_table(runs: Mapping[str, Mapping[str, Any]], gain: tuple[str, str] | None = None) -> str:

@@ -14,10 +14,10 @@ many are left alone with it, and how the checkpoint's judgement and the judge's 
 """
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -36,6 +36,8 @@ from ..trainers.intervals import bootstrap_interval
 if TYPE_CHECKING:
     from ..inference.assessor import AestheticAssessor
 
+Photo = TypeVar("Photo")
+Answer = TypeVar("Answer")
 # Rates photos, the higher the better: [N].
 Judge = Callable[[Sequence[Image.Image]], np.ndarray]
 
@@ -146,6 +148,42 @@ def evaluate_photo(
     reference, start = (in_frame_of(photo, after, verified, applied.size) for photo in (before, after))
     psnr, ssim = zip(likeness(reference, start), likeness(reference, applied), strict=True)
     return plain, verified, applied, psnr, ssim
+
+
+def answer_damaged(
+    search: SuggestionSearch, photo: ImageSource, damage: tuple[str, str, float], seed: int
+) -> tuple[SuggestionAnswer, list[Image.Image]]:
+    """What comes of one photo, and the photo damaged, with the verified suggestions applied, and undamaged.
+
+    Args:
+        damage: name, edit and amount, as [`plan_damages`] gives them.
+
+    Raises:
+        ImageError: the photo cannot be read.
+    """
+    name, edit, amount = damage
+    before, after = get_edit(edit).pair(load_image(photo), amount, seed)
+    plain, verified, applied, psnr, ssim = evaluate_photo(search, before, after)
+    changed = any(each.edit for each in verified)
+    answer = SuggestionAnswer(name, edit, amount, signed(plain), signed(verified), changed, psnr, ssim)
+    return answer, [after, applied, before]
+
+
+def improve(search: SuggestionSearch, photo: Image.Image) -> tuple[list[Suggestion], Image.Image]:
+    """The suggestions for a photo without verification, and the photo with the verified ones applied."""
+    plain, verified = (search.suggest(photo, verify=verify, limit=LIMIT) for verify in (False, True))
+    return plain, apply_suggestions(photo, verified)
+
+
+def photo_a_core(ask: Callable[[Photo], Answer], photos: Iterable[Photo]) -> list[Answer]:
+    """Asks about photos on all cores, one on each, which is faster than all cores at one photo."""
+    workers = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(workers) as pool:
+            return list(pool.map(ask, photos))
+    finally:
+        torch.set_num_threads(workers)
 
 
 def summarise(answers: Sequence[SuggestionAnswer], judged: np.ndarray | None = None) -> dict[str, float]:
@@ -277,30 +315,11 @@ def evaluate_suggestions(
     search = assessor.suggestion_search()
 
     def ask(damage: tuple[str, str, float]) -> tuple[SuggestionAnswer, list[Image.Image]]:
-        name, edit, amount = damage
-        before, after = get_edit(edit).pair(load_image(photos[name]), amount, seed)
-        plain, verified, applied, psnr, ssim = evaluate_photo(search, before, after)
-        changed = any(each.edit for each in verified)
-        return SuggestionAnswer(name, edit, amount, signed(plain), signed(verified), changed, psnr, ssim), [
-            after,
-            applied,
-            before,
-        ]
+        return answer_damaged(search, photos[damage[0]], damage, seed)
 
-    def improve(photo: Image.Image) -> tuple[list[Suggestion], Image.Image]:
-        plain, verified = (search.suggest(photo, verify=verify, limit=LIMIT) for verify in (False, True))
-        return plain, apply_suggestions(photo, verified)
-
-    # a photo a core is faster than all cores at one photo
-    workers = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with ThreadPoolExecutor(workers) as pool:
-            asked = list(pool.map(ask, plan_damages(list(photos), seed)))
-            good = [load_image(source) for source in list(photos.values())[:undamaged]]
-            improved = list(pool.map(improve, good))
-    finally:
-        torch.set_num_threads(workers)
+    asked = photo_a_core(ask, plan_damages(list(photos), seed))
+    good = [load_image(source) for source in list(photos.values())[:undamaged]]
+    improved = photo_a_core(lambda photo: improve(search, photo), good)
     answers = [answer for answer, _ in asked]
     judged = None if judge is None else judge([image for _, images in asked for image in images]).reshape(-1, 3)
     groups = {edit: [answer.edit == edit for answer in answers] for edit in DAMAGES}

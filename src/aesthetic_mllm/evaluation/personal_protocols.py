@@ -107,6 +107,21 @@ def oasis_beauty(records: Iterable[Record], people: Collection[str], asked: Coll
     return _checked(Protocol("oasis_beauty", photos, tuple(tested), (5, 10, 25, 50, 100), draws=5))
 
 
+def own_votes(records: Iterable[Record], shots: tuple[int, ...] = (10, 100), draws: int = 10) -> Protocol:
+    """Any data set with single votes, of which no protocol is published: all raters with photos enough for the most shots.
+
+    For fewer shots than 100 where nobody rated so many photos: the number of shots that nobody can be asked for is left out.
+    """
+    photos = list(records)
+    most = max((photo_count for photo_count in _counts(photos).values()), default=0)
+    possible = tuple(count for count in shots if count + LEAST_QUERIES <= most)
+    if not possible:
+        raise DataError(
+            f"single votes: nobody rated {min(shots) + LEAST_QUERIES} photos, the fewest that personal ratings are tested with."
+        )
+    return _within_person("own", photos, _raters(photos, max(possible) + LEAST_QUERIES), possible, draws)
+
+
 def training_votes(records: Iterable[Record], protocol: Protocol) -> list[tuple[int, str, float]]:
     """What training may know of single votes: place in the records, rater and value; no tested person, no photo asked about."""
     people = {person.name for person in protocol.people}
@@ -227,11 +242,17 @@ def _ratings_of(photos: Sequence[Record], people: Collection[str]) -> dict[str, 
 
 def _raters(photos: Sequence[Record], least: int) -> list[str]:
     """Raters of at least so many of the photos, those with most first."""
+    counts = _counts(photos)
+    return sorted((name for name, count in counts.items() if count >= least), key=lambda name: (-counts[name], name))
+
+
+def _counts(photos: Sequence[Record]) -> dict[str, int]:
+    """How many of the photos each rater rated."""
     counts: dict[str, int] = {}
     for photo in photos:
         for vote in photo.votes:
             counts[vote.rater] = counts.get(vote.rater, 0) + 1
-    return sorted((name for name, count in counts.items() if count >= least), key=lambda name: (-counts[name], name))
+    return counts
 
 
 def _checked(protocol: Protocol) -> Protocol:

@@ -1,7 +1,7 @@
 """What a checkpoint sees of photos that people rated, kept in a file: trials of personal ratings then need no vision tower."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,17 +55,32 @@ class PhotoFeatures:
     def save(self, path: Path) -> None:
         """As a safetensors file."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        stored = {f"token.{group}": values.contiguous() for group, values in self.tokens.items()}
-        stored |= {f"photo.{name}": torch.from_numpy(np.array(values)) for name, values in self.photos.tensors().items()}
-        save_file(stored | {STATISTICS: self.statistics.contiguous()}, path)
+        save_file(self.tensors(), path)
 
     @classmethod
     def load(cls, path: Path) -> "PhotoFeatures":
         """What `save` wrote."""
-        stored = load_file(path)
+        return cls.from_tensors(load_file(path))
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """As named tensors, for a file."""
+        stored = {f"token.{group}": values.contiguous() for group, values in self.tokens.items()}
+        stored |= {f"photo.{name}": torch.from_numpy(np.array(values)) for name, values in self.photos.tensors().items()}
+        return stored | {STATISTICS: self.statistics.contiguous()}
+
+    @classmethod
+    def from_tensors(cls, stored: Mapping[str, torch.Tensor]) -> "PhotoFeatures":
+        """The inverse of `tensors`."""
         tokens = {name.removeprefix("token."): values for name, values in stored.items() if name.startswith("token.")}
         photos = {name.removeprefix("photo."): values.numpy() for name, values in stored.items() if name.startswith("photo.")}
         return cls(ProfilePhotos.from_tensors(photos), tokens, stored[STATISTICS])
+
+    @classmethod
+    def concat(cls, parts: "Sequence[PhotoFeatures]") -> "PhotoFeatures":
+        """The photos of one or more parts, one after the other."""
+        tokens = {group: torch.cat([part.tokens[group] for part in parts]) for group in parts[0].tokens}
+        statistics = torch.cat([part.statistics for part in parts])
+        return cls(ProfilePhotos.concat([part.photos for part in parts]), tokens, statistics)
 
 
 @torch.inference_mode()

@@ -6,7 +6,7 @@ import pytest
 
 from aesthetic_mllm.data.record import DataError
 from aesthetic_mllm.data.source import read_source
-from aesthetic_mllm.data.sources.biq2021 import SOURCE, TEST, TRAIN
+from aesthetic_mllm.data.sources.biq2021 import SOURCE, TEST, TRAIN, subset_of
 from source_checks import check_source, write_photo
 
 # By their hashes 11, 14, 15 of the first 20 of ss03 are for validation.
@@ -78,3 +78,9 @@ def test_a_missing_column_is_named(release: Path) -> None:
     (release / TEST).write_text("image,MOS\nss03 (7805).jpg,0.7\n")
     with pytest.raises(DataError, match="no column 'Image Name'"):
         read_source(SOURCE, release, "test")
+
+
+def test_a_photos_category_is_its_subset() -> None:
+    assert [subset_of(name) for name in ("ss01_0001.webp", "ss03 (57).jpg", "SS02_1.jpg", "other.jpg", "ss04_1.jpg")] == [
+        "ss01", "ss03", "ss02", "", ""
+    ]  # fmt: skip

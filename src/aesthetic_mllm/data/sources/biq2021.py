@@ -6,7 +6,8 @@ that of an image folder, with metadata.csv beside the photos, which holds traini
 split.
 
 The release's Train.csv and Test.csv are the same lists with unscaled values, some below 0; the lists with scaled values are read.
-Standard deviations are not in its text tables, so there is no spread.
+Standard deviations are not in its text tables, so there is no spread. A photo's category is the authors' subset: ss01 and ss02
+are their own photos, ss03 is of Unsplash.
 """
 
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from ..splits import is_biq2021_validation
 from ..tables import number, read_csv
 
 LOW, HIGH = 0, 1
+SUBSETS = ("ss01", "ss02", "ss03")
 METADATA = "metadata.csv"  # of the image folder
 TRAIN, TEST = "Train (Images and MOS).csv", "Test (Images and MOS).csv"  # of the release
 
@@ -42,7 +44,14 @@ def read(root: Path, split: str) -> Iterator[Record]:
             mean=number(path, line, mean_column, row[mean_column]),
             range_low=LOW,
             range_high=HIGH,
+            category=subset_of(file_name),
         )
+
+
+def subset_of(file_name: str) -> str:
+    """The authors' subset that a photo's name begins with: "ss01", "ss02" or "ss03"; "" where it begins otherwise."""
+    start = file_name[:4].lower()
+    return start if start in SUBSETS else ""
 
 
 SOURCE = Source(

@@ -1,0 +1,1 @@
+"""The whole evaluation of a checkpoint: what `aesthetic-mllm evaluate` runs."""
