@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup, escape
 
-WIDTH, HEIGHT = 440, 340
-LEFT, RIGHT, TOP, BOTTOM = 48, 14, 14, 46
+WIDTH, HEIGHT = 360, 300
+LEFT, RIGHT, TOP, BOTTOM = 46, 12, 12, 44
 MOST_DOTS = 1_500  # more only make a chart heavy
 MOST_BINS, LEAST_IN_BIN = 8, 5
 
@@ -110,7 +110,7 @@ def intervals(rows: Sequence[Interval], measure: str, subject: str) -> Markup:
     groups = list(dict.fromkeys(row.group for row in rows))
     pitch = 14 * len(groups) + 12
     height = TOP + pitch * len(labels) + BOTTOM
-    left = min(170, 20 + 7 * max(len(label) for label in labels))
+    left = min(150, 20 + 7 * max(len(label) for label in labels))
     low, high = min(row.low for row in rows), max(row.high for row in rows)
     margin = 0.05 * (high - low) or 0.05
     x = _Axis(low - margin, high + margin, left, WIDTH - RIGHT)
@@ -176,5 +176,5 @@ def _diagonal(x: _Axis, y: _Axis) -> Markup:
     return Markup('<path class="diagonal" d="M{} {}L{} {}"/>').format(x(low), y(low), x(high), y(high))
 
 
-def _short(label: str, most: int = 21) -> Markup:
+def _short(label: str, most: int = 18) -> Markup:
     return escape(label if len(label) <= most else label[: most - 1] + "…")

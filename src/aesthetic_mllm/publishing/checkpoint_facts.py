@@ -1,0 +1,110 @@
+"""What a checkpoint's folder says of itself: its configurations, and the digest of its weights."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from safetensors import safe_open
+
+from ..processing.rating_scale import FLAW_PREFIX, OperatingPoint, RatingScale
+from .card_facts import CardError
+
+CONFIG, PROCESSOR_CONFIG, WEIGHTS = "config.json", "processor_config.json", "*.safetensors"
+
+
+@dataclass(frozen=True)
+class CheckpointFacts:
+    """Of a folder that `from_pretrained` loads.
+
+    Args:
+        questions: neither of attributes nor of flaws.
+        default_question: what is rated when nothing else is asked.
+        attributes: that it rates.
+        flaws: operating points by the flaw's name.
+        levels: the words that answer, worst first.
+        score_range: of its ratings.
+        canvas: pixels of the long side that it sees a photo at; `None`: not stated.
+        tower, language_model: types of the parts, as transformers names them.
+        layers: of the language model; `None`: not stated.
+        dtype: that the weights are stored in; empty: not stated.
+        parameters: number of weights; 0: none are there.
+        digest: of the weights; empty: none are there.
+    """
+
+    questions: tuple[str, ...]
+    default_question: str
+    attributes: tuple[str, ...]
+    flaws: Mapping[str, OperatingPoint]
+    levels: tuple[str, ...]
+    score_range: tuple[float, float]
+    canvas: int | None
+    tower: str
+    language_model: str
+    layers: int | None
+    dtype: str
+    parameters: int
+    digest: str
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Reads configurations and weights.
+
+        Raises:
+            CardError: the folder holds no checkpoint of this package.
+        """
+        config, processor = _read(folder / CONFIG), _read(folder / PROCESSOR_CONFIG)
+        try:
+            scale = RatingScale.from_dict(processor["rating_scale"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise CardError(f"{folder / PROCESSOR_CONFIG}: no rating scale, so this is no checkpoint of the package.") from error
+        text = config.get("text_config", {})
+        return cls(
+            questions=tuple(name for name in scale.people_questions if name not in scale.attributes),
+            default_question=scale.default_question,
+            attributes=tuple(scale.attributes),
+            flaws={name.removeprefix(FLAW_PREFIX): point for name, point in scale.operating_points.items()},
+            levels=tuple(word.strip() for word in scale.level_words),
+            score_range=scale.score_range,
+            canvas=processor.get("image_processor", {}).get("canvas_size"),
+            tower=str(config.get("vision_config", {}).get("model_type", "")),
+            language_model=str(text.get("model_type", "")),
+            layers=text.get("num_hidden_layers"),
+            dtype=str(config.get("dtype") or ""),
+            parameters=count_parameters(folder),
+            digest=weights_digest(folder),
+        )
+
+
+def weights_digest(folder: Path) -> str:
+    """SHA-256 of the weights' file; of several files that of their digests in the order of their names; empty without any."""
+    digests = []
+    for path in sorted(folder.glob(WEIGHTS)):
+        with path.open("rb") as file:
+            digests.append(hashlib.file_digest(file, "sha256").hexdigest())
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest() if digests else ""
+
+
+def count_parameters(folder: Path) -> int:
+    """Numbers in the weights' files; tied weights are stored, and counted, once."""
+    total = 0
+    for path in folder.glob(WEIGHTS):
+        with safe_open(path, "numpy") as file:
+            for name in file.keys():  # noqa: SIM118, it is no mapping
+                size = 1
+                for side in file.get_slice(name).get_shape():
+                    size *= side
+                total += size
+    return total
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CardError(f"{path}: cannot be read ({error.strerror}); name the folder of a checkpoint.") from error
+    except ValueError as error:
+        raise CardError(f"{path}: not JSON ({error}).") from error
+    return dict(found)
