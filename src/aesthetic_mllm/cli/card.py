@@ -22,9 +22,7 @@ def add_parser(commands: Any) -> None:
         "checkpoint's configurations, prose from card_facts.yaml in the folder, which training writes. An older README.md is "
         "replaced: what you want to add belongs in a template of your own or in card_facts.yaml.",
     )
-    parser.add_argument(
-        "--report", type=Path, required=True, metavar="report.json", help="as `aesthetic-mllm evaluate` writes it"
-    )
+    parser.add_argument("--report", type=Path, required=True, metavar="report.json", help="of `aesthetic-mllm evaluate`")
     parser.add_argument(
         "--output", type=Path, metavar="FOLDER", help="the checkpoint's folder (default: the report's, if it holds a checkpoint)"
     )
@@ -33,7 +31,7 @@ def add_parser(commands: Any) -> None:
         "--template",
         type=Path,
         metavar="FILE.md.j2",
-        help='a Jinja template that extends "model_card.md.j2" and overrides blocks',
+        help='a Jinja template that extends "model_card.md.j2"',
     )
     parser.add_argument("--repo", metavar="NAME/MODEL", help="the id on the Hub that the card's code names")
     parser.add_argument(

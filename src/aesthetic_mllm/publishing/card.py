@@ -117,8 +117,8 @@ def check_digest(checkpoint: CheckpointFacts, report: Report, folder: Path) -> N
     measured = str(report.checkpoint.get("digest") or "")
     if measured and checkpoint.digest and measured != checkpoint.digest:
         raise CardError(
-            f"{folder}: the report is about other weights (SHA-256 {measured[:12]}, here {checkpoint.digest[:12]}); evaluate this "
-            "checkpoint, or name the folder that was evaluated."
+            f"{folder}: the report is about other weights (SHA-256 {measured[:12]}, here {checkpoint.digest[:12]}); evaluate "
+            "this checkpoint, or name the folder that was evaluated."
         )
 
 

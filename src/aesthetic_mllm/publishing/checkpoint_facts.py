@@ -28,7 +28,6 @@ class CheckpointFacts:
         score_range: of its ratings.
         canvas: pixels of the long side that it sees a photo at; `None`: not stated.
         tower, language_model: types of the parts, as transformers names them.
-        layers: of the language model; `None`: not stated.
         dtype: that the weights are stored in; empty: not stated.
         parameters: number of weights; 0: none are there.
         digest: of the weights; empty: none are there.
@@ -43,7 +42,6 @@ class CheckpointFacts:
     canvas: int | None
     tower: str
     language_model: str
-    layers: int | None
     dtype: str
     parameters: int
     digest: str
@@ -60,7 +58,16 @@ class CheckpointFacts:
             scale = RatingScale.from_dict(processor["rating_scale"])
         except (KeyError, TypeError, ValueError) as error:
             raise CardError(f"{folder / PROCESSOR_CONFIG}: no rating scale, so this is no checkpoint of the package.") from error
-        text = config.get("text_config", {})
+        canvas = processor.get("image_processor", {}).get("canvas_size")
+        return cls.of(scale, config, canvas, count_parameters(folder), weights_digest(folder))
+
+    @classmethod
+    def of(cls, scale: RatingScale, config: Mapping[str, Any], canvas: int | None, parameters: int = 0, digest: str = "") -> Self:
+        """Of the parts of a folder, or of a model in memory.
+
+        Args:
+            config: the model's, as a mapping.
+        """
         return cls(
             questions=tuple(name for name in scale.people_questions if name not in scale.attributes),
             default_question=scale.default_question,
@@ -68,13 +75,12 @@ class CheckpointFacts:
             flaws={name.removeprefix(FLAW_PREFIX): point for name, point in scale.operating_points.items()},
             levels=tuple(word.strip() for word in scale.level_words),
             score_range=scale.score_range,
-            canvas=processor.get("image_processor", {}).get("canvas_size"),
+            canvas=canvas,
             tower=str(config.get("vision_config", {}).get("model_type", "")),
-            language_model=str(text.get("model_type", "")),
-            layers=text.get("num_hidden_layers"),
-            dtype=str(config.get("dtype") or ""),
-            parameters=count_parameters(folder),
-            digest=weights_digest(folder),
+            language_model=str(config.get("text_config", {}).get("model_type", "")),
+            dtype=str(config.get("dtype") or "").removeprefix("torch."),
+            parameters=parameters,
+            digest=digest,
         )
 
 
