@@ -1,4 +1,4 @@
-"""Runs the commands whose output README and the pages of docs/ show, and writes what they print, and the model card, into the pages.
+"""Runs the commands whose output README and the pages of docs/ show, and writes what they print into the pages; the card too.
 
     python docs/refresh_outputs.py               # the outputs in README.md and docs/*.md
     python docs/refresh_outputs.py --pictures    # the pictures too, which takes some minutes

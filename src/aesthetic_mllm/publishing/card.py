@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from jinja2 import TemplateError
-from jinja2.exceptions import TemplateSyntaxError
+from jinja2.exceptions import TemplateNotFound, TemplateSyntaxError
 
 from ..checkpoints import embedded_checkpoint
 from .card_facts import CardError, CardFacts
@@ -60,8 +60,10 @@ def render_card(
             place=place,
             embedded=EMBEDDED,
         )
-    except OSError as error:
-        raise CardError(f"{template}: cannot be read ({error.strerror}).") from error
+    except TemplateNotFound as error:
+        raise CardError(f"{template}: there is no template {error.name}; the one to extend is {TEMPLATE}.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise CardError(f"{template}: cannot be read ({error}).") from error
     except TemplateSyntaxError as error:
         raise CardError(f"{template}, line {error.lineno}: {error.message}.") from error
     except TemplateError as error:

@@ -13,7 +13,7 @@ from . import charts
 from .measures import kind_of
 from .predictions import Prediction, read_predictions
 from .report import Report, Result
-from .report_tables import TASKS, WHOLE, key_figures, measures_used, readable, task_sections
+from .report_tables import WHOLE, key_figures, measures_used, readable, task_sections, task_title
 from .templating import environment
 from .thumbnails import Examples, choose_examples
 
@@ -110,7 +110,7 @@ def _date(made: str) -> str:
 def _minutes(seconds: Mapping[str, float]) -> str:
     if not seconds:
         return ""
-    parts = ", ".join(f"{TASKS.get(task, (readable(task),))[0].lower()} {spent / 60:.1f}" for task, spent in seconds.items())
+    parts = ", ".join(f"{task_title(task).lower()} {spent / 60:.1f}" for task, spent in seconds.items())
     return f"{sum(seconds.values()) / 60:.1f} minutes" + (f" ({parts})" if len(seconds) > 1 else "")
 
 

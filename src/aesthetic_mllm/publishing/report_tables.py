@@ -99,8 +99,8 @@ def task_sections(report: Report) -> list[TaskSection]:
         tables: list[Table] = []
         for data in dict.fromkeys(result.data for result in found):
             tables += _tables([result for result in found if result.data == data], data, report.name)
-        title, meaning = TASKS.get(task, (readable(task), ""))
-        sections.append(TaskSection(task, title, meaning, tuple(tables)))
+        _, meaning = TASKS.get(task, ("", ""))
+        sections.append(TaskSection(task, task_title(task), meaning, tuple(tables)))
     return sections
 
 
@@ -120,7 +120,7 @@ def key_figures(report: Report) -> list[KeyFigure]:
                 others.append((other.system, _cell(name, other.measures[name]), _cell(name, difference, signed=True)))
         topic = readable(result.subject)
         if result.task != "ratings":
-            topic = f"{TASKS.get(result.task, (readable(result.task),))[0]}: {topic}"
+            topic = f"{task_title(result.task)}: {topic}"
         label = f"{topic}, {result.data}"
         figures.append(KeyFigure(label, kind_of(name).label, _cell(name, measure), counted(result), tuple(others)))
     return figures
@@ -130,6 +130,11 @@ def measures_used(report: Report) -> list[tuple[str, str]]:
     """Label and meaning of every figure of a report that has a meaning."""
     names = dict.fromkeys(name for result in report.results for name in result.measures)
     return [(kind_of(name).label, kind_of(name).meaning) for name in names if kind_of(name).meaning]
+
+
+def task_title(task: str) -> str:
+    """What a task is called; one that nobody knows by its own name."""
+    return TASKS[task][0] if task in TASKS else readable(task).capitalize()
 
 
 def readable(name: str) -> str:
