@@ -16,7 +16,7 @@ from .report import Report, Result
 from .report_tables import WHOLE, TaskSection, measures_used, readable, task_sections
 from .templating import environment
 
-CARD, LICENCE, REPORT = "README.md", "LICENSE", "report.json"
+CARD, LICENCE, REPORT, RESULTS = "README.md", "LICENSE", "report.json", ".eval_results"
 TEMPLATE = "model_card.md.j2"
 EMBEDDED = "the embedded checkpoint of aesthetic-mllm"  # as `CardFacts.start`
 PLACE = "path/to/this/folder"  # what a card calls its own folder
@@ -100,7 +100,7 @@ def write_card(
         check_digest(checkpoint, report, folder)
     files = {folder / CARD: render_card(checkpoint, facts, report, name=folder.name, place=place, template=template)}
     if report is not None:
-        files |= {folder / path: text for path, text in benchmark_files(report, benchmarks).items()}
+        files |= {folder / RESULTS / name: text for name, text in benchmark_files(report, benchmarks).items()}
     for path, text in files.items():
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import yaml
 from huggingface_hub import EvalResult, EvalResultEntry, ModelCardData, eval_result_entries_to_yaml
@@ -58,8 +57,8 @@ def card_metadata(facts: CardFacts, name: str, report: Report | None) -> str:
     return str(data.to_yaml()).strip()
 
 
-def benchmark_files(report: Report, benchmarks: Mapping[str, Benchmark]) -> dict[Path, str]:
-    """Contents of `.eval_results/*.yaml` by their paths in a checkpoint's folder.
+def benchmark_files(report: Report, benchmarks: Mapping[str, Benchmark]) -> dict[str, str]:
+    """Contents of `.eval_results/*.yaml` by their names.
 
     Args:
         benchmarks: by data set; one that the report has no ratings of gives no file.
@@ -79,7 +78,7 @@ def benchmark_files(report: Report, benchmarks: Mapping[str, Benchmark]) -> dict
         ]
         if entries:
             text = yaml.safe_dump(eval_result_entries_to_yaml(entries), sort_keys=False)
-            files[Path(".eval_results") / f"{data}.yaml"] = text
+            files[f"{data}.yaml"] = text
     return files
 
 

@@ -12,7 +12,7 @@ from safetensors import safe_open
 from ..processing.rating_scale import FLAW_PREFIX, OperatingPoint, RatingScale
 from .card_facts import CardError
 
-CONFIG, PROCESSOR_CONFIG, WEIGHTS = "config.json", "processor_config.json", "*.safetensors"
+CONFIG, PROCESSOR_CONFIG, WEIGHTS = "config.json", "processor_config.json", "model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class CheckpointFacts:
         tower, language_model: types of the parts, as transformers names them.
         dtype: that the weights are stored in; empty: not stated.
         parameters: number of weights; 0: none are there.
-        digest: of the weights; empty: none are there.
+        digest: as of [`weights_digest`].
     """
 
     questions: tuple[str, ...]
@@ -85,18 +85,18 @@ class CheckpointFacts:
 
 
 def weights_digest(folder: Path) -> str:
-    """SHA-256 of the weights' file; of several files that of their digests in the order of their names; empty without any."""
-    digests = []
-    for path in sorted(folder.glob(WEIGHTS)):
-        with path.open("rb") as file:
-            digests.append(hashlib.file_digest(file, "sha256").hexdigest())
-    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest() if digests else ""
+    """SHA-256 of the weights' file; empty where there is no single file."""
+    path = folder / WEIGHTS
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def count_parameters(folder: Path) -> int:
     """Numbers in the weights' files; tied weights are stored, and counted, once."""
     total = 0
-    for path in folder.glob(WEIGHTS):
+    for path in folder.glob("*.safetensors"):
         with safe_open(path, "numpy") as file:
             for name in file.keys():  # noqa: SIM118, it is no mapping
                 size = 1

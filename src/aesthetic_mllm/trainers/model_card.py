@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..publishing.card import CARD, REPORT, render_card, write_card
+from ..publishing.card import CARD, REPORT, RESULTS, render_card, write_card
 from ..publishing.card_facts import CARD_FACTS, CardFacts
 from ..publishing.checkpoint_facts import CheckpointFacts
 from ..publishing.report import Report
@@ -63,8 +63,8 @@ class ModelCardMixin(_Trainer):
             output.mkdir(parents=True, exist_ok=True)
             (output / CARD).write_text(render_card(self._checkpoint_facts(), facts, report), encoding="utf-8")
             return
-        if report is None:
-            (Path(folder) / REPORT).unlink(missing_ok=True)  # of the start checkpoint, whose figures no longer hold
+        for stale in (Path(folder) / REPORT, *(Path(folder) / RESULTS).glob("*.yaml")):
+            stale.unlink(missing_ok=True)  # of the start checkpoint, whose figures no longer hold
         facts.save(Path(folder) / CARD_FACTS)
         write_card(Path(folder), facts, report)
 

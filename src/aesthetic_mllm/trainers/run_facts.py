@@ -20,7 +20,7 @@ from ..publishing.report import DataSummary, Measure, Report, Result
 from ..publishing.surroundings import describe_machine, describe_versions
 
 BEFORE = "before training"  # the start checkpoint as a baseline
-# Settings that a card names where a run has them and they say something.
+# Settings that a card names where a run has them and they are not off or 0.
 SETTINGS = (
     "per_device_train_batch_size", "gradient_accumulation_steps", "learning_rate", "alignment_learning_rate", "lr_scheduler_type",
     "warmup_steps", "weight_decay", "optim", "bf16", "fp16", "seed", "level_loss_weight", "label_type", "rank_loss_weight",
@@ -62,7 +62,7 @@ def run_facts(trainer: Any, known: CardFacts) -> CardFacts:
         settings["processes"] = str(args.world_size)
     for name in SETTINGS:
         value = getattr(args, name, None)
-        if value not in (None, "", []):
+        if value or name == "seed":
             settings[name] = str(getattr(value, "value", value))
     lora = getattr(trainer.model, "peft_config", {}).get("default")
     if lora is not None:
