@@ -197,7 +197,7 @@ def test_a_number_that_was_changed_by_hand_is_found(
     monkeypatch.setattr(refresher, "CARDS", (card,))
     card.write_text(text, encoding="utf-8")
     assert refresher.write_card(check=True) == []
-    (figure, *_) = re.findall(r"\| nano \| (0\.\d{3})", text)
+    (figure, *_) = re.findall(r"\| (0\.\d{3}) \(", text)
     changed = f"{float(figure) + 0.001:.3f}"
     card.write_text(text.replace(figure, changed), encoding="utf-8")
     assert refresher.write_card(check=True) == [card] and changed in card.read_text(encoding="utf-8")

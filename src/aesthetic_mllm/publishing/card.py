@@ -13,7 +13,7 @@ from .card_facts import CardError, CardFacts
 from .card_metadata import BENCHMARKS, Benchmark, benchmark_files, card_metadata
 from .checkpoint_facts import CheckpointFacts
 from .report import Report, Result
-from .report_tables import WHOLE, TaskSection, measures_used, readable, task_sections
+from .report_tables import WHOLE, TaskSection, measures_used, readable, result_table, task_meaning, task_title
 from .templating import environment
 
 CARD, LICENCE, REPORT, RESULTS = "README.md", "LICENSE", "report.json", ".eval_results"
@@ -21,8 +21,15 @@ TEMPLATE = "model_card.md.j2"
 EMBEDDED = "the embedded checkpoint of aesthetic-mllm"  # as `CardFacts.start`
 PLACE = "path/to/this/folder"  # what a card calls its own folder
 # What a card shows of each task; the report has the rest.
-MEASURES_SHOWN = {"ratings": ("srcc", "plcc")}
-MOST_MEASURES = 3
+MEASURES_SHOWN = {
+    "ratings": ("srcc", "plcc"),
+    "attributes": ("srcc", "partial_srcc"),
+    "suggestions": ("inverse_first", "inverse_in_three", "nearer", "left_alone"),
+    "comments": ("claim_precision", "claims", "identical"),
+    "pick_best": ("picked", "same_pick"),
+}
+MOST_MEASURES = 3  # of other tasks
+WHOLE_ALONE = ("ratings", "suggestions")  # tasks of which parts of a data set are not shown
 
 
 def render_card(
@@ -55,7 +62,8 @@ def render_card(
             checkpoint=checkpoint,
             facts=facts,
             report=report,
-            sections=_shown(report) if report else [],
+            sections=_sections(report) if report else [],
+            parts=list(_by_part(report)) if report else [],
             measures=measures_used(_reduced(report)) if report else [],
             place=place,
             embedded=EMBEDDED,
@@ -124,20 +132,32 @@ def check_digest(checkpoint: CheckpointFacts, report: Report, folder: Path) -> N
         )
 
 
-def _shown(report: Report) -> list[tuple[TaskSection, list[str]]]:
-    """Tables of each task, and a line for each data set whose parts were rated."""
-    return [(section, list(_by_part(report)) if section.task == "ratings" else []) for section in task_sections(_reduced(report))]
+def _sections(report: Report) -> list[TaskSection]:
+    """A table for each task that has something to show."""
+    shown = _reduced(report).results
+    tasks = dict.fromkeys(result.task for result in shown)
+    found = {task: [result for result in shown if result.task == task] for task in tasks}
+    return [
+        TaskSection(task, task_title(task), task_meaning(task), (result_table(results, "", report.name, beside=True),))
+        for task, results in found.items()
+    ]
 
 
 def _reduced(report: Report) -> Report:
-    """Only the measures that a card shows, of ratings only those of whole data sets."""
-    kept = [result for result in report.results if result.task != "ratings" or result.part == WHOLE]
+    """What a card shows of a report: the measures of [`MEASURES_SHOWN`], whole data sets, and baselines of ratings alone."""
+    kept = [
+        result
+        for result in report.results
+        if (result.system == report.name or result.task == "ratings")
+        and (result.part == WHOLE or result.task not in WHOLE_ALONE)
+        and not (result.task == "damage" and "," in result.subject)  # single edits
+    ]
     fewer = (_with_fewer_measures(result) for result in kept)
     return replace(report, results=tuple(result for result in fewer if result.measures))
 
 
 def _with_fewer_measures(result: Result) -> Result:
-    wanted = MEASURES_SHOWN.get(result.task) or list(result.measures)[:MOST_MEASURES]
+    wanted = MEASURES_SHOWN.get(result.task) or tuple(result.measures)[:MOST_MEASURES]
     names = [name for name in wanted if name in result.measures]
     return replace(
         result,

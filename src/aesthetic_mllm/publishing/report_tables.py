@@ -99,8 +99,7 @@ def task_sections(report: Report) -> list[TaskSection]:
         tables: list[Table] = []
         for data in dict.fromkeys(result.data for result in found):
             tables += _tables([result for result in found if result.data == data], data, report.name)
-        _, meaning = TASKS.get(task, ("", ""))
-        sections.append(TaskSection(task, task_title(task), meaning, tuple(tables)))
+        sections.append(TaskSection(task, task_title(task), task_meaning(task), tuple(tables)))
     return sections
 
 
@@ -126,6 +125,42 @@ def key_figures(report: Report) -> list[KeyFigure]:
     return figures
 
 
+def result_table(results: Sequence[Result], title: str, checkpoint: str, beside: bool = False) -> Table:
+    """A row for each result; what is the same in all rows stands in the note, the data set only where the title is empty.
+
+    Args:
+        checkpoint: name of the evaluated one.
+        beside: whether differences to baselines stand in the same rows.
+    """
+    results = _together(results)
+    names = list(dict.fromkeys(name for result in results for name in result.measures))
+    one_unit = len({result.unit for result in results}) == 1
+    counts = [f"{result.count:,}" if one_unit else counted(result) for result in results]
+    labels = [
+        (result.data, readable(result.subject), result.part, result.system, count)
+        for result, count in zip(results, counts, strict=True)
+    ]
+    heads = ("data", "what", "part", "system", results[0].unit if one_unit else "of")
+    kept = [column for column in range(5) if len({row[column] for row in labels}) > 1] or [3]
+    noted = [column for column in ((1, 2) if title else (0, 1, 2)) if column not in kept and labels[0][column] != WHOLE]
+    note = [labels[0][column] for column in noted] + ([] if 4 in kept else [counted(results[0])])
+    pairs = _compared(results) if beside else []
+    rows = tuple(
+        Row(
+            tuple(label[column] for column in kept),
+            (
+                *(_cell(name, result.measures.get(name)) for name in names),
+                *(_cell(name, result.differences.get(baseline, {}).get(name), signed=True) for baseline, name in pairs),
+            ),
+            result.system == checkpoint,
+        )
+        for label, result in zip(labels, results, strict=True)
+    )
+    figure_heads = [kind_of(name).label for name in names]
+    figure_heads += [f"{kind_of(name).label} less {baseline}'s" for baseline, name in pairs]
+    return Table(title, ", ".join(note), tuple(heads[column] for column in kept), tuple(figure_heads), rows)
+
+
 def measures_used(report: Report) -> list[tuple[str, str]]:
     """Label and meaning of every figure of a report that has a meaning."""
     names = dict.fromkeys(name for result in report.results for name in result.measures)
@@ -135,6 +170,11 @@ def measures_used(report: Report) -> list[tuple[str, str]]:
 def task_title(task: str) -> str:
     """What a task is called; one that nobody knows by its own name."""
     return TASKS[task][0] if task in TASKS else readable(task).capitalize()
+
+
+def task_meaning(task: str) -> str:
+    """What was done in a task; empty of one that nobody knows."""
+    return TASKS[task][1] if task in TASKS else ""
 
 
 def readable(name: str) -> str:
@@ -161,38 +201,8 @@ def _tables(results: Sequence[Result], data: str, checkpoint: str) -> list[Table
 def _with_differences(results: Sequence[Result], title: str, checkpoint: str) -> list[Table]:
     """The figures, and the differences to baselines in the same rows, or in a table of their own where they are many."""
     if len(_compared(results)) <= MOST_BESIDE:
-        return [_table(results, title, checkpoint, beside=True)]
-    return [_table(results, title, checkpoint), *_differences(results, title)]
-
-
-def _table(results: Sequence[Result], title: str, checkpoint: str, beside: bool = False) -> Table:
-    results = _together(results)
-    names = list(dict.fromkeys(name for result in results for name in result.measures))
-    one_unit = len({result.unit for result in results}) == 1
-    labels = [
-        (readable(result.subject), result.part, result.system, f"{result.count:,}" if one_unit else counted(result))
-        for result in results
-    ]
-    heads = ("what", "part", "system", results[0].unit if one_unit else "of")
-    kept = [column for column in range(4) if len({row[column] for row in labels}) > 1] or [2]
-    same = [labels[0][column] for column in (0, 1) if column not in kept and labels[0][column] != WHOLE]
-    if 3 not in kept:
-        same.append(counted(results[0]))
-    pairs = _compared(results) if beside else []
-    rows = tuple(
-        Row(
-            tuple(label[column] for column in kept),
-            (
-                *(_cell(name, result.measures.get(name)) for name in names),
-                *(_cell(name, result.differences.get(baseline, {}).get(name), signed=True) for baseline, name in pairs),
-            ),
-            result.system == checkpoint,
-        )
-        for label, result in zip(labels, results, strict=True)
-    )
-    figure_heads = [kind_of(name).label for name in names]
-    figure_heads += [f"{kind_of(name).label} less {baseline}'s" for baseline, name in pairs]
-    return Table(title, ", ".join(same), tuple(heads[column] for column in kept), tuple(figure_heads), rows)
+        return [result_table(results, title, checkpoint, beside=True)]
+    return [result_table(results, title, checkpoint), *_differences(results, title)]
 
 
 def _differences(results: Sequence[Result], title: str) -> list[Table]:
@@ -235,9 +245,9 @@ def _compared(results: Iterable[Result]) -> list[tuple[str, str]]:
 
 def _together(results: Iterable[Result]) -> list[Result]:
     """All systems of one subject and part beside each other, otherwise in the report's order."""
-    groups: dict[tuple[str, str], list[Result]] = {}
+    groups: dict[tuple[str, str, str], list[Result]] = {}
     for result in results:
-        groups.setdefault((result.subject, result.part), []).append(result)
+        groups.setdefault((result.data, result.subject, result.part), []).append(result)
     return [result for group in groups.values() for result in group]
 
 
