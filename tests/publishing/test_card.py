@@ -68,7 +68,7 @@ def test_a_card_says_everything(folder: Path, report: Report) -> None:
     ]  # fmt: skip
     for said in (
         "Rates *everything*.", "Licence of the weights: mit.", "efficientnet_lite", "llama", "stored in bfloat16", "288 pixels",
-        "| my photos | beauty | mine alone |", "| steps | 3 |", "Measured on 2026-11-30 with aesthetic-mllm 0.1.0",
+        "| my photos | beauty | mine alone |", "| steps | 3 |", "Measured on 2026-11-30, with aesthetic-mllm 0.1.0",
         "| mine | 0.838 (0.788 to 0.888) | 0.848 (0.798 to 0.898) | +0.024 (+0.014 to +0.034) |", "| ridge | 0.814",
         "SRCC by part of biq2021, quality: ss01 0.90 (0.85 to 0.95), ss02 0.44 (0.39 to 0.49).",
         "| too dark | 3.4 | 1.5% | 0.89 |", "- Knows nothing of cats.", "@misc{mine}", f'from_pretrained("{PLACE}")',
@@ -92,6 +92,13 @@ def test_without_a_report_it_says_how_to_measure(folder: Path) -> None:
     assert "Nothing was measured of this checkpoint." in text and "aesthetic-mllm evaluate --data" in text
     assert "# mine\n" in text and "model-index" not in text and "Training data" not in text
     assert not re.search(r"None|undefined|\{\{|\n\n\n", text)
+
+
+def test_a_report_of_nothing_leaves_no_holes(folder: Path) -> None:
+    facts = CardFacts(training_data=(TrainingSource("a|b\nc"),))
+    text = render_card(CheckpointFacts.read(folder), facts, Report({"name": "mine"}, {}, "", "", {}, {}, ()))
+    assert "Measured on photos of:" in text and "| a\\|b c |  |  |" in text
+    assert not re.search(r"None|undefined|\{\{|\n\n\n|with aesthetic-mllm [,.]", text)
 
 
 def test_blocks_of_a_template_can_be_overridden(folder: Path, tmp_path: Path) -> None:

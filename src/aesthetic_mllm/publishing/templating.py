@@ -8,7 +8,7 @@ _MARKUP = re.compile(r"([\\`*\[\]<>|])")
 
 
 def environment() -> Environment:
-    """Templates in `publishing/templates`; HTML is escaped by itself, Markdown by the filter `plain`.
+    """Templates in `publishing/templates`; HTML is escaped by itself, Markdown by the filters `plain` and `cell`.
 
     A name that a template asks for and nobody gave is an error.
     """
@@ -21,9 +21,15 @@ def environment() -> Environment:
         keep_trailing_newline=True,
     )
     made.filters["plain"] = markdown_text
+    made.filters["cell"] = markdown_cell
     return made
 
 
 def markdown_text(value: object) -> str:
     """Text that Markdown shows as it is, on one line, in a table too."""
     return _MARKUP.sub(r"\\\1", " ".join(str(value).split()))
+
+
+def markdown_cell(value: object) -> str:
+    """Markdown that stays within its cell of a table."""
+    return " ".join(str(value).split()).replace("|", "\\|")
