@@ -37,6 +37,14 @@ def test_a_report_inside_a_checkpoint_needs_no_folder(run: Run, folder: Path) ->
     assert run("card", "--report", folder / "report.json")[0] == 0 and (folder / "README.md").is_file()
 
 
+def test_a_folder_needs_no_report(run: Run, folder: Path) -> None:
+    """Its own is taken, and without one the card says that nothing was measured."""
+    assert run("card", "--output", folder)[0] == 0
+    assert "Nothing was measured" in (folder / "README.md").read_text() and not (folder / "report.json").exists()
+    report_of(folder).rename(folder / "report.json")
+    assert run("card", "--output", folder)[0] == 0 and "0.838 (0.788 to 0.888)" in (folder / "README.md").read_text()
+
+
 def test_facts_template_repository_and_benchmark(run: Run, folder: Path, tmp_path: Path) -> None:
     (folder / CARD_FACTS).write_text("title: Of the folder\n")
     (tmp_path / "facts.yaml").write_text("title: Of another file\n")
@@ -57,7 +65,9 @@ def test_facts_template_repository_and_benchmark(run: Run, folder: Path, tmp_pat
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--report", "gone.json"], "gone.json: cannot be read"),
+        ([], "Name a checkpoint's folder with --output, or a report with --report."),
+        (["--output", "mine", "--benchmark", "ava=a/b:c"], "--benchmark ava: the report is about nothing"),
+        (["--report", "mine/gone.json"], "gone.json: cannot be read"),
         (
             ["--report", "evaluation/report.json"],
             "holds no checkpoint (config.json is missing); name the checkpoint's folder with",

@@ -22,7 +22,12 @@ def add_parser(commands: Any) -> None:
         "checkpoint's configurations, prose from card_facts.yaml in the folder, which training writes. An older README.md is "
         "replaced: what you want to add belongs in a template of your own or in card_facts.yaml.",
     )
-    parser.add_argument("--report", type=Path, required=True, metavar="report.json", help="of `aesthetic-mllm evaluate`")
+    parser.add_argument(
+        "--report",
+        type=Path,
+        metavar="report.json",
+        help="of `aesthetic-mllm evaluate` (default: the folder's; where there is none, the card says that nothing was measured)",
+    )
     parser.add_argument(
         "--output", type=Path, metavar="FOLDER", help="the checkpoint's folder (default: the report's, if it holds a checkpoint)"
     )
@@ -48,23 +53,27 @@ def add_parser(commands: Any) -> None:
 @with_exit_codes
 def run(options: argparse.Namespace) -> int:
     """Writes the card and prints the paths of what was written."""
-    from ..publishing.card import PLACE, write_card
+    from ..publishing.card import PLACE, REPORT, write_card
     from ..publishing.card_facts import CARD_FACTS, CardError, CardFacts
     from ..publishing.card_metadata import BENCHMARKS
     from ..publishing.checkpoint_facts import CONFIG
     from ..publishing.report import Report, ReportError
 
     try:
-        report = Report.load(options.report)
+        if options.report is None and options.output is None:
+            raise UsageError("what is the card about? Name a checkpoint's folder with --output, or a report with --report.")
         folder = options.output or options.report.absolute().parent
+        path = options.report or folder / REPORT
+        report = Report.load(path) if options.report or path.is_file() else None
         if not (folder / CONFIG).is_file():
             raise UsageError(f"{folder} holds no checkpoint ({CONFIG} is missing); name the checkpoint's folder with --output.")
         path = options.facts or folder / CARD_FACTS
         facts = CardFacts.load(path) if options.facts or path.is_file() else CardFacts()
         benchmarks = {**BENCHMARKS, **dict(options.benchmark)}
         for data in dict(options.benchmark):
-            if data not in report.data:
-                raise UsageError(f"--benchmark {data}: the report is about {', '.join(report.data)}.")
+            if report is None or data not in report.data:
+                known = ", ".join(report.data) if report else "nothing, because there is none"
+                raise UsageError(f"--benchmark {data}: the report is about {known}.")
         written = write_card(folder, facts, report, place=options.repo or PLACE, template=options.template, benchmarks=benchmarks)
     except (CardError, ReportError) as error:
         raise UsageError(str(error)) from error
