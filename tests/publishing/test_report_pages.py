@@ -189,9 +189,10 @@ def test_differences_stand_beside_the_figures() -> None:
 
 
 def test_key_figures_are_the_checkpoints_own() -> None:
-    first, second = key_figures(make_report())
+    first, second, third = key_figures(make_report())
     assert (first.label, first.measure, str(first.cell)) == ("quality, biq2021", "SRCC", "0.838 (0.788 to 0.888)")
     assert [(name, cell.value, str(difference)) for name, cell, difference in first.baselines] == [
         ("ridge", "0.814", "+0.024 (+0.014 to +0.034)")
     ]
-    assert second.label == "Juggling: clubs, biq2021"
+    assert (second.label, second.cell.value) == ("Personal ratings: ridge, k=100, oasis_beauty", "0.600")
+    assert third.label == "Juggling: clubs, biq2021"

@@ -29,7 +29,7 @@ MEASURES_SHOWN = {
     "pick_best": ("picked", "same_pick"),
 }
 MOST_MEASURES = 3  # of other tasks
-WHOLE_ALONE = ("ratings", "suggestions")  # tasks of which parts of a data set are not shown
+PARTS_SHOWN = {"ratings": (WHOLE,), "suggestions": (WHOLE,), "damage": (WHOLE, "strong")}
 
 
 def render_card(
@@ -144,13 +144,13 @@ def _sections(report: Report) -> list[TaskSection]:
 
 
 def _reduced(report: Report) -> Report:
-    """What a card shows of a report: the measures of [`MEASURES_SHOWN`], whole data sets, and baselines of ratings alone."""
+    """What a card shows of a report: a few measures and parts, and of baselines the rows of ratings alone."""
     kept = [
         result
         for result in report.results
         if (result.system == report.name or result.task == "ratings")
-        and (result.part == WHOLE or result.task not in WHOLE_ALONE)
-        and not (result.task == "damage" and "," in result.subject)  # single edits
+        and result.part in PARTS_SHOWN.get(result.task, (result.part,))
+        and not (result.task in ("damage", "comments") and "," in result.subject)  # single edits, unchecked comments
     ]
     fewer = (_with_fewer_measures(result) for result in kept)
     return replace(report, results=tuple(result for result in fewer if result.measures))

@@ -104,24 +104,21 @@ def task_sections(report: Report) -> list[TaskSection]:
 
 
 def key_figures(report: Report) -> list[KeyFigure]:
-    """The first figure of the checkpoint in each task and data set, of ratings for each question."""
-    figures, shown = [], set()
-    for result in report.results:
-        key = (result.task, result.data, result.subject if result.task == "ratings" else "")
-        if result.system != report.name or result.part != WHOLE or not result.measures or key in shown:
-            continue
-        shown.add(key)
-        name, measure = next(iter(result.measures.items()))
-        others = []
-        for other in report.find(task=result.task, data=result.data, subject=result.subject, part=result.part):
-            if other.system != report.name and name in other.measures:
-                difference = result.differences.get(other.system, {}).get(name)
-                others.append((other.system, _cell(name, other.measures[name]), _cell(name, difference, signed=True)))
-        topic = readable(result.subject)
-        if result.task != "ratings":
-            topic = f"{task_title(result.task)}: {topic}"
-        label = f"{topic}, {result.data}"
-        figures.append(KeyFigure(label, kind_of(name).label, _cell(name, measure), counted(result), tuple(others)))
+    """A figure of the checkpoint in each task and data set, of ratings for each question.
+
+    It is the first of the whole data set. Where there are only parts, it is the last of them if they are about one subject, such as
+    the most ratings of a person; of several subjects none stands for the others.
+    """
+    groups: dict[tuple[str, str, str], list[Result]] = {}
+    for result in report.find(system=report.name):
+        if result.measures:
+            key = (result.task, result.data, result.subject if result.task == "ratings" else "")
+            groups.setdefault(key, []).append(result)
+    figures = []
+    for group in groups.values():
+        whole = [result for result in group if result.part == WHOLE]
+        if whole or len({result.subject for result in group}) == 1:
+            figures.append(_key_figure(report, whole[0] if whole else group[-1]))
     return figures
 
 
@@ -235,6 +232,18 @@ def _differences(results: Sequence[Result], title: str) -> list[Table]:
             rows,
         )
     ]
+
+
+def _key_figure(report: Report, result: Result) -> KeyFigure:
+    name, measure = next(iter(result.measures.items()))
+    baselines = []
+    for other in report.find(task=result.task, data=result.data, subject=result.subject, part=result.part):
+        if other.system != report.name and name in other.measures:
+            difference = result.differences.get(other.system, {}).get(name)
+            baselines.append((other.system, _cell(name, other.measures[name]), _cell(name, difference, signed=True)))
+    topic = [readable(result.subject), *([] if result.part == WHOLE else [result.part]), result.data]
+    label = ("" if result.task == "ratings" else f"{task_title(result.task)}: ") + ", ".join(topic)
+    return KeyFigure(label, kind_of(name).label, _cell(name, measure), counted(result), tuple(baselines))
 
 
 def _compared(results: Iterable[Result]) -> list[tuple[str, str]]:
