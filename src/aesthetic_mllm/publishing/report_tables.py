@@ -106,8 +106,8 @@ def task_sections(report: Report) -> list[TaskSection]:
 def key_figures(report: Report) -> list[KeyFigure]:
     """A figure of the checkpoint in each task and data set, of ratings for each question.
 
-    It is the first of the whole data set. Where there are only parts, it is the last of them if they are about one subject, such as
-    the most ratings of a person; of several subjects none stands for the others.
+    It is the first of the whole data set. Where there are only parts, it is the last of them if they are about one subject, such
+    as the most ratings of a person; of several subjects none stands for the others.
     """
     groups: dict[tuple[str, str, str], list[Result]] = {}
     for result in report.find(system=report.name):
