@@ -17,7 +17,7 @@ from aesthetic_mllm.publishing.card import EMBEDDED, PLACE, render_card, write_c
 from aesthetic_mllm.publishing.card_facts import CARD_FACTS, CardError, CardFacts, TrainingSource
 from aesthetic_mllm.publishing.card_metadata import Benchmark
 from aesthetic_mllm.publishing.checkpoint_facts import CheckpointFacts
-from aesthetic_mllm.publishing.report import Report
+from aesthetic_mllm.publishing.report import Measure, Report, Result
 from sample_report import checkpoint_folder, make_report
 
 ROOT = Path(__file__).parents[2]
@@ -99,6 +99,17 @@ def test_a_report_of_nothing_leaves_no_holes(folder: Path) -> None:
     text = render_card(CheckpointFacts.read(folder), facts, Report({"name": "mine"}, {}, "", "", {}, {}, ()))
     assert "Measured on photos of:" in text and "| a\\|b c |  |  |" in text
     assert not re.search(r"None|undefined|\{\{|\n\n\n|with aesthetic-mllm [,.]", text)
+
+
+def test_one_figure_of_several_data_sets_stands_side_by_side(folder: Path) -> None:
+    """Single edits and slight ones are left to the report."""
+    shares = [("biq2021", "noise", "strong", 0.9), ("biq2021", "light", "strong", 0.8), ("ava", "noise", "strong", 0.7)]
+    shares += [("biq2021", "noise, haze", "strong", 0.1), ("ava", "noise", "slight", 0.2)]
+    results = tuple(Result("damage", *names, "mine", 30, "views", {"heeded": Measure(share)}) for *names, share in shares)
+    text = render_card(CheckpointFacts.read(folder), FACTS, Report({"name": "mine"}, {}, "", "", {}, {}, results))
+    table = text[text.index("| what | biq2021, 30 views | ava, 30 views |") :].splitlines()
+    rows = [[cell.strip() for cell in line.split("|")[1:4]] for line in table[2:4]]
+    assert rows == [["noise", "0.900", "0.700"], ["light", "0.800", ""]] and table[4] == "" and "haze" not in text
 
 
 def test_blocks_of_a_template_can_be_overridden(folder: Path, tmp_path: Path) -> None:

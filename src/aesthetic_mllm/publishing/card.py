@@ -13,7 +13,17 @@ from .card_facts import CardError, CardFacts
 from .card_metadata import BENCHMARKS, Benchmark, benchmark_files, card_metadata
 from .checkpoint_facts import CheckpointFacts
 from .report import Report, Result
-from .report_tables import WHOLE, TaskSection, measures_used, readable, result_table, task_meaning, task_title
+from .report_tables import (
+    WHOLE,
+    Table,
+    TaskSection,
+    data_table,
+    measures_used,
+    readable,
+    result_table,
+    task_meaning,
+    task_title,
+)
 from .templating import environment
 
 CARD, LICENCE, REPORT, RESULTS = "README.md", "LICENSE", "report.json", ".eval_results"
@@ -26,7 +36,8 @@ MEASURES_SHOWN = {
     "attributes": ("srcc", "partial_srcc"),
     "suggestions": ("inverse_first", "inverse_in_three", "nearer", "left_alone"),
     "comments": ("claim_precision", "claims", "identical"),
-    "pick_best": ("picked", "same_pick"),
+    "pick_best": ("picked",),
+    "label_efficiency": ("srcc",),
 }
 MOST_MEASURES = 3  # of other tasks
 PARTS_SHOWN = {"ratings": (WHOLE,), "suggestions": (WHOLE,), "damage": (WHOLE, "strong")}
@@ -138,9 +149,19 @@ def _sections(report: Report) -> list[TaskSection]:
     tasks = dict.fromkeys(result.task for result in shown)
     found = {task: [result for result in shown if result.task == task] for task in tasks}
     return [
-        TaskSection(task, task_title(task), task_meaning(task), (result_table(results, "", report.name, beside=True),))
+        TaskSection(task, task_title(task), task_meaning(task), (_table(results, report.name),))
         for task, results in found.items()
     ]
+
+
+def _table(results: list[Result], checkpoint: str) -> Table:
+    """Of a task; the data sets side by side where one figure is all there is."""
+    names = {name for result in results for name in result.measures}
+    systems = {result.system for result in results}
+    several = len({result.data for result in results}) > 1
+    if several and len(names) == len(systems) == 1 and not any(result.differences for result in results):
+        return data_table(results, names.pop())
+    return result_table(results, "", checkpoint, beside=True)
 
 
 def _reduced(report: Report) -> Report:

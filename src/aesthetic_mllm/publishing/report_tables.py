@@ -158,6 +158,25 @@ def result_table(results: Sequence[Result], title: str, checkpoint: str, beside:
     return Table(title, ", ".join(note), tuple(heads[column] for column in kept), tuple(figure_heads), rows)
 
 
+def data_table(results: Sequence[Result], name: str) -> Table:
+    """One figure of one system: a row for each subject and part, a column for each data set."""
+    columns = list(dict.fromkeys(result.data for result in results))
+    found = {(result.subject, result.part, result.data): result for result in results}
+    keys = list(dict.fromkeys((result.subject, result.part) for result in results))
+    kept = [column for column in (0, 1) if len({key[column] for key in keys}) > 1] or [0]
+    rows = []
+    for key in keys:
+        cells = [found.get((*key, data)) for data in columns]
+        labels = tuple(readable(key[column]) for column in kept)
+        rows.append(Row(labels, tuple(_cell(name, cell.measures.get(name) if cell else None) for cell in cells)))
+    note = [
+        kind_of(name).label,
+        *(readable(keys[0][column]) for column in (0, 1) if column not in kept and keys[0][column] != WHOLE),
+    ]
+    heads = tuple(f"{data}, {counts}" for data, counts in zip(columns, _counts(results, columns), strict=True))
+    return Table("", ", ".join(note), tuple(("what", "part")[column] for column in kept), heads, tuple(rows))
+
+
 def measures_used(report: Report) -> list[tuple[str, str]]:
     """Label and meaning of every figure of a report that has a meaning."""
     names = dict.fromkeys(name for result in report.results for name in result.measures)
@@ -244,6 +263,16 @@ def _key_figure(report: Report, result: Result) -> KeyFigure:
     topic = [readable(result.subject), *([] if result.part == WHOLE else [result.part]), result.data]
     label = ("" if result.task == "ratings" else f"{task_title(result.task)}: ") + ", ".join(topic)
     return KeyFigure(label, kind_of(name).label, _cell(name, measure), counted(result), tuple(baselines))
+
+
+def _counts(results: Sequence[Result], columns: Sequence[str]) -> list[str]:
+    """How many of what each data set's figures are of, from the fewest to the most."""
+    written = []
+    for data in columns:
+        counts = sorted({result.count for result in results if result.data == data})
+        unit = next(result.unit for result in results if result.data == data)
+        written.append(" to ".join(f"{count:,}" for count in dict.fromkeys((counts[0], counts[-1]))) + f" {unit}")
+    return written
 
 
 def _compared(results: Iterable[Result]) -> list[tuple[str, str]]:
