@@ -14,6 +14,7 @@ import transformers
 from ..._version import __version__
 from ...data.seen_photos import seen_by_start
 from ...publishing.report import DataSummary, Report
+from ...publishing.report_pages import write_pages
 from .answer_cache import AnswerCache, Progress, silent
 from .attribute_task import ATTRIBUTES, DAMAGE, attribute_findings, damage_findings
 from .bench import Bench, Finding, results
@@ -145,7 +146,7 @@ def evaluate_checkpoint(
         files = [output / REPORT, output / PREDICTIONS]
         report.save(files[0])
         save_predictions(predictions, files[1])
-        # files += write_pages(report, files[1], roots, output)
+        files += write_pages(report, files[1], roots, output)
     return Evaluation(report, tuple(files), roots, tuple(bench.notes))
 
 
