@@ -100,11 +100,11 @@ def test_what_was_pushed_loads_as_it_was(folders: dict[str, Path], said: dict[st
     assert same(loaded, [said["main"], said["old"]])
     for branch, folder in folders.items():
         files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-        assert hub.branches[NAME, branch].keys() - files == {"README.md"} and files <= hub.branches[NAME, branch].keys()
-    got = {path.partition("/resolve/")[2].partition("/")[2] for method, path, _ in hub.asked if method == "GET"}
+        assert hub.files(NAME, branch).keys() == files
+    got = {each.path.partition("/resolve/")[2].partition("/")[2] for each in hub.requests if each.method == "GET"}
     carried = {f"{SIDE_FILE_FOLDER}/{name}.safetensors" for name in ("mean_visual_tokens", "rater_prior", "training_ngrams")}
     assert got >= {"config.json", "model.safetensors", "processor_config.json", "tokenizer.json", "chat_template.jinja", *carried}
-    assert {token for method, path, token in hub.asked if "/resolve/" in path} == {"Bearer secret"}
+    assert {each.token for each in hub.requests if "/resolve/" in each.path} == {"Bearer secret"}
 
 
 def test_side_files_of_an_older_version_are_refused(folders: dict[str, Path], tmp_path: Path) -> None:

@@ -65,9 +65,7 @@ def run(options: argparse.Namespace) -> int:
     }
     run_tuning(trainer, checkpoint, values, output / RECIPE)
     report |= {"after": _rated(trainer, held_out)} | _course(trainer, checkpoint)
-    if recipe.lora_r:
-        trainer.save_model(str(output / ADAPTER))
-    save_with_report(trainer, output, report)
+    save_with_report(trainer, output, report, adapter=bool(recipe.lora_r))
     if trainer.is_world_process_zero():
         _tell(report, output, options.smoke_test)
     return 0
