@@ -70,7 +70,7 @@ def sampled_weights(weights: Iterable[tuple[str, torch.Tensor]]) -> dict[str, to
         values = weight.detach()
         if type(values) in (torch.Tensor, torch.nn.Parameter) and values.device.type != "meta" and values.numel():
             flat = values.reshape(-1)
-            found[name] = flat[:: max(1, len(flat) // SAMPLES)][:SAMPLES].cpu()
+            found[name] = flat[:: max(1, len(flat) // SAMPLES)][:SAMPLES].to("cpu", copy=True)
     return found
 
 
