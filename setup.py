@@ -44,9 +44,11 @@ setup(
         "aesthetic_mllm": ["py.typed"],
         "aesthetic_mllm.checkpoints": ["nano/*", "nano/side_files/*"],
         "aesthetic_mllm.pretext": ["*.yaml"],
+        "aesthetic_mllm.publishing": ["templates/*.j2"],
     },
     python_requires=">=3.11",
     install_requires=[
+        "jinja2>=3.1",
         "numpy>=1.26",
         "pillow>=11.0",
         "pyyaml>=6.0",

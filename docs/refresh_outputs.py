@@ -1,7 +1,8 @@
-"""Runs the commands whose output README and the pages of docs/ show, and writes what they print into the pages.
+"""Runs the commands whose output README and the pages of docs/ show, and writes what they print into the pages; the card too.
 
     python docs/refresh_outputs.py               # the outputs in README.md and docs/*.md
     python docs/refresh_outputs.py --pictures    # the pictures too, which takes some minutes
+    python docs/refresh_outputs.py --report evaluation/report.json    # the embedded checkpoint's card alone, from a new report
     python docs/refresh_outputs.py --check       # writes nothing, and fails where a page shows something else
 
 Only blocks of the language `text` whose lines begin with "$ aesthetic-mllm" are touched. A block of the language `csv` on a page
@@ -22,6 +23,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+EMBEDDED = ROOT / "src" / "aesthetic_mllm" / "checkpoints" / "nano"
+CARDS = (EMBEDDED / "README.md", ROOT / "model_card.md")
 WIDTH = 96  # columns that fit into a code block on GitHub
 PROMPT = "$ "
 PRETEXT_SAMPLES = ("coffee.jpg", "chelsea.jpg", "camera.jpg")  # from examples/photos
@@ -80,6 +83,37 @@ def run_here(arguments: list[str]) -> str:
     return "\n".join(line.rstrip() for line in printed.getvalue().splitlines())
 
 
+def embedded_card() -> str:
+    """The text of the embedded checkpoint's card, from the report and the facts in its folder."""
+    from aesthetic_mllm.publishing.card import REPORT, render_card
+    from aesthetic_mllm.publishing.card_facts import CARD_FACTS, CardFacts
+    from aesthetic_mllm.publishing.checkpoint_facts import CheckpointFacts
+    from aesthetic_mllm.publishing.report import Report
+
+    facts, report = CardFacts.load(EMBEDDED / CARD_FACTS), Report.load(EMBEDDED / REPORT)
+    return render_card(CheckpointFacts.read(EMBEDDED), facts, report)
+
+
+def take_report(path: Path) -> None:
+    """Puts an evaluation's report into the embedded checkpoint's folder, if it is about its weights."""
+    from aesthetic_mllm.publishing.card import REPORT, check_digest
+    from aesthetic_mllm.publishing.checkpoint_facts import CheckpointFacts
+    from aesthetic_mllm.publishing.report import Report
+
+    report = Report.load(path)
+    check_digest(CheckpointFacts.read(EMBEDDED), report, EMBEDDED)
+    report.save(EMBEDDED / REPORT)
+
+
+def write_card(check: bool) -> list[Path]:
+    """Where the card lies and was out of date: it is the same inside the checkpoint and at the top."""
+    text = embedded_card()
+    stale = [path for path in CARDS if not path.exists() or path.read_text(encoding="utf-8") != text]
+    for path in stale if not check else ():
+        path.write_text(text, encoding="utf-8")
+    return stale
+
+
 def draw_pictures() -> None:
     """All pictures of docs/."""
     for script in ("make_picture.py", "make_assessments.py"):
@@ -98,10 +132,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", action="store_true", help="draw the pictures anew")
     parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 where a page is out of date")
+    parser.add_argument("--report", type=Path, metavar="report.json", help="of the embedded checkpoint; write its card alone")
     options = parser.parse_args()
     os.environ["COLUMNS"] = str(WIDTH)
-    stale = []
-    for page in pages():
+    if options.report:
+        take_report(options.report)
+    stale = write_card(options.check)
+    for page in () if options.report else pages():
         text = page.read_text(encoding="utf-8")
         if not shows_output(text):
             continue

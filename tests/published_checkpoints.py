@@ -67,6 +67,7 @@ def documented(folder: Path, name: str = "mine") -> Path:
     (folder / "README.md").write_text(CARD)
     (folder / "LICENSE").write_text("The terms of these weights.\n")
     report(name).save(folder / "report.json")
+    (folder / "card_facts.yaml").write_text("licence: cc-by-nc-4.0\n")
     (folder / ".eval_results").mkdir(exist_ok=True)
     (folder / ".eval_results" / "benchmark.yaml").write_text(RESULTS)
     return folder

@@ -21,6 +21,7 @@ from published_checkpoints import CARD, Commands, commands, documented, environm
 RECIPES = Path(__file__).parents[1] / "recipes"
 PLAIN = ["use_cpu=true", "bf16=false", "disable_tqdm=true", "dataloader_num_workers=0", "max_steps=2", "eval_strategy=no"]
 PLAIN += ["load_best_model_at_end=false", "early_stopping=0", "learning_rate=0.01", "warmup_steps=0"]
+ABSENT = ["exclude=null", "statistics=null", "contents=null"]
 SCORE = """
 import json, sys
 from aesthetic_mllm import AestheticAssessor
@@ -74,8 +75,10 @@ def test_the_finished_checkpoint_is_sent_in_one_commit(hub: FakeHub, trained: Pa
     assert hub.files("me/tuned") == files_of(trained / "tuned")
     assert len(hub.repositories["models", "me/tuned"].commits) == 1
     assert {"README.md", "LICENSE", "model.safetensors", "modeling_aesthetic_mllm.py"} <= hub.files("me/tuned").keys()
-    assert not {"report.json", ".eval_results/benchmark.yaml", "training_args.bin"} & hub.files("me/tuned").keys()
-    assert hub.files("me/tuned")["README.md"] != CARD.encode() and b"0.838" not in hub.files("me/tuned")["README.md"]
+    assert not {".eval_results/benchmark.yaml", "training_args.bin"} & hub.files("me/tuned").keys()
+    start = hub.files("me/start")
+    assert all(hub.files("me/tuned")[name] != start[name] for name in ("README.md", "report.json", "card_facts.yaml"))
+    assert b"before training" in hub.files("me/tuned")["report.json"] and b"0.838" not in hub.files("me/tuned")["README.md"]
 
 
 def test_adapters_name_their_base_and_load_elsewhere(hub: FakeHub, cli: Commands, trained: Path, tmp_path: Path) -> None:
@@ -110,7 +113,7 @@ def test_alignment_is_sent_too(hub: FakeHub, cli: Commands, place: Path) -> None
     """By the same way."""
     where = [f"output_dir={place / 'aligned'}", "push_to_hub=true", "hub_model_id=me/aligned", f"data=[{place}]"]
     plain = ["use_cpu=true", "bf16=false", "disable_tqdm=true", "dataloader_num_workers=0"]
-    code, _, err = cli.run("train", "align", "--config", RECIPES / "nano" / "align.yaml", "--smoke-test", *where, *plain)
+    code, _, err = cli.run("train", "align", "--config", RECIPES / "nano" / "align.yaml", "--smoke-test", *where, *plain, *ABSENT)
     assert code == 0, err
     assert hub.files("me/aligned") == files_of(place / "aligned" / "aligned")
 

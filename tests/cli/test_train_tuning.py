@@ -14,6 +14,7 @@ from PIL import Image
 
 from aesthetic_mllm import AestheticAssessor
 from aesthetic_mllm.cli.main import main
+from aesthetic_mllm.publishing.report import Report
 from aesthetic_mllm.trainers import tuning
 from aesthetic_mllm.trainers.aesthetic_sft_trainer import AestheticSFTTrainer
 
@@ -71,6 +72,10 @@ def test_every_sft_recipe_runs(run: Run, path: Path, table: Path, tmp_path: Path
     rating = AestheticAssessor.from_pretrained(str(out / "tuned"), device="cpu").score(table.parent / "0.png")
     assert 1 <= rating.mean <= 10
     assert (out / "adapter" / "adapter_model.safetensors").is_file() == ("llava" in path.parts)
+    card = (out / "tuned" / "README.md").read_text()
+    assert "### Ratings" in card and "own table, ratings.csv" in card and "This is a smoke test" in card
+    assert str(tmp_path) not in card + (out / "tuned" / "report.json").read_text()
+    assert Report.load(out / "tuned" / "report.json").find(task="ratings", system="out")[0].subject == "aesthetic"
     assert report["references"] == {"photos": 18, "percentiles": [], "operating_points": []}
 
 

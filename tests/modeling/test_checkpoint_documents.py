@@ -12,7 +12,7 @@ from aesthetic_mllm import AestheticMLLMForConditionalGeneration, AestheticMLLMP
 from fake_hub import cached_repository
 from published_checkpoints import documented, files_of
 
-STATEMENTS = {"README.md", "report.json", ".eval_results/benchmark.yaml"}
+STATEMENTS = {"README.md", "report.json", "card_facts.yaml", ".eval_results/benchmark.yaml"}
 
 
 @pytest.fixture

@@ -112,8 +112,6 @@ def checkpoint_of(recipe: Any, config: Any, options: argparse.Namespace) -> str 
 def save_with_report(trainer: Any, output: Path, report: dict[str, Any], adapter: bool = False) -> None:
     """The finished checkpoint below a run's folder, and the report with what was measured again for it, which is told.
 
-    With `push_to_hub` the checkpoint is sent afterwards.
-
     Args:
         adapter: whether adapters are written alone, too.
     """
@@ -124,7 +122,6 @@ def save_with_report(trainer: Any, output: Path, report: dict[str, Any], adapter
     write_report(trainer, report, output / REPORT)
     if references["percentiles"] and trainer.is_world_process_zero():
         print(f"Percentiles refer to {references['photos']} photos of this run.", file=sys.stderr)
-    push_finished(trainer, output / TUNED)
 
 
 def push_finished(trainer: Any, folder: Path) -> None:

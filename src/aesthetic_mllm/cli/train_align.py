@@ -23,6 +23,7 @@ def run(options: argparse.Namespace) -> int:
     from ..trainers import recipes
     from ..trainers.aesthetic_alignment_trainer import AestheticAlignmentTrainer
     from ..trainers.recipe_parser import save_recipe
+    from ..trainers.run_facts import recipe_facts
     from ..trainers.tiny import tiny_model
 
     recipe, config, values = recipes.AlignmentRecipe.read(options.config, options.overrides, options.smoke_test)
@@ -41,6 +42,7 @@ def run(options: argparse.Namespace) -> int:
         bank=pretext_samples.bank,
         contents=pretext_samples.contents,
     )
+    trainer.card_facts = recipe_facts(recipe, options.smoke_test)
     output = Path(str(config.output_dir))
     if trainer.is_world_process_zero():
         output.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..trainers.output_files import RECIPE, TUNED
-from .train import TUNED_DESCRIPTION, checkpoint_of, save_with_report
+from .train import TUNED_DESCRIPTION, checkpoint_of, push_finished, save_with_report
 
 DESCRIPTION = TUNED_DESCRIPTION
 
@@ -14,6 +14,7 @@ def run(options: argparse.Namespace) -> int:
     """Trains; raises what `train.py` reports as a usage error."""
     from ..trainers.preference_recipes import DPORecipe, open_preferences
     from ..trainers.preference_trainers import AestheticDPOTrainer
+    from ..trainers.run_facts import recipe_facts
     from ..trainers.tuning import run_tuning, start_model, start_processor
 
     recipe, config, values = DPORecipe.read(options.config, options.overrides, options.smoke_test)
@@ -28,9 +29,11 @@ def run(options: argparse.Namespace) -> int:
         processing_class=processor,
         peft_config=recipe.peft_config(),
     )
+    trainer.card_facts = recipe_facts(recipe, options.smoke_test)
     output = Path(str(config.output_dir))
     run_tuning(trainer, checkpoint, values, output / RECIPE)
     save_with_report(trainer, output, {})
+    push_finished(trainer, output / TUNED)
     if trainer.is_world_process_zero():
         print(output / TUNED)
     return 0

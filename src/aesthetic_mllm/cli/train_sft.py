@@ -2,11 +2,12 @@
 
 import argparse
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..trainers.output_files import ADAPTER, RECIPE, REPORT, TUNED
-from .train import checkpoint_of, save_with_report
+from .train import checkpoint_of, push_finished, save_with_report
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +22,7 @@ def run(options: argparse.Namespace) -> int:
     """Trains; raises what `train.py` reports as a usage error."""
     from ..data.seen_photos import seen_by_start
     from ..trainers.aesthetic_sft_trainer import AestheticSFTTrainer
+    from ..trainers.run_facts import recipe_facts
     from ..trainers.sft_recipe import SFTRecipe, check_evaluation, open_sft_data
     from ..trainers.tuning import run_tuning, start_model, start_processor
 
@@ -47,6 +49,7 @@ def run(options: argparse.Namespace) -> int:
         peft_config=recipe.peft_config(),
         callbacks=callbacks,
     )
+    trainer.card_facts = recipe_facts(recipe, options.smoke_test)
     output = Path(str(config.output_dir))
     held_out = data.test or data.validation
     report: dict[str, Any] = {
@@ -66,6 +69,8 @@ def run(options: argparse.Namespace) -> int:
     run_tuning(trainer, checkpoint, values, output / RECIPE)
     report |= {"after": _rated(trainer, held_out)} | _course(trainer, checkpoint)
     save_with_report(trainer, output, report, adapter=bool(recipe.lora_r))
+    _write_results(trainer, output, report, held_out)
+    push_finished(trainer, output / TUNED)
     if trainer.is_world_process_zero():
         _tell(report, output, options.smoke_test)
     return 0
@@ -85,6 +90,23 @@ def _rated(trainer: Any, sets: Any) -> dict[str, Any]:
     from ..trainers.rating_metrics import correlation_report
 
     return {name: correlation_report(*ratings) for name, ratings in trainer.rate(sets).items()}
+
+
+def _write_results(trainer: Any, output: Path, report: dict[str, Any], held_out: Any) -> None:
+    """The ratings of held-out photos before and after, in the checkpoint's card."""
+    from ..trainers.run_facts import licences_of, questions_of, run_report
+
+    if not trainer.is_world_process_zero():
+        return
+    chosen_on = report["kept_step"] != report["steps"] or trainer.args.load_best_model_at_end
+    if chosen_on and report["evaluated_on"] == "validation":
+        limit = (
+            "The step that was kept was chosen on the validation photos that the results are of, so these are a little too good."
+        )
+        trainer.card_facts = replace(trainer.card_facts, limits=(*trainer.card_facts.limits, limit))
+    name = output.resolve().name
+    results = run_report(name, output / TUNED, report, questions_of(held_out), licences_of(list(held_out)))
+    trainer.create_model_card(folder=output / TUNED, report=results)
 
 
 def _course(trainer: Any, checkpoint: str | None) -> dict[str, Any]:

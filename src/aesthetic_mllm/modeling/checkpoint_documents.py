@@ -17,6 +17,7 @@ from transformers import PreTrainedModel
 from transformers.utils import cached_file
 
 CARD, LICENCE, REPORT, RESULT_FOLDER = "README.md", "LICENSE", "report.json", ".eval_results"
+CARD_FACTS = "card_facts.yaml"  # what the card is written from, beside the report
 # What says where a checkpoint's files are, of all that `from_pretrained` takes.
 PLACES = ("cache_dir", "force_download", "local_files_only", "proxies", "revision", "subfolder", "token")
 TOLERANT = {f"_raise_exceptions_for_{what}": False for what in ("missing_entries", "connection_errors", "gated_repo")}
@@ -37,7 +38,7 @@ def read_documents(checkpoint: str | os.PathLike[str], commit: str | None = None
     """
     options |= {"revision": commit} if commit else {}
     known = cached_file(str(checkpoint), CARD, **{**options, "local_files_only": True}, **TOLERANT) is not None
-    documents = {name: _content(checkpoint, name, options) for name in (CARD, LICENCE, REPORT)}
+    documents = {name: _content(checkpoint, name, options) for name in (CARD, LICENCE, REPORT, CARD_FACTS)}
     if documents[CARD] is not None:  # which the results are shown with
         documents |= {name: _content(checkpoint, name, options) for name in _result_files(checkpoint, known, **options)}
     return {name: content for name, content in documents.items() if content is not None}

@@ -6,12 +6,12 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from ..engine.adapter_loading import ADAPTER_CONFIG, BASE_FILE
-from ..modeling.checkpoint_documents import CARD, LICENCE, REPORT, RESULT_FOLDER
+from ..modeling.checkpoint_documents import CARD, CARD_FACTS, LICENCE, REPORT, RESULT_FOLDER
 from ..processing.checkpoint_side_files import SIDE_FILE_FOLDER
 
 WEIGHTS = ("model*.safetensors", "model.safetensors.index.json")
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
-DOCUMENTS = (CARD, LICENCE, "NOTICE", REPORT, f"{RESULT_FOLDER}/*.yaml")
+DOCUMENTS = (CARD, LICENCE, "NOTICE", REPORT, CARD_FACTS, f"{RESULT_FOLDER}/*.yaml")
 OF_PROCESSOR = (
     "processor_config.json",
     "preprocessor_config.json",

@@ -26,13 +26,19 @@ class MeasureKind:
 
     def write(self, measure: Measure, signed: bool = False) -> str:
         """Such as "0.838 (0.820 to 0.853)"."""
-        scale, unit = (100, "%") if self.is_share else (1, "")
-        form = f"{{:{'+' if signed else ''}.{self.decimals}f}}"
-        text = form.format(scale * measure.value) + unit
-        if measure.interval is None:
-            return text
-        low, high = (form.format(scale * end) for end in measure.interval)
-        return f"{text} ({low} to {high})"
+        interval = self.write_interval(measure, signed)
+        return self.write_value(measure, signed) + (f" ({interval})" if interval else "")
+
+    def write_value(self, measure: Measure, signed: bool = False) -> str:
+        """Such as "0.838"."""
+        return self._number(measure.value, signed) + ("%" if self.is_share else "")
+
+    def write_interval(self, measure: Measure, signed: bool = False) -> str:
+        """Such as "0.820 to 0.853"; empty where there is none."""
+        return "" if measure.interval is None else " to ".join(self._number(end, signed) for end in measure.interval)
+
+    def _number(self, value: float, signed: bool) -> str:
+        return f"{100 * value if self.is_share else value:{'+' if signed else ''}.{self.decimals}f}"
 
 
 MEASURES: Mapping[str, MeasureKind] = {
@@ -48,3 +54,8 @@ MEASURES: Mapping[str, MeasureKind] = {
     ),
     "accuracy": MeasureKind("accuracy", "Share of photos put on the right side of the middle of the range.", 1, True),
 }
+
+
+def kind_of(name: str) -> MeasureKind:
+    """The kind of a figure by its name; one that is not in [`MEASURES`] is called by its name."""
+    return MEASURES.get(name) or MeasureKind(name.replace("_", " "), "", higher_is_better=None)

@@ -138,12 +138,12 @@ class AestheticAlignmentTrainer(PublishingMixin, Trainer):
         super().log(logs, start_time)
 
     def save_finished(self, folder: str | Path) -> None:
-        """As [`save_aligned`], with the checkpoint's card."""
+        """As [`save_aligned`]."""
         self.save_aligned(folder)
-        self.create_model_card(folder=folder)
 
     def save_aligned(self, folder: str | Path) -> None:
-        """Writes model and processor, without the heads, as `from_pretrained` loads them; the main process alone writes."""
+        """Writes model, without the heads, processor and card, as `from_pretrained` loads them; the main process alone writes."""
         if self.is_world_process_zero():
             self.accelerator.unwrap_model(self.model).model.save_pretrained(folder)
             self.processing_class.save_pretrained(folder)
+            self.create_model_card(folder=folder)

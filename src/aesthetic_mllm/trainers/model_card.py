@@ -1,36 +1,29 @@
-"""The card of a tuned checkpoint: what it is and how it is used."""
+"""The card of a trained checkpoint, from the template of `publishing/`."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from huggingface_hub import ModelCard, ModelCardData
-
-from .output_files import TUNED
+from ..publishing.card import CARD, REPORT, RESULTS, render_card, write_card
+from ..publishing.card_facts import CARD_FACTS, CardFacts
+from ..publishing.checkpoint_facts import CheckpointFacts
+from ..publishing.report import Report
+from .run_facts import run_facts
 
 if TYPE_CHECKING:
     from transformers import Trainer as _Trainer
 else:
     _Trainer = object
 
-TAG = "aesthetic-mllm"
-TEXT = """\
-# {name}
-
-Rates and describes the aesthetics of photos. Trained with `{trainer}` of the package
-aesthetic-mllm.
-
-```python
-from aesthetic_mllm import AestheticAssessor
-
-print(AestheticAssessor.from_pretrained("{checkpoint}").score("photo.jpg"))
-```
-
-The terms of the checkpoint that it started from, and of the data that it was trained on, hold for it too.
-"""
-
 
 class ModelCardMixin(_Trainer):
-    """For trainers: outputs get this package's card; TRL's template is about chat models that write text alone."""
+    """For trainers: outputs get this package's card; TRL's template is about chat models that write text alone.
+
+    Attributes:
+        card_facts: what the card says beside what the run itself knows, such as where the training data come from.
+    """
+
+    card_facts = CardFacts()
 
     def create_model_card(
         self,
@@ -38,30 +31,49 @@ class ModelCardMixin(_Trainer):
         dataset_name: str | list[str] | None = None,
         tags: str | list[str] | None = None,
         folder: str | Path | None = None,
+        report: Report | None = None,
         **kwargs: Any,
     ) -> None:
         """Writes README.md; the main process alone does.
 
         Args:
-            folder: of the finished checkpoint, beside which the card is written; default `output_dir`, whose card names the
-                folder where `train` writes the checkpoint.
-            kwargs: of the card's metadata, such as `license`.
+            model_name: the card's title; default the name of `output_dir`.
+            dataset_name: Hub ids of what was learned from.
+            tags: beside the package's own.
+            folder: of the finished checkpoint, beside which the card and `card_facts.yaml` are written, and with a report that;
+                default `output_dir`, which gets the card alone.
+            report: what was measured; without it the card says that nothing was.
+            kwargs: `license`: of the weights, as the Hub names it.
         """
         if not self.is_world_process_zero():
             return
-        start = getattr(self.model, "name_or_path", "") or None
-        data = ModelCardData(
-            library_name="transformers",
-            pipeline_tag="image-text-to-text",
-            base_model=None if start and Path(start).exists() else start,
-            datasets=dataset_name,
-            tags=sorted({TAG, *([tags] if isinstance(tags, str) else tags or [])}),
-            **kwargs,
-        )
         output = Path(str(self.args.output_dir))
-        text = TEXT.format(
-            name=model_name or output.name,
-            checkpoint=Path(folder) if folder else output / TUNED,
-            trainer=type(self).__name__,
+        known = self.card_facts
+        facts = run_facts(
+            self,
+            replace(
+                known,
+                title=model_name or known.title or output.resolve().name,
+                datasets=_several(dataset_name) or known.datasets,
+                tags=_several(tags) + known.tags,
+                licence=kwargs.get("license") or known.licence,
+            ),
         )
-        ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}").save(Path(folder or output) / "README.md")
+        if folder is None:
+            output.mkdir(parents=True, exist_ok=True)
+            (output / CARD).write_text(render_card(self._checkpoint_facts(), facts, report), encoding="utf-8")
+            return
+        for stale in (Path(folder) / REPORT, *(Path(folder) / RESULTS).glob("*.yaml")):
+            stale.unlink(missing_ok=True)  # of the start checkpoint, whose figures no longer hold
+        facts.save(Path(folder) / CARD_FACTS)
+        write_card(Path(folder), facts, report)
+
+    def _checkpoint_facts(self) -> CheckpointFacts:
+        """Of the model in memory."""
+        processor, model = self.processing_class, self.accelerator.unwrap_model(self.model)
+        config = getattr(model, "config", None) or model.model.config  # the alignment's trainer wraps the model
+        return CheckpointFacts.of(processor.rating_scale, config.to_dict(), processor.image_processor.canvas_size)
+
+
+def _several(names: str | list[str] | None) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names or ())

@@ -1,0 +1,163 @@
+"""A checkpoint's model card, written from a report and the checkpoint's own files, and the files that travel with it."""
+
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from jinja2 import TemplateError
+from jinja2.exceptions import TemplateNotFound, TemplateSyntaxError
+
+from ..checkpoints import embedded_checkpoint
+from .card_facts import CardError, CardFacts
+from .card_metadata import BENCHMARKS, Benchmark, benchmark_files, card_metadata
+from .checkpoint_facts import CheckpointFacts
+from .report import Report, Result
+from .report_tables import WHOLE, TaskSection, measures_used, readable, task_sections
+from .templating import environment
+
+CARD, LICENCE, REPORT, RESULTS = "README.md", "LICENSE", "report.json", ".eval_results"
+TEMPLATE = "model_card.md.j2"
+EMBEDDED = "the embedded checkpoint of aesthetic-mllm"  # as `CardFacts.start`
+PLACE = "path/to/this/folder"  # what a card calls its own folder
+# What a card shows of each task; the report has the rest.
+MEASURES_SHOWN = {"ratings": ("srcc", "plcc")}
+MOST_MEASURES = 3
+
+
+def render_card(
+    checkpoint: CheckpointFacts,
+    facts: CardFacts,
+    report: Report | None = None,
+    *,
+    name: str = "",
+    place: str = PLACE,
+    template: Path | None = None,
+) -> str:
+    """The text of README.md.
+
+    Args:
+        report: of an evaluation; without it the card says that nothing was measured.
+        name: of the checkpoint, where neither facts nor report name it.
+        place: what `from_pretrained` is told in the card's code: the folder, or an id on the Hub.
+        template: a Jinja template that extends "model_card.md.j2" and overrides some of its blocks.
+
+    Raises:
+        CardError: the template cannot be read or rendered.
+    """
+    title = facts.title or (report.name if report else "") or name or "A checkpoint of aesthetic-mllm"
+    made = environment()
+    try:
+        text = None if template is None else template.read_text(encoding="utf-8")
+        chosen = made.get_template(TEMPLATE) if text is None else made.from_string(text)
+        body = chosen.render(
+            title=title,
+            checkpoint=checkpoint,
+            facts=facts,
+            report=report,
+            sections=_shown(report) if report else [],
+            measures=measures_used(_reduced(report)) if report else [],
+            place=place,
+            embedded=EMBEDDED,
+        )
+    except TemplateNotFound as error:
+        raise CardError(f"{template}: there is no template {error.name}; the one to extend is {TEMPLATE}.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise CardError(f"{template}: cannot be read ({error}).") from error
+    except TemplateSyntaxError as error:
+        raise CardError(f"{template}, line {error.lineno}: {error.message}.") from error
+    except TemplateError as error:
+        raise CardError(f"{template}: {error.message}.") from error
+    return f"---\n{card_metadata(facts, title, report)}\n---\n\n{body.strip()}\n"
+
+
+def write_card(
+    folder: Path,
+    facts: CardFacts,
+    report: Report | None = None,
+    *,
+    place: str = PLACE,
+    template: Path | None = None,
+    benchmarks: Mapping[str, Benchmark] = BENCHMARKS,
+) -> list[Path]:
+    """Writes README.md, report.json, `.eval_results/*.yaml`, and the licence where it is known and missing, into a folder.
+
+    The licence is known of what was trained from the embedded checkpoint, whose terms then hold.
+
+    Args:
+        folder: of the checkpoint.
+        place: see [`render_card`], as of `template`.
+        benchmarks: ids of data sets on the Hub, by the report's names.
+
+    Returns:
+        the files that were written.
+
+    Raises:
+        CardError: the folder holds no checkpoint, the report is about other weights, or the template cannot be rendered.
+    """
+    checkpoint = CheckpointFacts.read(folder)
+    if report is not None:
+        check_digest(checkpoint, report, folder)
+    files = {folder / CARD: render_card(checkpoint, facts, report, name=folder.name, place=place, template=template)}
+    if report is not None:
+        files |= {folder / RESULTS / name: text for name, text in benchmark_files(report, benchmarks).items()}
+    for path, text in files.items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    written = list(files)
+    if report is not None:
+        report.save(folder / REPORT)
+        written.append(folder / REPORT)
+    if facts.start == EMBEDDED and not (folder / LICENCE).exists():
+        shutil.copyfile(embedded_checkpoint() / LICENCE, folder / LICENCE)
+        written.append(folder / LICENCE)
+    return written
+
+
+def check_digest(checkpoint: CheckpointFacts, report: Report, folder: Path) -> None:
+    """Raises [`CardError`] where a report's figures are those of other weights than a folder holds."""
+    measured = str(report.checkpoint.get("digest") or "")
+    if measured and checkpoint.digest and measured != checkpoint.digest:
+        raise CardError(
+            f"{folder}: the report is about other weights (SHA-256 {measured[:12]}, here {checkpoint.digest[:12]}); evaluate "
+            "this checkpoint, or name the folder that was evaluated."
+        )
+
+
+def _shown(report: Report) -> list[tuple[TaskSection, list[str]]]:
+    """Tables of each task, and a line for each data set whose parts were rated."""
+    return [(section, list(_by_part(report)) if section.task == "ratings" else []) for section in task_sections(_reduced(report))]
+
+
+def _reduced(report: Report) -> Report:
+    """Only the measures that a card shows, of ratings only those of whole data sets."""
+    kept = [result for result in report.results if result.task != "ratings" or result.part == WHOLE]
+    fewer = (_with_fewer_measures(result) for result in kept)
+    return replace(report, results=tuple(result for result in fewer if result.measures))
+
+
+def _with_fewer_measures(result: Result) -> Result:
+    wanted = MEASURES_SHOWN.get(result.task) or list(result.measures)[:MOST_MEASURES]
+    names = [name for name in wanted if name in result.measures]
+    return replace(
+        result,
+        measures={name: result.measures[name] for name in names},
+        differences={
+            baseline: {name: found[name] for name in names[:1] if name in found} for baseline, found in result.differences.items()
+        },
+    )
+
+
+def _by_part(report: Report) -> Iterable[str]:
+    """Such as "SRCC by part of biq2021, quality: ss01 0.90 (0.88 to 0.92), ss02 0.44 (0.31 to 0.55)"."""
+    found = [result for result in report.find(task="ratings", system=report.name) if result.part != WHOLE]
+    for data, subject in dict.fromkeys((result.data, result.subject) for result in found):
+        parts = [result for result in found if (result.data, result.subject) == (data, subject) and "srcc" in result.measures]
+        if parts:
+            figures = ", ".join(f"{readable(one.part)} {_brief(one)}" for one in parts)
+            yield f"SRCC by part of {data}, {readable(subject)}: {figures}."
+
+
+def _brief(result: Result) -> str:
+    measure = result.measures["srcc"]
+    return f"{measure.value:.2f}" + (" ({:.2f} to {:.2f})".format(*measure.interval) if measure.interval else "")
