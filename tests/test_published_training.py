@@ -47,11 +47,12 @@ def cli(hub: FakeHub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comm
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a table of rated photos and the photos."""
     place = tmp_path_factory.mktemp("runs")
+    (place / "photos").mkdir()
     rows = ["image,mean,split"]
     for number in range(12):
         noise = np.random.default_rng(number).integers(0, 256, (6, 8, 3), dtype=np.uint8)
-        Image.fromarray(noise).resize((96, 72), Image.Resampling.BICUBIC).save(place / f"{number}.png")
-        rows.append(f"{number}.png,{1 + number % 7},{'test' if number < 2 else 'train'}")
+        Image.fromarray(noise).resize((96, 72), Image.Resampling.BICUBIC).save(place / "photos" / f"{number}.png")
+        rows.append(f"photos/{number}.png,{1 + number % 7},{'test' if number < 2 else 'train'}")
     (place / "ratings.csv").write_text("\n".join(rows) + "\n")
     return place
 
@@ -111,7 +112,7 @@ def test_adapters_name_their_base_and_load_elsewhere(hub: FakeHub, cli: Commands
 
 def test_alignment_is_sent_too(hub: FakeHub, cli: Commands, place: Path) -> None:
     """By the same way."""
-    where = [f"output_dir={place / 'aligned'}", "push_to_hub=true", "hub_model_id=me/aligned", f"data=[{place}]"]
+    where = [f"output_dir={place / 'aligned'}", "push_to_hub=true", "hub_model_id=me/aligned", f"data=[{place / 'photos'}]"]
     plain = ["use_cpu=true", "bf16=false", "disable_tqdm=true", "dataloader_num_workers=0"]
     code, _, err = cli.run("train", "align", "--config", RECIPES / "nano" / "align.yaml", "--smoke-test", *where, *plain, *ABSENT)
     assert code == 0, err
@@ -122,9 +123,9 @@ def test_what_cannot_be_sent_is_known_before_training(hub: FakeHub, cli: Command
     """A token that cannot write costs no hour of training."""
     data = f"data=[{{source: own, root: {place / 'ratings.csv'}, range: [1, 7]}}]"
     where = [f"output_dir={place / 'never'}", "push_to_hub=true", "hub_model_id=me/never"]
-    words = ["train", "sft", "--config", RECIPES / "own_data" / "sft.yaml", "--smoke-test", data, *where, *PLAIN[:4]]
+    words = ["train", "sft", "--config", RECIPES / "own_data" / "sft.yaml", "--smoke-test", data, *where, *PLAIN]
     code, _, err = cli.run(*words, token="reader")
-    assert code == 2 and "aesthetic-mllm train sft: the token of me can only read" in err
+    assert code == 2 and "aesthetic-mllm train sft: the token of me can only read" in err, err
     assert not (place / "never" / "tuned").exists()
 
 
@@ -132,10 +133,10 @@ def test_a_lost_connection_leaves_the_checkpoint_and_says_how_to_send_it(hub: Fa
     data = f"data=[{{source: own, root: {place / 'ratings.csv'}, range: [1, 7]}}]"
     where = [f"output_dir={place / 'lost'}", "push_to_hub=true", "hub_model_id=me/lost"]
     hub.uploads_until_cut = 0
-    words = ["train", "sft", "--config", RECIPES / "own_data" / "sft.yaml", "--smoke-test", data, *where, *PLAIN[:4]]
+    words = ["train", "sft", "--config", RECIPES / "own_data" / "sft.yaml", "--smoke-test", data, *where, *PLAIN]
     code, _, err = cli.run(*words)
     hub.uploads_until_cut = None
-    assert code == 1 and f"send it later: aesthetic-mllm push {place / 'lost' / 'tuned'} me/lost" in err
+    assert code == 1 and f"send it later: aesthetic-mllm push {place / 'lost' / 'tuned'} me/lost" in err, err
     assert (place / "lost" / "tuned" / "model.safetensors").is_file() and (place / "lost" / "report.json").is_file()
 
 

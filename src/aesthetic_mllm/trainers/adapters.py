@@ -81,7 +81,7 @@ def complete_adapters(model: PeftModel, folder: str | os.PathLike[str], trainer:
     folder = Path(folder)
     base_model = model.get_base_model()
     start = str(getattr(base_model, "name_or_path", "") or "")
-    commit = getattr(base_model.config, "_commit_hash", None)
+    commit = base_model.checkpoint_commit
     base = AdapterBase(portable_name(start), weights_digest(start, revision=commit), commit) if start else AdapterBase("")
     config = PeftConfig.from_pretrained(str(folder))
     config.base_model_name_or_path, config.revision = base.name or None, commit

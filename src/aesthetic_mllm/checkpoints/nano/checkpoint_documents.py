@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from huggingface_hub import HfApi, ModelCard
 from transformers import PreTrainedModel
-from transformers.utils import cached_file
+from transformers.utils import CONFIG_NAME, cached_file
+from transformers.utils.hub import extract_commit_hash
 
 CARD, LICENCE, REPORT, RESULT_FOLDER = "README.md", "LICENSE", "report.json", ".eval_results"
 CARD_FACTS = "card_facts.yaml"  # what the card is written from, beside the report
@@ -26,6 +27,16 @@ SAMPLES = 64  # values of each weight that are compared
 PUSH_OPTIONS = ("commit_description", "commit_message", "create_pr", "private", "revision", "tags", "token")
 
 logger = logging.getLogger(__name__)
+
+
+def loaded_commit(checkpoint: str | os.PathLike[str], **options: Any) -> str | None:
+    """The commit of the Hub's repository that a checkpoint was just loaded from; `None` for a folder.
+
+    Args:
+        checkpoint, options: as of [`read_documents`].
+    """
+    path = cached_file(str(checkpoint), CONFIG_NAME, **{**options, "local_files_only": True}, **TOLERANT)
+    return None if path is None else extract_commit_hash(path, None)
 
 
 def read_documents(checkpoint: str | os.PathLike[str], commit: str | None = None, **options: Any) -> dict[str, bytes]:
@@ -88,8 +99,10 @@ class CarriesDocuments(PreTrainedModel):
 
     Attributes:
         documents: by their path in the checkpoint's folder; empty for a model that no checkpoint was loaded into.
+        checkpoint_commit: of the Hub's repository that it was loaded from; `None`: from none.
     """
 
+    checkpoint_commit: str | None = None
     documents: Mapping[str, bytes] = {}
     _documented_weights: Mapping[str, torch.Tensor] = {}
 
@@ -99,7 +112,8 @@ class CarriesDocuments(PreTrainedModel):
         Args:
             checkpoint, options: as of [`read_documents`].
         """
-        self.documents = read_documents(checkpoint, getattr(self.config, "_commit_hash", None), **options)
+        self.checkpoint_commit = loaded_commit(checkpoint, **options)
+        self.documents = read_documents(checkpoint, self.checkpoint_commit, **options)
         statements = self.documents.keys() - {LICENCE}
         self._documented_weights = sampled_weights(self.named_parameters()) if statements else {}
 
