@@ -71,20 +71,23 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _folder(options: argparse.Namespace) -> Path:
-    """Where the checkpoint or the adapters are.
+    """Where the checkpoint or the adapters are; of a training's output, adapters with the results of the merged checkpoint.
 
     Raises:
         UsageError: they are not there.
     """
+    from ..publishing.adapter_results import take_over_results
     from ..publishing.checkpoint_files import is_adapters
 
     folder = options.folder
     if not folder.is_dir():
         raise UsageError(f"{folder} is no folder; name that of a checkpoint.")
     if options.adapter:
-        for place in (folder, folder / ADAPTER):
-            if is_adapters(place):
-                return place
+        if is_adapters(folder):
+            return folder
+        if is_adapters(folder / ADAPTER):
+            take_over_results(folder / TUNED, folder / ADAPTER)
+            return folder / ADAPTER
         raise UsageError(f"{folder} holds no adapters (adapter_config.json); leave --adapter out for a whole checkpoint.")
     if is_adapters(folder):
         raise UsageError(f"{folder} holds LoRA adapters; send them with --adapter, or send the merged checkpoint.")
