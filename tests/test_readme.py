@@ -22,7 +22,7 @@ from PIL import Image
 
 from aesthetic_mllm import AestheticAssessor, ImageError
 from aesthetic_mllm.checkpoints import embedded_checkpoint
-from aesthetic_mllm.cli.main import main
+from aesthetic_mllm.cli.main import build_parser, main
 from aesthetic_mllm.trainers.tuning_recipe import check_entries
 from photo_files import jpeg_bytes, scene
 from tiny_checkpoints import save_language_model, save_llava, save_siglip
@@ -31,6 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = {path.relative_to(ROOT).as_posix(): path for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
 USING = ("README.md", *(f"docs/{name}.md" for name in ("rate", "assess", "suggest", "rank", "personalize", "checkpoints")))
 TRAINING = ("docs/tune.md", "docs/align.md", "docs/build_your_own.md")
+PUBLISHING = "docs/publish.md"  # tests/test_push.py and tests/test_published_training.py do what it tells
 JUDGING = ("score", "assess", "comment", "suggest", "personalize", "rank", "compare")
 SHORT = ["use_cpu=true", "bf16=false", "--smoke-test"]
 
@@ -101,13 +102,26 @@ def stand_ins(tmp_path: Path) -> dict[str, str]:
 def test_every_page_is_tested_and_listed() -> None:
     """A page with code is run by a test of this file; docs/README.md and README link each page."""
     with_code = {page for page in PAGES if any(code(page, language) for language in ("python", "bash", "text", "yaml"))}
-    assert with_code <= {*USING, *TRAINING}
+    assert with_code <= {*USING, *TRAINING, PUBLISHING}
     for page in USING[1:]:
         lines = [line for block in code(page, "bash") for line in block.splitlines()]
         assert all(line.startswith("aesthetic-mllm ") for line in lines), page
     for page in {*PAGES} - {"README.md", "docs/README.md"}:
         name = page.removeprefix("docs/")
         assert f"]({name})" in read("docs/README.md") and f"](docs/{name})" in read("README.md"), page
+
+
+def test_publishing_names_commands_messages_and_code_that_there_are() -> None:
+    """Its commands are understood, what it says of errors is what the commands say, its code compiles."""
+    for arguments in commands(PUBLISHING):
+        if arguments[0] != "evaluate":  # of docs/evaluate.md
+            build_parser().parse_args(arguments)
+    for block in code(PUBLISHING):
+        compile(block, PUBLISHING, "exec")
+    said = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "src/aesthetic_mllm").glob("*/[hp]u*.py"))
+    for message in re.findall(r"^\| (?!message|---|`)(.+?) \| [12] \|", read(PUBLISHING), re.M):
+        for part in re.split(r"\.\.\.|FOLDER|\bme\b|503|other/mine|\bother\b", message):
+            assert part.strip(" ,") in said, message
 
 
 @pytest.mark.parametrize("page", PAGES)
