@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from huggingface_hub import ModelCard
 
 from aesthetic_mllm import AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
 from fake_hub import cached_repository
@@ -79,27 +78,3 @@ def test_weights_are_split_where_they_are_large(start: Path, tmp_path: Path, siz
     shards = list((tmp_path / "saved").glob("model*.safetensors"))
     assert (len(shards) > 1) == bool(size)
     assert load(tmp_path / "saved").documents == model.documents
-
-
-def test_a_push_sends_the_models_own_card(start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And not the stub that transformers writes; with tags where some are given; none where there is no card."""
-    sent: dict[str, bytes] = {}
-    from transformers.utils.hub import PushToHubMixin
-
-    def push(self: object, *args: object, tags: object = None, **kwargs: object) -> None:
-        self.save_pretrained(tmp_path / "sent")  # type: ignore[attr-defined]
-        (tmp_path / "sent" / "README.md").write_text("a stub")
-        self._upload_modified_files(tmp_path / "sent", "me/model", {})  # type: ignore[attr-defined]
-
-    monkeypatch.setattr(PushToHubMixin, "push_to_hub", push)
-    monkeypatch.setattr(PushToHubMixin, "_upload_modified_files", lambda self, folder, *args: sent.update(files_of(Path(folder))))
-    model = load(start)
-    model.push_to_hub("me/model")
-    assert sent["README.md"] == files_of(start)["README.md"]
-    model.push_to_hub("me/model", tags=["photos"])
-    assert ModelCard(sent["README.md"].decode()).data.tags == ["photos"]
-    sent.clear()
-    shutil.rmtree(tmp_path / "sent")
-    model.documents = {}
-    model.push_to_hub("me/model")
-    assert "config.json" in sent and "README.md" not in sent
