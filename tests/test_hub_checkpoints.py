@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from huggingface_hub import ModelCard
 from transformers import AutoModelForImageTextToText, AutoProcessor, pipeline
 
 from aesthetic_mllm import AestheticAssessor, AestheticMLLMProcessor
 from aesthetic_mllm.processing.checkpoint_side_files import SIDE_FILE_FOLDER
 from fake_hub import cached_repository, fake_hub
 from judging_everything import carrying_assessor, everything, same, saved, tiny_photos
+from published_checkpoints import documented
 
 NAME = "me/model"
 TOLD = ("ratings", "comments", "ridge")  # of each file of a checkpoint something
@@ -29,8 +31,10 @@ from judging_everything import everything, tiny_photos
 name, cache, token, *folders = sys.argv[1:]
 for revision, folder in zip(("main", "old"), folders):
     assessor = AestheticAssessor.from_pretrained(folder, device="cpu")
-    assessor.model.push_to_hub(name, token=token, revision=revision)
-    assessor.processor.push_to_hub(name, token=token, revision=revision)
+    parts = [assessor.model, assessor.processor]
+    for part in parts if revision == "main" else reversed(parts):
+        part.push_to_hub(name, token=token, revision=revision)
+assessor.model.push_to_hub(name, token=token, revision="tagged", tags=["photos"])
 for options in ({}, {"revision": "old"}):
     loaded = AestheticAssessor.from_pretrained(name, cache_dir=cache, token=token, device="cpu", **options)
     print(json.dumps(everything(loaded, tiny_photos(), ("ratings", "comments", "ridge"))))
@@ -41,7 +45,7 @@ for options in ({}, {"revision": "old"}):
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A checkpoint for each revision."""
     place = tmp_path_factory.mktemp("checkpoints")
-    return {branch: saved(carrying_assessor(family), place / branch) for branch, family in REVISIONS.items()}
+    return {branch: documented(saved(carrying_assessor(family), place / branch)) for branch, family in REVISIONS.items()}
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +91,10 @@ def test_a_side_file_that_is_missing_is_named(options: dict[str, Any], tmp_path:
 
 
 def test_what_was_pushed_loads_as_it_was(folders: dict[str, Path], said: dict[str, Any], tmp_path: Path) -> None:
-    """Two revisions, through a server: every file is pushed and asked for, with the token that was given."""
+    """Two revisions, through a server: every file is pushed and asked for, with the token that was given.
+
+    The model first or the processor: the files are those of the folder, and its card is not a stub; with tags it has them, too.
+    """
     with fake_hub() as hub:
         helpers = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])  # the code it runs imports them
         environment = dict(os.environ, **hub.environment, HF_HOME=str(tmp_path / "home"), PYTHONPATH=helpers.rstrip(os.pathsep))
@@ -100,11 +107,14 @@ def test_what_was_pushed_loads_as_it_was(folders: dict[str, Path], said: dict[st
     assert same(loaded, [said["main"], said["old"]])
     for branch, folder in folders.items():
         files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-        assert hub.branches[NAME, branch].keys() - files == {"README.md"} and files <= hub.branches[NAME, branch].keys()
-    got = {path.partition("/resolve/")[2].partition("/")[2] for method, path, _ in hub.asked if method == "GET"}
+        assert hub.files(NAME, branch).keys() == files
+        for name in ("README.md", "LICENSE", "report.json", ".eval_results/benchmark.yaml"):
+            assert hub.files(NAME, branch)[name] == (folder / name).read_bytes()
+    assert ModelCard(hub.files(NAME, "tagged")["README.md"].decode()).data.tags == ["photos"]
+    got = {each.path.partition("/resolve/")[2].partition("/")[2] for each in hub.requests if each.method == "GET"}
     carried = {f"{SIDE_FILE_FOLDER}/{name}.safetensors" for name in ("mean_visual_tokens", "rater_prior", "training_ngrams")}
     assert got >= {"config.json", "model.safetensors", "processor_config.json", "tokenizer.json", "chat_template.jinja", *carried}
-    assert {token for method, path, token in hub.asked if "/resolve/" in path} == {"Bearer secret"}
+    assert {each.token for each in hub.requests if "/resolve/" in each.path} == {"Bearer secret"}
 
 
 def test_side_files_of_an_older_version_are_refused(folders: dict[str, Path], tmp_path: Path) -> None:

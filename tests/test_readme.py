@@ -35,6 +35,7 @@ PAGES = {path.relative_to(ROOT).as_posix(): path for path in [ROOT / "README.md"
 USING = ("README.md", *(f"docs/{name}.md" for name in ("rate", "assess", "suggest", "rank", "personalize", "checkpoints")))
 TRAINING = ("docs/tune.md", "docs/align.md", "docs/build_your_own.md")
 EVALUATING = ("docs/evaluate.md",)
+PUBLISHING = "docs/publish.md"  # tests/test_push.py and tests/test_published_training.py do what it tells
 JUDGING = ("score", "assess", "comment", "suggest", "personalize", "rank", "compare")
 SHORT = ["use_cpu=true", "bf16=false", "--smoke-test"]
 
@@ -105,13 +106,26 @@ def stand_ins(tmp_path: Path) -> dict[str, str]:
 def test_every_page_is_tested_and_listed() -> None:
     """A page with code is run by a test of this file; docs/README.md and README link each page."""
     with_code = {page for page in PAGES if any(code(page, language) for language in ("python", "bash", "text", "yaml"))}
-    assert with_code <= {*USING, *TRAINING, *EVALUATING}
+    assert with_code <= {*USING, *TRAINING, *EVALUATING, PUBLISHING}
     for page in USING[1:]:
         lines = [line for block in code(page, "bash") for line in block.splitlines()]
         assert all(line.startswith("aesthetic-mllm ") for line in lines), page
     for page in {*PAGES} - {"README.md", "docs/README.md"}:
         name = page.removeprefix("docs/")
         assert f"]({name})" in read("docs/README.md") and f"](docs/{name})" in read("README.md"), page
+
+
+def test_publishing_names_commands_messages_and_code_that_there_are() -> None:
+    """Its commands are understood, what it says of errors is what the commands say, its code compiles."""
+    for arguments in commands(PUBLISHING):
+        if arguments[0] != "evaluate":  # of docs/evaluate.md
+            build_parser().parse_args(arguments)
+    for block in code(PUBLISHING):
+        compile(block, PUBLISHING, "exec")
+    said = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "src/aesthetic_mllm").glob("*/[hp]u*.py"))
+    for message in re.findall(r"^\| (?!message|---|`)(.+?) \| [12] \|", read(PUBLISHING), re.M):
+        for part in re.split(r"\.\.\.|FOLDER|\bme\b|503|other/mine|\bother\b", message):
+            assert part.strip(" ,") in said, message
 
 
 @pytest.mark.parametrize("page", PAGES)

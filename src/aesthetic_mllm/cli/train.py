@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ..trainers.output_files import RECIPE, REPORT, TUNED
+from ..trainers.output_files import ADAPTER, RECIPE, REPORT, TUNED
 from .usage import UsageError, check_train_extra
 
 # Below output_dir: the recipe with all overrides, the checkpoint with merged adapters, and what is told of the run.
@@ -52,7 +52,7 @@ def _add_recipe_parser(recipes: Any, kind: str, short: str) -> None:
 
 
 def run_recipe(kind: str, train: Any, options: argparse.Namespace) -> int:
-    """Trains; returns 0, 2 where recipe, data or model are wrong, or 130 where interrupted."""
+    """Trains; returns 0, 2 where recipe, data or model are wrong, 1 where the Hub is not reached, or 130 where interrupted."""
     for flag in ("resume", "skip_missing"):
         if getattr(options, flag, False):
             options.overrides.append(f"{flag}=true")
@@ -69,12 +69,16 @@ def run_recipe(kind: str, train: Any, options: argparse.Namespace) -> int:
         from ..pretext.phrase_bank import PhraseBankError
         from ..pretext.teachers import TeacherError
         from ..processing.image_errors import ImageError
+        from ..publishing.hub import PushError
         from ..trainers.recipe_parser import RecipeError
 
         # PEFT and TRL ask for a switch by its old name; the user cannot mend that
         warnings.filterwarnings("ignore", message=".*gradient_checkpointing. is deprecated", category=FutureWarning)
         try:
             return int(train(options))
+        except PushError as error:
+            print(f"aesthetic-mllm train {kind}: {error}", file=sys.stderr)
+            return 1 if error.again else 2
         except (RecipeError, DataError, PhotoPoolError, PhraseBankError, TeacherError) as error:
             print(f"aesthetic-mllm train {kind}: {error}", file=sys.stderr)
             return 2
@@ -105,14 +109,36 @@ def checkpoint_of(recipe: Any, config: Any, options: argparse.Namespace) -> str 
     return checkpoint
 
 
-def save_with_report(trainer: Any, output: Path, report: dict[str, Any]) -> None:
-    """The finished checkpoint below a run's folder, and the report with what was measured again for it, which is told."""
+def save_with_report(trainer: Any, output: Path, report: dict[str, Any], adapter: bool = False) -> None:
+    """The finished checkpoint below a run's folder, and the report with what was measured again for it, which is told.
+
+    Args:
+        adapter: whether adapters are written alone, too.
+    """
     from ..trainers.tuning import save_tuned, write_report
 
-    report["references"] = references = save_tuned(trainer, output / TUNED)
+    alone = {"adapter": output / ADAPTER} if adapter else {}
+    report["references"] = references = save_tuned(trainer, output / TUNED, **alone)
     write_report(trainer, report, output / REPORT)
     if references["percentiles"] and trainer.is_world_process_zero():
         print(f"Percentiles refer to {references['photos']} photos of this run.", file=sys.stderr)
+
+
+def push_finished(trainer: Any, folder: Path) -> None:
+    """Sends a finished checkpoint to the Hub, where the recipe has `push_to_hub`.
+
+    Raises:
+        PushError: it could not be sent; the message says where it is saved.
+    """
+    if not trainer.args.push_to_hub or not trainer.is_world_process_zero():
+        return
+    from ..publishing.hub import PushError
+
+    try:
+        print(trainer.send_finished(folder).url, file=sys.stderr)
+    except PushError as error:
+        again = f"aesthetic-mllm push {folder} {trainer.hub_model_id}"
+        raise PushError(f"{error} The checkpoint is saved; send it later: {again}", error.again) from error
 
 
 def _tell_how_to_go_on(kind: str, options: argparse.Namespace) -> None:

@@ -4,11 +4,11 @@ import argparse
 import logging
 from pathlib import Path
 
-from .train import RECIPE, checkpoint_of
+from ..trainers.output_files import ALIGNED
+from .train import RECIPE, checkpoint_of, push_finished
 
 logger = logging.getLogger(__name__)
 
-ALIGNED = "aligned"  # folder of the finished checkpoint below output_dir
 STATISTICS, UNREADABLE = "statistics.json", "unreadable.txt"
 DESCRIPTION = (
     f"The finished checkpoint is output_dir/{ALIGNED}. Beside it are written {RECIPE}, the recipe with all overrides, "
@@ -50,9 +50,10 @@ def run(options: argparse.Namespace) -> int:
         pretext_samples.statistics.save(output / STATISTICS)
     trainer.train(resume_from_checkpoint=checkpoint)
     trainer.save_state()
-    trainer.save_aligned(output / ALIGNED)
+    trainer.save_finished(output / ALIGNED)
     if trainer.is_world_process_zero():
         _report(sorted(trainer.unreadable | pretext_samples.unreadable), output)
+    push_finished(trainer, output / ALIGNED)
     return 0
 
 

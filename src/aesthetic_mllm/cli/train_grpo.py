@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..trainers.output_files import RECIPE, TUNED
-from .train import TUNED_DESCRIPTION, checkpoint_of, save_with_report
+from .train import TUNED_DESCRIPTION, checkpoint_of, push_finished, save_with_report
 
 DESCRIPTION = TUNED_DESCRIPTION
 
@@ -35,6 +35,7 @@ def run(options: argparse.Namespace) -> int:
     output = Path(str(config.output_dir))
     run_tuning(trainer, checkpoint, values, output / RECIPE)
     save_with_report(trainer, output, {})
+    push_finished(trainer, output / TUNED)
     if trainer.is_world_process_zero():
         print(output / TUNED)
     return 0

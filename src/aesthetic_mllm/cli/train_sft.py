@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..trainers.output_files import ADAPTER, RECIPE, REPORT, TUNED
-from .train import checkpoint_of, save_with_report
+from .train import checkpoint_of, push_finished, save_with_report
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +21,7 @@ DESCRIPTION = (
 def run(options: argparse.Namespace) -> int:
     """Trains; raises what `train.py` reports as a usage error."""
     from ..data.seen_photos import seen_by_start
+    from ..publishing.adapter_results import take_over_results
     from ..trainers.aesthetic_sft_trainer import AestheticSFTTrainer
     from ..trainers.run_facts import recipe_facts
     from ..trainers.sft_recipe import SFTRecipe, check_evaluation, open_sft_data
@@ -68,10 +69,11 @@ def run(options: argparse.Namespace) -> int:
     }
     run_tuning(trainer, checkpoint, values, output / RECIPE)
     report |= {"after": _rated(trainer, held_out)} | _course(trainer, checkpoint)
-    if recipe.lora_r:
-        trainer.save_model(str(output / ADAPTER))
-    save_with_report(trainer, output, report)
+    save_with_report(trainer, output, report, adapter=bool(recipe.lora_r))
     _write_results(trainer, output, report, held_out)
+    if recipe.lora_r and trainer.is_world_process_zero():
+        take_over_results(output / TUNED, output / ADAPTER)
+    push_finished(trainer, output / TUNED)
     if trainer.is_world_process_zero():
         _tell(report, output, options.smoke_test)
     return 0

@@ -6,13 +6,17 @@ from typing import Any
 
 import torch
 
+from ..checkpoints.names import resolve_name
 from ..modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGeneration
 from ..processing.checkpoint_side_files import HUB_OPTIONS
 from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
+from .adapter_loading import adapter_base, carries_processor, load_adapted
 
 # What is never quantized: the head, of which only a few rows are computed, and the small alignment module, which decides what is
 # seen of a photo and computes with its layers' weights themselves.
 KEPT_IN_FULL = ("lm_head", "model.multi_modal_projector")
+# Of the options that say where files are those that are not about one repository.
+_OF_ANY_CHECKPOINT = ("cache_dir", "force_download", "local_files_only", "proxies", "token")
 # Modules that a quantization leaves as they are; each of transformers' configurations has one of these.
 _SPARING = ("modules_to_not_convert", "llm_int8_skip_modules")
 
@@ -22,21 +26,23 @@ def load_checkpoint(
     *,
     dtype: str | torch.dtype = "float32",
     device: str | torch.device | None = None,
+    base: str | os.PathLike[str] | None = None,
     **kwargs: Any,
 ) -> tuple[AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor]:
-    """Model and processor of a checkpoint.
+    """Model and processor of a checkpoint, or of LoRA adapters, which are merged into the checkpoint that they name.
 
     Args:
         name: folder or Hub id.
         dtype: of the weights that are not quantized; "auto" is that in which they are stored.
         device: for the whole model; default the GPU where there is one, else the CPU. Not with a `device_map`.
+        base: of adapters, where their base is not found by the name that they have for it.
         kwargs: for the model's `from_pretrained`: `device_map`, `quantization_config`, `attn_implementation` and others. What
             says where files are (`revision`, `token`, `cache_dir`, `subfolder`, `local_files_only`) is for the processor's too.
 
     Raises:
-        CheckpointError: the checkpoint does not fit the model.
+        CheckpointError: the checkpoint does not fit the model, or adapters do not fit their base.
         TypeError: `torch_dtype`, as `dtype` was called before.
-        ValueError: both a `device` and a `device_map`; or a device that is not there.
+        ValueError: both a `device` and a `device_map`; a device that is not there; or a `base` for what is no adapters.
     """
     if "torch_dtype" in kwargs:
         raise TypeError(f"torch_dtype is called dtype; give dtype={kwargs['torch_dtype']!r}.")
@@ -48,10 +54,19 @@ def load_checkpoint(
         kwargs["quantization_config"] = sparing_alignment(quantization)
         if kwargs.get("device_map") is None:  # it is quantized where it lies, and cannot be moved
             kwargs["device_map"] = {"": device}
-    model = AestheticMLLMForConditionalGeneration.from_pretrained(name, dtype=dtype, **kwargs)
+    name = resolve_name(name)
+    options = {key: value for key, value in kwargs.items() if key in HUB_OPTIONS}
+    adapted = adapter_base(name, **options)
+    if adapted is not None:
+        model = load_adapted(name, adapted, dtype=dtype, given=None if base is None else str(base), **kwargs)
+    elif base is not None:
+        raise ValueError(f"base={str(base)!r} was given, but {name} is a whole checkpoint and no adapters; leave base out.")
+    else:
+        model = AestheticMLLMForConditionalGeneration.from_pretrained(name, dtype=dtype, **kwargs)
     if kwargs.get("device_map") is None and not is_quantized(model):  # those are where they belong, and may not be moved
         model.to(device)
-    options = {key: value for key, value in kwargs.items() if key in HUB_OPTIONS}
+    if adapted is not None and not carries_processor(name, **options):
+        name, options = resolve_name(base or adapted.name), {key: options[key] for key in options if key in _OF_ANY_CHECKPOINT}
     return model, AestheticMLLMProcessor.from_pretrained(name, **options)
 
 

@@ -49,14 +49,16 @@ class AestheticAssessor(BaseAssessor):
         """An assessor of a checkpoint.
 
         Args:
-            model: folder or Hub id; default the checkpoint that ships inside the package.
+            model: folder or Hub id, of a checkpoint or of LoRA adapters, which are merged into the checkpoint that they name;
+                default the checkpoint that ships inside the package.
             dtype: float32; or, for speed at a tolerance of 1% of the score range, bfloat16 where the machine has it.
             device: default the GPU where there is one, else the CPU. Not with a `device_map`.
-            kwargs: for the model's `from_pretrained`, such as `device_map`, `quantization_config` and `attn_implementation`; what
+            kwargs: `base`, the folder or Hub id of adapters' base, where it is not found by the name that they have for it. For
+                the model's `from_pretrained`, such as `device_map`, `quantization_config` and `attn_implementation`; what
                 says where files are (`revision`, `token`, `cache_dir`, `subfolder`, `local_files_only`) for the processor's too.
 
         Raises:
-            CheckpointError: the checkpoint does not fit the model.
+            CheckpointError: the checkpoint does not fit the model, or adapters do not fit their base.
             EmbeddedCheckpointError: the installation lacks the embedded checkpoint.
             TypeError: `torch_dtype`, which is called `dtype`.
             ValueError: both a `device` and a `device_map`.

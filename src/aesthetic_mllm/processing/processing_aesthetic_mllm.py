@@ -241,6 +241,11 @@ class AestheticMLLMProcessor(ProcessorMixin):
             self.push_to_hub(kwargs.get("repo_id") or Path(save_directory).name, **chosen)
         return written
 
+    def _upload_modified_files(self, working_dir: str | os.PathLike[str], *args: Any, **kwargs: Any) -> Any:
+        """As the parent's, without the card's stub that the parent has made: the card is the model's."""
+        (Path(working_dir) / "README.md").unlink(missing_ok=True)
+        return super()._upload_modified_files(working_dir, *args, **kwargs)
+
     @classmethod
     def get_processor_dict(
         cls, pretrained_model_name_or_path: str | os.PathLike[str], **kwargs: Any

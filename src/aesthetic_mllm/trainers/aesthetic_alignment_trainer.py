@@ -17,13 +17,14 @@ from ..pretext.photo_pool import PhotoPoolError
 from ..pretext.phrase_bank import PhraseBank
 from .aesthetic_alignment_config import AestheticAlignmentConfig
 from .alignment_model import AlignmentModel
-from .model_card import ModelCardMixin
+from .output_files import ALIGNED
 from .pretext_collator import PretextCollator, PretextVocabulary
+from .publishing_mixin import PublishingMixin
 
 logger = logging.getLogger(__name__)
 
 
-class AestheticAlignmentTrainer(ModelCardMixin, Trainer):
+class AestheticAlignmentTrainer(PublishingMixin, Trainer):
     """Trainer of the alignment module on pretext samples; tower and language model stay frozen.
 
     Three losses, each weighted in the configuration and logged: the frozen language model's next-token loss on the target text,
@@ -48,6 +49,7 @@ class AestheticAlignmentTrainer(ModelCardMixin, Trainer):
     """
 
     args: AestheticAlignmentConfig
+    finished_folder = ALIGNED
 
     def __init__(
         self,
@@ -134,6 +136,10 @@ class AestheticAlignmentTrainer(ModelCardMixin, Trainer):
             logs["data_wait_share"] = self._waited / (now - self._since)
             self._waited, self._since = 0.0, now
         super().log(logs, start_time)
+
+    def save_finished(self, folder: str | Path) -> None:
+        """As [`save_aligned`]."""
+        self.save_aligned(folder)
 
     def save_aligned(self, folder: str | Path) -> None:
         """Writes model, without the heads, processor and card, as `from_pretrained` loads them; the main process alone writes."""

@@ -22,8 +22,8 @@ from .aesthetic_sft_config import ADAPTER_LEARNING_RATE, FULL_LEARNING_RATE, Aes
 from .losses.across_processes import global_mean
 from .losses.rank_fidelity import RankFidelityLoss
 from .losses.soft_level import SoftLevelLoss
-from .model_card import ModelCardMixin
 from .photo_ratings import FirstPhotos, read_photos, undecoded
+from .publishing_mixin import PublishingMixin
 from .rating_metrics import correlations
 
 LOSSES = ("text_loss", "level_loss", "rank_loss")
@@ -32,7 +32,7 @@ RATING_COLUMNS = ("question", "mean", "std", "group")  # kept where unused colum
 RATED_METRIC = "srcc"  # what the best model is told by, where an evaluation set has ratings
 
 
-class AestheticSFTTrainer(ModelCardMixin, SFTTrainer):
+class AestheticSFTTrainer(PublishingMixin, SFTTrainer):
     """SFTTrainer whose losses look at the answers alone: their words, the level word's distribution, and the order of photos.
 
     A row that asks for a rating ends where the level word is predicted, and has no next-token loss. Prompts are padded on the

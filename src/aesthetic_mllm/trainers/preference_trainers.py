@@ -6,8 +6,8 @@ from typing import Any
 from trl import DPOConfig, DPOTrainer, GRPOConfig, GRPOTrainer
 
 from .adapters import adapt_language_model
-from .model_card import ModelCardMixin
 from .precision import MachineDefaults
+from .publishing_mixin import PublishingMixin
 
 
 @dataclass
@@ -38,14 +38,14 @@ class AestheticGRPOConfig(MachineDefaults, GRPOConfig):
     gradient_checkpointing: bool | None = None
 
 
-class AestheticDPOTrainer(ModelCardMixin, DPOTrainer):
+class AestheticDPOTrainer(PublishingMixin, DPOTrainer):
     """TRL's `DPOTrainer`; a LoRA `peft_config` without `target_modules` is completed as [`adapt_language_model`] does."""
 
     def __init__(self, *args: Any, peft_config: Any = None, **kwargs: Any):
         super().__init__(*args, peft_config=adapt_language_model(peft_config), **kwargs)
 
 
-class AestheticGRPOTrainer(ModelCardMixin, GRPOTrainer):
+class AestheticGRPOTrainer(PublishingMixin, GRPOTrainer):
     """TRL's `GRPOTrainer`; a LoRA `peft_config` without `target_modules` is completed as [`adapt_language_model`] does."""
 
     def __init__(self, *args: Any, peft_config: Any = None, **kwargs: Any):

@@ -10,9 +10,11 @@ from peft import PeftModel, get_peft_model
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 from torch.distributed.tensor import DTensor
 from transformers import TrainingArguments
+from transformers.trainer import TRAINING_ARGS_NAME
 from transformers.trainer_utils import set_seed
 
 from ..checkpoints import embedded_checkpoint
+from ..modeling.checkpoint_documents import LICENCE
 from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
 from .model_card import ModelCardMixin
 from .recipe_parser import save_recipe
@@ -62,24 +64,35 @@ def run_tuning(trainer: Any, checkpoint: str | None, values: Mapping[str, Any], 
     trainer.save_state()
 
 
-def save_tuned(trainer: Any, folder: str | Path) -> dict[str, Any]:
+def save_tuned(trainer: Any, folder: str | Path, adapter: str | Path | None = None) -> dict[str, Any]:
     """Writes model and processor as `from_pretrained` loads them, adapters merged into the weights.
 
-    What the rating scale says of the start checkpoint is measured again, or left out ([`measure_references`]). All processes
-    must call it: a sharded model is gathered; the main one writes.
+    What the rating scale says of the start checkpoint is measured again, or left out ([`measure_references`]). Of the start's
+    documents its licence alone is kept; the card is the trainer's. All processes must call it: a sharded model is gathered; the
+    main one writes.
+
+    Args:
+        folder: of the finished checkpoint.
+        adapter: where a model's LoRA adapters are written alone, too, with the processor.
 
     Returns:
         what was measured again and what was left out.
     """
     references = measure_references(trainer)
+    if adapter is not None:
+        trainer.save_model(str(adapter))
+        if trainer.is_world_process_zero():
+            (Path(adapter) / TRAINING_ARGS_NAME).unlink(missing_ok=True)  # pickled
     model = trainer.accelerator.unwrap_model(trainer.model)
     sharded = any(isinstance(weight, DTensor) for weight in model.parameters())
     state = gathered_state(model) if sharded else None
     if not trainer.is_world_process_zero():
         return references
+    documents = getattr(model, "documents", {})
     if isinstance(model, PeftModel):
         model = _whole(model, state) if state else model
         model, state = model.merge_and_unload(), None
+    model.documents = {name: content for name, content in documents.items() if name == LICENCE}
     model.save_pretrained(folder, state_dict=state)
     trainer.processing_class.save_pretrained(folder)
     if isinstance(trainer, ModelCardMixin):

@@ -9,11 +9,11 @@ from transformers import (
     AutoModel,
     Cache,
     GenerationMixin,
-    PreTrainedModel,
 )
 from transformers import initialization as init
 from transformers.utils import can_return_tuple
 
+from .checkpoint_documents import PLACES, CarriesDocuments
 from .checkpoint_errors import CheckpointError
 from .configuration_aesthetic_mllm import (
     TOKEN_GROUPS,
@@ -37,8 +37,8 @@ from .vision_tower import (
 )
 
 
-class AestheticMLLMPreTrainedModel(PreTrainedModel):
-    """What the model and its headless form share: how weights are initialised, loaded and checked."""
+class AestheticMLLMPreTrainedModel(CarriesDocuments):
+    """What the model and its headless form share: how weights are initialised, loaded and checked, and what is said of them."""
 
     config: AestheticMLLMConfig
     config_class = AestheticMLLMConfig
@@ -76,6 +76,8 @@ class AestheticMLLMPreTrainedModel(PreTrainedModel):
     def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> Any:
         """As the parent's, but only safetensors load, and a weight that is missing, unexpected or misshapen is an error.
 
+        The checkpoint's card, report and licence are kept, and written again by `save_pretrained`.
+
         Raises:
             CheckpointError: the checkpoint lacks weights of this model, holds others, or their shapes differ.
         """
@@ -94,6 +96,8 @@ class AestheticMLLMPreTrainedModel(PreTrainedModel):
                 f"{pretrained_model_name_or_path} does not fit {cls.__name__}: {'; '.join(found)}. "
                 "Load it with the version of the package that saved it, or convert it."
             )
+        places = {name: kwargs[name] for name in PLACES if kwargs.get(name) is not None}
+        model.load_documents(pretrained_model_name_or_path, **places)
         return (model, info) if with_info else model
 
 

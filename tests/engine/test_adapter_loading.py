@@ -1,0 +1,142 @@
+"""Adapters load with the base that they name, and with no other."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from transformers import AutoModelForImageTextToText
+
+from aesthetic_mllm import AestheticAssessor, AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor, CheckpointError
+from aesthetic_mllm.checkpoints import embedded_checkpoint
+from aesthetic_mllm.checkpoints.names import EMBEDDED, portable_name, resolve_name, weights_digest
+from aesthetic_mllm.publishing.folder_check import check_folder
+from aesthetic_mllm.trainers.adapters import adapt_language_model, complete_adapters
+from judging_everything import same, tiny_photos
+from published_checkpoints import CARD, documented
+
+
+def adapters_of(base: Path, folder: Path) -> AestheticAssessor:
+    """Random adapters of a checkpoint in a folder, and what they say while they are in memory."""
+    start = AestheticMLLMForConditionalGeneration.from_pretrained(base, dtype=torch.float32)
+    torch.manual_seed(0)
+    model = get_peft_model(start, adapt_language_model(LoraConfig(r=2, init_lora_weights=False)))
+    processor = AestheticMLLMProcessor.from_pretrained(base)
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    complete_adapters(model, folder, "A trainer")
+    return AestheticAssessor(model.eval(), processor)  # type: ignore[arg-type]
+
+
+def said(assessor: AestheticAssessor) -> list[float]:
+    return [rating.mean for rating in assessor.score(tiny_photos())]
+
+
+@pytest.fixture
+def base(checkpoint: Path, tmp_path: Path) -> Path:
+    return documented(Path(shutil.copytree(checkpoint, tmp_path / "base")))
+
+
+def test_adapters_of_the_embedded_checkpoint_name_it_portably(tmp_path: Path) -> None:
+    """They rate as in memory; no path of this machine is in the folder, and nobody can have the name at the Hub."""
+    wanted = said(adapters_of(embedded_checkpoint(), tmp_path / "adapter"))
+    found = json.loads((tmp_path / "adapter" / "base_checkpoint.json").read_text())
+    assert found == {"name": EMBEDDED, "digest": weights_digest(embedded_checkpoint()), "revision": None}
+    assert json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())["base_model_name_or_path"] == EMBEDDED
+    card = (tmp_path / "adapter" / "README.md").read_text()
+    assert EMBEDDED in card and "More Information Needed" not in card
+    assessor = AestheticAssessor.from_pretrained(tmp_path / "adapter", device="cpu")
+    assert same(said(assessor), wanted)
+    assert not same(said(AestheticAssessor.from_pretrained(EMBEDDED, device="cpu")), wanted)
+    with pytest.raises(OSError, match=EMBEDDED):
+        AutoModelForImageTextToText.from_pretrained(EMBEDDED)
+    assert {problem.what for problem in check_folder(tmp_path / "adapter")} <= {
+        "LICENSE is not there",
+        "README.md names no licence in its metadata",
+        "README.md has no results",
+    }
+
+
+def test_names_mean_the_same_everywhere(base: Path) -> None:
+    assert portable_name(embedded_checkpoint()) == EMBEDDED and resolve_name(EMBEDDED) == str(embedded_checkpoint())
+    assert portable_name("me/model") == resolve_name("me/model") == "me/model"
+    assert portable_name(base) == "base"
+
+
+def test_a_base_on_this_machine_is_given_by_its_folder(base: Path, tmp_path: Path) -> None:
+    """It is named by no path, so that it must be; such adapters are not to be sent."""
+    wanted = said(adapters_of(base, tmp_path / "adapter"))
+    assert same(said(AestheticAssessor.from_pretrained(tmp_path / "adapter", base=base, device="cpu")), wanted)
+    with pytest.raises(CheckpointError, match=r"adapters of base, which cannot be loaded .*base=\.\.\."):
+        AestheticAssessor.from_pretrained(tmp_path / "adapter", device="cpu")
+    assert "which is on this machine alone" in " ".join(map(str, check_folder(tmp_path / "adapter", loads=False)))
+    assert (tmp_path / "adapter" / "LICENSE").read_bytes() == (base / "LICENSE").read_bytes()
+    with pytest.raises(ValueError, match="is a whole checkpoint and no adapters; leave base out"):
+        AestheticAssessor.from_pretrained(base, base=base, device="cpu")
+
+
+def test_merged_adapters_save_as_a_whole_checkpoint(base: Path, tmp_path: Path) -> None:
+    """With the base's licence, and without what is said of the base's weights."""
+    wanted = said(adapters_of(base, tmp_path / "adapter"))
+    assessor = AestheticAssessor.from_pretrained(tmp_path / "adapter", base=base, device="cpu")
+    assessor.model.save_pretrained(tmp_path / "merged")
+    assessor.processor.save_pretrained(tmp_path / "merged")
+    assert same(said(AestheticAssessor.from_pretrained(tmp_path / "merged", device="cpu")), wanted)
+    assert (tmp_path / "merged" / "LICENSE").is_file() and not (tmp_path / "merged" / "report.json").exists()
+
+
+def test_another_base_is_refused(base: Path, tmp_path: Path) -> None:
+    """One whose weights are others than the adapters were learned with."""
+    adapters_of(base, tmp_path / "adapter")
+    model = AestheticMLLMForConditionalGeneration.from_pretrained(base)
+    with torch.no_grad():
+        model.lm_head.weight.mul_(1.5)
+    model.save_pretrained(base)
+    with pytest.raises(CheckpointError, match=r"was learned with other weights of base than .* has here \(SHA-256"):
+        AestheticAssessor.from_pretrained(tmp_path / "adapter", base=base, device="cpu")
+
+
+def test_plain_peft_adapters_load_with_the_bases_processor(base: Path, tmp_path: Path) -> None:
+    """As PEFT alone saves them, without processor and digest; also as PEFT loads ours."""
+    start = AestheticMLLMForConditionalGeneration.from_pretrained(base, dtype=torch.float32)
+    torch.manual_seed(0)
+    model = get_peft_model(start, adapt_language_model(LoraConfig(r=2, init_lora_weights=False)))
+    model.save_pretrained(tmp_path / "plain")
+    processor = AestheticMLLMProcessor.from_pretrained(base)
+    wanted = said(AestheticAssessor(model.eval(), processor))  # type: ignore[arg-type]
+    assert same(said(AestheticAssessor.from_pretrained(tmp_path / "plain", device="cpu")), wanted)
+    complete_adapters(model, tmp_path / "plain", "A trainer")
+    again = AestheticMLLMForConditionalGeneration.from_pretrained(base, dtype=torch.float32)
+    assert same(said(AestheticAssessor(PeftModel.from_pretrained(again, tmp_path / "plain").eval(), processor)), wanted)
+
+
+def test_adapters_are_not_quantized(base: Path, tmp_path: Path) -> None:
+    adapters_of(base, tmp_path / "adapter")
+    with pytest.raises(ValueError, match="merged in full precision; save the merged checkpoint first"):
+        AestheticAssessor.from_pretrained(
+            tmp_path / "adapter", base=base, device="cpu", quantization_config={"quant_method": "x"}
+        )
+
+
+FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no base file": (lambda folder: (folder / "base_checkpoint.json").unlink(), "base_checkpoint.json with the SHA-256"),
+    "other base": (
+        lambda folder: (folder / "base_checkpoint.json").write_text('{"name": "me/other", "digest": "0"}'),
+        "name different bases",
+    ),
+    "no weights": (lambda folder: (folder / "adapter_model.safetensors").unlink(), "adapter_model.safetensors is not there"),
+    "no processor": (lambda folder: (folder / "processor_config.json").unlink(), "processor_config.json is not there"),
+    "arguments": (lambda folder: (folder / "training_args.bin").write_bytes(b""), "training_args.bin may hold code"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_faults_of_adapter_folders_are_found(name: str, base: Path, tmp_path: Path) -> None:
+    fault, told = FAULTS[name]
+    adapters_of(base, tmp_path / "adapter")
+    (tmp_path / "adapter" / "README.md").write_text(CARD)
+    fault(tmp_path / "adapter")
+    assert told in " ".join(problem.what for problem in check_folder(tmp_path / "adapter", loads=False))
