@@ -85,8 +85,9 @@ def run_here(arguments: list[str]) -> str:
 
 def embedded_card() -> str:
     """The text of the embedded checkpoint's card, from the report and the facts in its folder."""
-    from aesthetic_mllm.publishing.card import REPORT, render_card
-    from aesthetic_mllm.publishing.card_facts import CARD_FACTS, CardFacts
+    from aesthetic_mllm.modeling.checkpoint_documents import CARD_FACTS, REPORT
+    from aesthetic_mllm.publishing.card import render_card
+    from aesthetic_mllm.publishing.card_facts import CardFacts
     from aesthetic_mllm.publishing.checkpoint_facts import CheckpointFacts
     from aesthetic_mllm.publishing.report import Report
 
@@ -96,7 +97,8 @@ def embedded_card() -> str:
 
 def take_report(path: Path) -> None:
     """Puts an evaluation's report into the embedded checkpoint's folder, if it is about its weights."""
-    from aesthetic_mllm.publishing.card import REPORT, check_digest
+    from aesthetic_mllm.modeling.checkpoint_documents import REPORT
+    from aesthetic_mllm.publishing.card import check_digest
     from aesthetic_mllm.publishing.checkpoint_facts import CheckpointFacts
     from aesthetic_mllm.publishing.report import Report
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
+from aesthetic_mllm.checkpoints.names import weights_digest
 from aesthetic_mllm.processing.rating_scale import FLAW_PREFIX, OperatingPoint, RatingQuestion, RatingScale
-from aesthetic_mllm.publishing.checkpoint_facts import weights_digest
 from aesthetic_mllm.publishing.report import DataSummary, Measure, Report, Result
 
 HOSTILE = '<script>alert("x")</script>|`a`[b](http://c.d).jpg'

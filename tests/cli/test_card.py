@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aesthetic_mllm.publishing.card_facts import CARD_FACTS
+from aesthetic_mllm.modeling.checkpoint_documents import CARD_FACTS
 from sample_report import checkpoint_folder, make_report
 
 Run = Callable[..., tuple[int, str, str]]

@@ -4,7 +4,8 @@ import hashlib
 from pathlib import Path
 
 from aesthetic_mllm.checkpoints import embedded_checkpoint
-from aesthetic_mllm.data.seen_photos import TRAINED_ON, WEIGHTS, seen_by_start
+from aesthetic_mllm.checkpoints.names import WEIGHTS
+from aesthetic_mllm.data.seen_photos import TRAINED_ON, seen_by_start
 
 PHOTOS = range(7)
 

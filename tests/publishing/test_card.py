@@ -12,9 +12,10 @@ from huggingface_hub import ModelCard
 from huggingface_hub import parse_eval_result_entries as parse_entries
 
 from aesthetic_mllm.checkpoints import embedded_checkpoint
+from aesthetic_mllm.modeling.checkpoint_documents import CARD_FACTS
 from aesthetic_mllm.publishing import card_metadata
 from aesthetic_mllm.publishing.card import EMBEDDED, PLACE, render_card, write_card
-from aesthetic_mllm.publishing.card_facts import CARD_FACTS, CardError, CardFacts, TrainingSource
+from aesthetic_mllm.publishing.card_facts import CardError, CardFacts, TrainingSource
 from aesthetic_mllm.publishing.card_metadata import Benchmark
 from aesthetic_mllm.publishing.checkpoint_facts import CheckpointFacts
 from aesthetic_mllm.publishing.report import Measure, Report, Result

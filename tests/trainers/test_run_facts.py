@@ -7,8 +7,9 @@ import pytest
 from datasets import Dataset
 
 from aesthetic_mllm.checkpoints import embedded_checkpoint
+from aesthetic_mllm.modeling.checkpoint_documents import CARD_FACTS, read_documents
 from aesthetic_mllm.publishing.card import EMBEDDED
-from aesthetic_mllm.publishing.card_facts import CARD_FACTS, CardFacts
+from aesthetic_mllm.publishing.card_facts import CardFacts
 from aesthetic_mllm.trainers.run_facts import BEFORE, licences_of, questions_of, recipe_facts, run_facts, run_report
 
 
@@ -25,7 +26,8 @@ def trainer_from(start: str) -> SimpleNamespace:
     args = SimpleNamespace(
         load_best_model_at_end=True, world_size=2, learning_rate=5e-5, seed=0, bf16=False, level_loss_weight=1.0
     )
-    return SimpleNamespace(model=SimpleNamespace(name_or_path=start), state=state, args=args)
+    model = SimpleNamespace(name_or_path=start, documents=read_documents(start) if Path(start).is_dir() else {})
+    return SimpleNamespace(model=model, state=state, args=args)
 
 
 def test_a_recipe_names_its_data_and_their_terms() -> None:

@@ -47,7 +47,10 @@ def weights_digest(checkpoint: str | os.PathLike[str], **options: Any) -> str | 
         "_raise_exceptions_for_missing_entries": False,
         "_raise_exceptions_for_connection_errors": False,
     }
-    index = cached_file(str(checkpoint), INDEX, **options)
+    try:
+        index = cached_file(str(checkpoint), INDEX, **options)
+    except OSError:  # neither a folder nor what the Hub could call a repository
+        return None
     names = [WEIGHTS]
     if index is not None:
         names = sorted(set(json.loads(Path(index).read_text(encoding="utf-8"))["weight_map"].values()))

@@ -53,8 +53,9 @@ def add_parser(commands: Any) -> None:
 @with_exit_codes
 def run(options: argparse.Namespace) -> int:
     """Writes the card and prints the paths of what was written."""
-    from ..publishing.card import PLACE, REPORT, write_card
-    from ..publishing.card_facts import CARD_FACTS, CardError, CardFacts
+    from ..modeling.checkpoint_documents import CARD_FACTS, REPORT
+    from ..publishing.card import PLACE, write_card
+    from ..publishing.card_facts import CardError, CardFacts
     from ..publishing.card_metadata import BENCHMARKS
     from ..publishing.checkpoint_facts import CONFIG
     from ..publishing.report import Report, ReportError

@@ -1,12 +1,11 @@
 """How many photos that a checkpoint is evaluated on it was trained on before."""
 
-import hashlib
 from collections.abc import Mapping, Sized
 from pathlib import Path
 
+from ..checkpoints.names import weights_digest
 from .catalogue import PUBLIC
 
-WEIGHTS = "model.safetensors"
 # SHA-256 of the weights -> the public data sets that the checkpoint learned from, and which of their splits (`splits.py`).
 TRAINED_ON: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     # nano, the embedded checkpoint
@@ -21,11 +20,11 @@ def seen_by_start(folder: str | Path | None, split: str, evaluated: Mapping[str,
     which nothing is known of.
 
     Args:
-        folder: of the checkpoint; `None`: the start is no checkpoint on disk.
+        folder: of the checkpoint, or its Hub id; `None`: the start is no checkpoint.
         split: that the photos are of.
         evaluated: photos by the name of their data set, which may end in a number where one is named twice ("biq2021-2").
     """
-    learned = None if folder is None else TRAINED_ON.get(weights_digest(Path(folder)))
+    learned = None if folder is None else TRAINED_ON.get(weights_digest(folder) or "")
     return {name: {"photos": len(photos), "seen": _seen(learned, name, split, len(photos))} for name, photos in evaluated.items()}
 
 
@@ -34,12 +33,3 @@ def _seen(learned: Mapping[str, tuple[str, ...]] | None, name: str, split: str, 
     if learned is None or data_set not in PUBLIC:
         return None
     return photos if split in learned.get(data_set, ()) else 0
-
-
-def weights_digest(folder: Path) -> str:
-    """SHA-256 of the single file of weights in a checkpoint's folder; "" where there is none."""
-    path = folder / WEIGHTS
-    if not path.is_file():
-        return ""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -9,6 +9,7 @@ from jinja2 import TemplateError
 from jinja2.exceptions import TemplateNotFound, TemplateSyntaxError
 
 from ..checkpoints import embedded_checkpoint
+from ..modeling.checkpoint_documents import CARD, LICENCE, REPORT, RESULT_FOLDER
 from .card_facts import CardError, CardFacts
 from .card_metadata import BENCHMARKS, Benchmark, benchmark_files, card_metadata
 from .checkpoint_facts import CheckpointFacts
@@ -26,7 +27,6 @@ from .report_tables import (
 )
 from .templating import environment
 
-CARD, LICENCE, REPORT, RESULTS = "README.md", "LICENSE", "report.json", ".eval_results"
 TEMPLATE = "model_card.md.j2"
 EMBEDDED = "the embedded checkpoint of aesthetic-mllm"  # as `CardFacts.start`
 PLACE = "path/to/this/folder"  # what a card calls its own folder
@@ -119,7 +119,7 @@ def write_card(
         check_digest(checkpoint, report, folder)
     files = {folder / CARD: render_card(checkpoint, facts, report, name=folder.name, place=place, template=template)}
     if report is not None:
-        files |= {folder / RESULTS / name: text for name, text in benchmark_files(report, benchmarks).items()}
+        files |= {folder / RESULT_FOLDER / name: text for name, text in benchmark_files(report, benchmarks).items()}
     for path, text in files.items():
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")

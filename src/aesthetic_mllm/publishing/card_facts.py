@@ -8,8 +8,6 @@ from typing import Any, Self
 
 import yaml
 
-CARD_FACTS = "card_facts.yaml"
-
 
 class CardError(ValueError):
     """A card cannot be written from what was given."""
@@ -82,10 +80,19 @@ class CardFacts:
             CardError: the file cannot be read, or holds a key or a value that there is not.
         """
         try:
-            found = yaml.safe_load(path.read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8")
         except OSError as error:
             raise CardError(f"{path}: cannot be read ({error.strerror}).") from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+        except UnicodeDecodeError as error:
+            raise CardError(f"{path}: not YAML ({error}).") from error
+        return cls.parse(text, str(path))
+
+    @classmethod
+    def parse(cls, text: str, path: str) -> Self:
+        """As [`load`], of a file's text; `path` names it in errors."""
+        try:
+            found = yaml.safe_load(text)
+        except yaml.YAMLError as error:
             raise CardError(f"{path}: not YAML ({' '.join(str(error).split())}).") from error
         if not isinstance(found, dict):
             raise CardError(f"{path}: not a mapping; its keys are {', '.join(one.name for one in fields(cls))}.")
@@ -99,7 +106,7 @@ class CardFacts:
         path.write_text(text, encoding="utf-8")
 
 
-def _checked(path: Path, name: str, value: Any, kinds: Mapping[str, Any]) -> Any:
+def _checked(path: str, name: str, value: Any, kinds: Mapping[str, Any]) -> Any:
     """A value as its field holds it."""
     if name not in kinds:
         near = difflib.get_close_matches(str(name), list(kinds), n=1, cutoff=0.0)[0]

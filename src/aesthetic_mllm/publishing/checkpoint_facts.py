@@ -1,6 +1,5 @@
 """What a checkpoint's folder says of itself: its configurations, and the digest of its weights."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,10 +8,11 @@ from typing import Any, Self
 
 from safetensors import safe_open
 
+from ..checkpoints.names import weights_digest
 from ..processing.rating_scale import FLAW_PREFIX, OperatingPoint, RatingScale
 from .card_facts import CardError
 
-CONFIG, PROCESSOR_CONFIG, WEIGHTS = "config.json", "processor_config.json", "model.safetensors"
+CONFIG, PROCESSOR_CONFIG = "config.json", "processor_config.json"
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class CheckpointFacts:
         except (KeyError, TypeError, ValueError) as error:
             raise CardError(f"{folder / PROCESSOR_CONFIG}: no rating scale, so this is no checkpoint of the package.") from error
         canvas = processor.get("image_processor", {}).get("canvas_size")
-        return cls.of(scale, config, canvas, count_parameters(folder), weights_digest(folder))
+        return cls.of(scale, config, canvas, count_parameters(folder), weights_digest(folder) or "")
 
     @classmethod
     def of(cls, scale: RatingScale, config: Mapping[str, Any], canvas: int | None, parameters: int = 0, digest: str = "") -> Self:
@@ -82,15 +82,6 @@ class CheckpointFacts:
             parameters=parameters,
             digest=digest,
         )
-
-
-def weights_digest(folder: Path) -> str:
-    """SHA-256 of the weights' file; empty where there is no single file."""
-    path = folder / WEIGHTS
-    if not path.is_file():
-        return ""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def count_parameters(folder: Path) -> int:

@@ -4,8 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..publishing.card import CARD, REPORT, RESULTS, render_card, write_card
-from ..publishing.card_facts import CARD_FACTS, CardFacts
+from ..modeling.checkpoint_documents import CARD, CARD_FACTS, REPORT, RESULT_FOLDER
+from ..publishing.card import render_card, write_card
+from ..publishing.card_facts import CardFacts
 from ..publishing.checkpoint_facts import CheckpointFacts
 from ..publishing.report import Report
 from .run_facts import run_facts
@@ -63,7 +64,7 @@ class ModelCardMixin(_Trainer):
             output.mkdir(parents=True, exist_ok=True)
             (output / CARD).write_text(render_card(self._checkpoint_facts(), facts, report), encoding="utf-8")
             return
-        for stale in (Path(folder) / REPORT, *(Path(folder) / RESULTS).glob("*.yaml")):
+        for stale in (Path(folder) / REPORT, *(Path(folder) / RESULT_FOLDER).glob("*.yaml")):
             stale.unlink(missing_ok=True)  # of the start checkpoint, whose figures no longer hold
         facts.save(Path(folder) / CARD_FACTS)
         write_card(Path(folder), facts, report)

@@ -12,10 +12,11 @@ import trl
 from huggingface_hub import ModelCard
 
 from ..checkpoints import embedded_checkpoint
+from ..checkpoints.names import weights_digest
 from ..data.catalogue import OWN, PUBLIC, get_source
-from ..publishing.card import CARD, EMBEDDED
-from ..publishing.card_facts import CARD_FACTS, CardFacts, TrainingSource
-from ..publishing.checkpoint_facts import weights_digest
+from ..modeling.checkpoint_documents import CARD, CARD_FACTS
+from ..publishing.card import EMBEDDED
+from ..publishing.card_facts import CardFacts, TrainingSource
 from ..publishing.report import DataSummary, Measure, Report, Result
 from ..publishing.surroundings import describe_machine, describe_versions
 
@@ -78,7 +79,7 @@ def run_facts(trainer: Any, known: CardFacts) -> CardFacts:
         start=known.start or (_public_name(start) if start else ""),
         base_models=known.base_models or ((start,) if _on_hub(start) else ()),
         base_model_relation=known.base_model_relation or "finetune",
-        licence=known.licence or _licence_of(start),
+        licence=known.licence or licence_of(getattr(model, "documents", {})),
         settings={**settings, **known.settings},
     )
 
@@ -119,7 +120,7 @@ def run_report(
         for data in questions
     }
     return Report(
-        checkpoint={"name": name, "digest": weights_digest(folder), "questions": sorted(set(questions.values()))},
+        checkpoint={"name": name, "digest": weights_digest(folder) or "", "questions": sorted(set(questions.values()))},
         versions=describe_versions(),
         machine=describe_machine(),
         made=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -161,13 +162,14 @@ def _on_hub(name: str) -> bool:
     return name.count("/") == 1 and not Path(name).exists()
 
 
-def _licence_of(start: str) -> str:
-    """The licence that a start checkpoint's folder names; empty where it is no folder, or names none."""
-    folder = Path(start)
-    if not start or not folder.is_dir():
-        return ""
-    if (folder / CARD_FACTS).is_file():
-        return CardFacts.load(folder / CARD_FACTS).licence
-    if (folder / CARD).is_file():
-        return str(ModelCard.load(folder / CARD).data.get("license") or "")
+def licence_of(documents: Mapping[str, bytes]) -> str:
+    """The licence that a checkpoint's documents name, as the Hub calls it; empty where they name none.
+
+    Args:
+        documents: of the checkpoint that was loaded ([`CarriesDocuments`]).
+    """
+    if CARD_FACTS in documents:
+        return CardFacts.parse(documents[CARD_FACTS].decode(), CARD_FACTS).licence
+    if CARD in documents:
+        return str(ModelCard(documents[CARD].decode()).data.get("license") or "")
     return ""

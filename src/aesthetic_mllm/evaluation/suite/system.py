@@ -11,7 +11,7 @@ import torch
 from transformers.utils import cached_file
 
 from ..._version import __version__
-from ...data.seen_photos import weights_digest
+from ...checkpoints.names import weights_digest
 
 if TYPE_CHECKING:
     from ...inference.assessor import AestheticAssessor
@@ -49,7 +49,7 @@ class System:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the weights' file, or of what answers depend on where there is no single file."""
+        """SHA-256 of the weights, or of what answers depend on where there is no file of them."""
         return (weights_digest(self.folder) if self.folder else "") or self.identity
 
     def describe(self) -> dict[str, Any]:
