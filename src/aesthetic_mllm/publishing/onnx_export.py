@@ -116,8 +116,8 @@ def rating_metadata(processor: AestheticMLLMProcessor, questions: Sequence[str],
     """What one must know to use the file, as JSON values; it stands in the file under [`METADATA_KEY`].
 
     `canvas_size`, `resize_mode`, `resample` (Pillow's number), `image_mean`, `image_std` and `background_color` say how a photo
-    is put on the canvas; `questions` names the output's columns, `level_words` and `level_scores` its last axis. `references` holds,
-    for questions that have them, rising quantiles of the ratings of reference photos, from which percentiles follow.
+    is put on the canvas; `questions` names the output's columns, `level_words` and `level_scores` its last axis. `references`
+    holds, for questions that have them, rising quantiles of the ratings of reference photos, from which percentiles follow.
     """
     images, scale = processor.image_processor, processor.rating_scale
     names = ("canvas_size", "resize_mode", "resample", "image_mean", "image_std", "background_color")
