@@ -1,5 +1,6 @@
 """The modules of `evaluate` load by path, offline, and say what the package's functions say."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,17 @@ def test_earth_movers_distance(tmp_path: Path) -> None:
     # the first is two steps off: cumulated differences 1, 1, 0; the second is the same distribution
     assert found == {"emd": pytest.approx((2 / 3) ** 0.5 / 2)}
     assert earth_movers_distance(predicted[0], people[0]) == pytest.approx((2 / 3) ** 0.5)
+
+
+def test_the_page_about_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The lines of docs/export.md run where the repository is."""
+    page = (METRICS.parent / "docs" / "export.md").read_text(encoding="utf-8")
+    (block,) = [text for text in re.findall(r"^```python\n(.*?)^```", page, re.S | re.M) if "evaluate.load" in text]
+    monkeypatch.chdir(METRICS.parent)
+    monkeypatch.setattr(evaluate.config, "HF_METRICS_CACHE", str(tmp_path))
+    names: dict[str, object] = {}
+    exec(block.replace("metric.compute", "found = metric.compute"), names)
+    assert names["found"]["srcc"] == 1.0
 
 
 def test_two_class_accuracy(tmp_path: Path) -> None:
