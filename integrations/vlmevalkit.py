@@ -4,7 +4,8 @@
 
 The columns are those that its guide lists for a new benchmark (docs/en/Development.md of open-compass/VLMEvalKit): index, image
 (base64), question, the options A to E, answer, category, split. The options are the five level words, the answer is the one
-that is nearest to people's mean. The columns question_key, mean, range_low and range_high keep the rating itself, for correlations.
+that is nearest to people's mean. The columns question_key, mean, range_low and range_high keep the rating itself, for
+correlations.
 """
 
 import argparse
