@@ -11,6 +11,9 @@ VERSION = runpy.run_path(str(ROOT / "src" / "aesthetic_mllm" / "_version.py"))["
 # Readers of HEIC and of camera raw files.
 FORMATS = ["pillow-heif>=1.0", "rawpy>=0.24"]
 
+ONNX = ["onnx>=1.18", "onnxruntime>=1.22", "onnxscript>=0.5"]
+EVALUATE = ["evaluate>=0.4.5"]
+
 EXTRAS = {
     "formats": FORMATS,
     # Training and the recipes: TRL trainers, LoRA, tables, GGUF, which nano's recipe starts from, and what else pretext samples
@@ -24,8 +27,12 @@ EXTRAS = {
         "scikit-image>=0.25",
         "trl>=1.16,<2",
     ],
+    # The command `export`: ratings as an ONNX file.
+    "onnx": ONNX,
+    # The metrics in metrics/ as modules of the package `evaluate`.
+    "evaluate": EVALUATE,
     # Tests and checks; the tests train too, so they need `train` as well.
-    "dev": [*FORMATS, "hypothesis>=6.100", "jsonschema>=4.20", "mypy>=2.0", "pytest>=9.0", "ruff>=0.17"],
+    "dev": [*FORMATS, *ONNX, *EVALUATE, "hypothesis>=6.100", "jsonschema>=4.20", "mypy>=2.0", "pytest>=9.0", "ruff>=0.17"],
 }
 
 setup(

@@ -100,6 +100,18 @@ def test_embedded_checkpoint_is_small_and_plain() -> None:
     assert (folder / "model.safetensors").is_file()
 
 
+def test_the_package_fits_the_index() -> None:
+    """What a wheel holds stays under the index's limit for a file of 100 MB, even if nothing of it could be compressed."""
+    files = [path for path in SOURCE.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    assert sum(path.stat().st_size for path in files) < 100_000_000
+
+
+def test_checks_need_every_extra_that_tests_use() -> None:
+    """The extra `dev` brings what the extras formats, onnx and evaluate bring, so that CI skips none of their tests."""
+    (block,) = re.findall(r'"dev": \[(.*?)\],?\n', read("setup.py"), re.S)
+    assert {"*FORMATS", "*ONNX", "*EVALUATE"} <= set(re.findall(r"\*\w+", block))
+
+
 def test_embedded_code_is_the_package_code() -> None:
     """The code that travels with the checkpoint is the package's own, byte for byte: no user runs an old copy."""
     copies = list(checkpoints.embedded_checkpoint().glob("*.py"))

@@ -36,6 +36,8 @@ USING = ("README.md", *(f"docs/{name}.md" for name in ("rate", "assess", "sugges
 TRAINING = ("docs/tune.md", "docs/align.md", "docs/build_your_own.md")
 EVALUATING = ("docs/evaluate.md",)
 PUBLISHING = "docs/publish.md"  # tests/test_push.py and tests/test_published_training.py do what it tells
+# Its commands and code are run by tests/publishing/test_onnx_export.py, tests/metrics and tests/integrations.
+ELSEWHERE = ("docs/export.md",)
 JUDGING = ("score", "assess", "comment", "suggest", "personalize", "rank", "compare")
 SHORT = ["use_cpu=true", "bf16=false", "--smoke-test"]
 
@@ -106,7 +108,7 @@ def stand_ins(tmp_path: Path) -> dict[str, str]:
 def test_every_page_is_tested_and_listed() -> None:
     """A page with code is run by a test of this file; docs/README.md and README link each page."""
     with_code = {page for page in PAGES if any(code(page, language) for language in ("python", "bash", "text", "yaml"))}
-    assert with_code <= {*USING, *TRAINING, *EVALUATING, PUBLISHING}
+    assert with_code <= {*USING, *TRAINING, *EVALUATING, *ELSEWHERE, PUBLISHING}
     for page in USING[1:]:
         lines = [line for block in code(page, "bash") for line in block.splitlines()]
         assert all(line.startswith("aesthetic-mllm ") for line in lines), page

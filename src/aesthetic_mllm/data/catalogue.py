@@ -11,7 +11,7 @@ from .sources.own import own_source
 
 PUBLIC = (
     "ava", "ava_captions", "dpc_captions", "pccd", "aadb", "tad66k", "para", "flickr_aes", "real_cur", "eva", "icaa17k", "spaq",
-    "koniq10k", "biq2021", "oasis_beauty", "aesmmit", "llava_558k",
+    "koniq10k", "biq2021", "oasis_beauty", "agiqa3k", "pamela", "lapis", "aesmmit", "llava_558k",
 )  # fmt: skip
 OWN = "own"
 

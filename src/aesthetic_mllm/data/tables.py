@@ -50,13 +50,15 @@ def read_table(path: Path, known: Sequence[str]) -> tuple[list[str], Rows]:
     return list(names.values()), [(line, {names[key]: value for key, value in cells.items()}) for line, cells in rows]
 
 
-def read_csv(path: Path, columns: Sequence[str], delimiter: str = ",") -> Iterator[tuple[int, dict[str, str]]]:
+def read_csv(
+    path: Path, columns: Sequence[str], delimiter: str = ",", encoding: str = "utf-8-sig"
+) -> Iterator[tuple[int, dict[str, str]]]:
     """Line number and cells, by column, of each row of a data set's table; more columns than asked for are given too.
 
     Raises:
         DataError: no such file, no CSV, or columns missing; the nearest ones that are there are named.
     """
-    rows = _csv_rows(path, delimiter)
+    rows = _csv_rows(path, delimiter, encoding)
     _, header = next(rows, (0, []))
     check_columns(path, header, columns)
     for line, cells in rows:
@@ -131,11 +133,11 @@ def _read_csv_table(path: Path, known: Sequence[str]) -> tuple[list[str], Rows]:
     return list(names.values()), found
 
 
-def _csv_rows(path: Path, delimiter: str | None) -> Iterator[tuple[int, list[str]]]:
+def _csv_rows(path: Path, delimiter: str | None, encoding: str = "utf-8-sig") -> Iterator[tuple[int, list[str]]]:
     """The line where a row begins, and its cells; of the header too. Without a delimiter the header tells."""
     start = 1
     try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
+        with open(path, newline="", encoding=encoding) as file:
             if delimiter is None:
                 header = re.sub(r'"[^"]*"', "", next((line for line in file if line.strip()), ""))
                 delimiter = max(SEPARATORS, key=header.count)

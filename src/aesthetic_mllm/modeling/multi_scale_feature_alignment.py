@@ -142,7 +142,7 @@ class AestheticQFormer(nn.Module):
     def forward(self, features: torch.Tensor, positions: torch.Tensor, padding_mask: torch.Tensor | None) -> torch.Tensor:
         """[B, h*w, C] features, [B or 1, h*w, P] positions, [B, h*w] mask of the photo's cells -> [B, Nq, D]."""
         keys = self.feature_projection(self.feature_norm(features)) + self.position_projection(positions)
-        queries = self.queries.expand(len(features), -1, -1)  # [B, Nq, hidden]
+        queries = self.queries.expand(features.shape[0], -1, -1)  # [B, Nq, hidden]
         states = self.qformer(
             query_embeds=queries, encoder_hidden_states=keys, encoder_attention_mask=padding_mask
         ).last_hidden_state
@@ -239,7 +239,7 @@ def cell_positions(
         sizes = image_sizes.to(torch.float32)
     y = (torch.arange(rows, device=like.device) + 0.5) * stride[0] / sizes[:, :1]  # [B, rows]
     x = (torch.arange(columns, device=like.device) + 0.5) * stride[1] / sizes[:, 1:]  # [B, columns]
-    batch = len(sizes)
+    batch = sizes.shape[0]
     place = torch.stack([y[:, :, None].expand(batch, rows, columns), x[:, None, :].expand(batch, rows, columns)], dim=-1).flatten(
         1, 2
     )  # [B, rows*columns, 2]
@@ -259,8 +259,8 @@ def pool_photo(features: torch.Tensor, image_sizes: torch.Tensor | None, stride:
         image_sizes = torch.tensor([[rows * stride[0], columns * stride[1]]], device=features.device)
     over_rows = _overlap(image_sizes[:, 0], rows, stride[0], grid, features)  # [B, grid, h]
     over_columns = _overlap(image_sizes[:, 1], columns, stride[1], grid, features)  # [B, grid, w]
-    pooled = torch.einsum("bgh,bhwc->bgwc", over_rows.expand(len(features), -1, -1), features)
-    return torch.einsum("bkw,bgwc->bgkc", over_columns.expand(len(features), -1, -1), pooled).flatten(1, 2)
+    pooled = torch.einsum("bgh,bhwc->bgwc", over_rows.expand(features.shape[0], -1, -1), features)
+    return torch.einsum("bkw,bgwc->bgkc", over_columns.expand(features.shape[0], -1, -1), pooled).flatten(1, 2)
 
 
 def _overlap(length: torch.Tensor, cells: int, stride: int, fields: int, like: torch.Tensor) -> torch.Tensor:
