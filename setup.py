@@ -12,7 +12,7 @@ VERSION = runpy.run_path(str(ROOT / "src" / "aesthetic_mllm" / "_version.py"))["
 FORMATS = ["pillow-heif>=1.0", "rawpy>=0.24"]
 
 ONNX = ["onnx>=1.18", "onnxruntime>=1.22", "onnxscript>=0.5"]
-EVALUATE = ["evaluate>=0.4.5"]
+EVALUATE = ["evaluate>=0.4.5", "sacrebleu>=2.4"]
 
 EXTRAS = {
     "formats": FORMATS,
@@ -29,7 +29,7 @@ EXTRAS = {
     ],
     # The command `export`: ratings as an ONNX file.
     "onnx": ONNX,
-    # The metrics in metrics/ as modules of the package `evaluate`.
+    # The metrics in metrics/ as modules of the package `evaluate`, and BLEU.
     "evaluate": EVALUATE,
     # Tests and checks; the tests train too, so they need `train` as well.
     "dev": [*FORMATS, *ONNX, *EVALUATE, "hypothesis>=6.100", "jsonschema>=4.20", "mypy>=2.0", "pytest>=9.0", "ruff>=0.17"],
