@@ -38,7 +38,7 @@ class Alignment:
 def grey_copy(image: Image.Image) -> np.ndarray:
     """A small grey photo, [H, W] of 8 bits, to be aligned."""
     scale = SIDE / max(image.size)
-    size = tuple(max(8, round(side * scale)) for side in image.size)
+    size = max(8, round(image.width * scale)), max(8, round(image.height * scale))
     return np.asarray(image.convert("L").resize(size, Image.Resampling.BOX, reducing_gap=3.0))
 
 
@@ -102,10 +102,11 @@ def overlapping(first: np.ndarray, second: np.ndarray, alignment: Alignment) -> 
     )
 
 
-def stops_between(first: np.ndarray, second: np.ndarray) -> float | None:
-    """How much brighter the second of two aligned grey photos is, in stops of linear light; `None` where that cannot be told.
+def stops_between(first: np.ndarray, second: np.ndarray) -> float:
+    """How much brighter the second of two aligned grey photos is, in stops of linear light.
 
-    The median over what neither clips nor drowns. Tone curves make it differ from the stops that a camera was set to.
+    The median over what neither clips nor drowns; of the means, where there is hardly any. Tone curves make it differ from the
+    stops that a camera was set to.
     """
     low, high = 12, 240
     usable = (first > low) & (first < high) & (second > low) & (second < high)

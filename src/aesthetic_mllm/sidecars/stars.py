@@ -35,11 +35,15 @@ class Borders:
     def __post_init__(self) -> None:
         shown = ",".join(f"{border:g}" for border in self.stars)
         if len(self.stars) != MOST_STARS - 1 or any(low >= high for low, high in zip(self.stars, self.stars[1:], strict=False)):
-            raise SidecarError(f"Borders between stars must be {MOST_STARS - 1} rising numbers, such as 10,30,60,85; got {shown}.")
+            raise SidecarError(
+                f"Borders between stars must be {MOST_STARS - 1} rising numbers, such as 10,30,60,85; got {shown}."
+            )
         others = [value for value in (self.reject_below, self.pick_from) if value is not None]
         values = [*self.stars, *others]
         if not all(map(math.isfinite, values)) or (self.in_percent and not all(0 <= value <= 100 for value in values)):
-            raise SidecarError(f"Borders in percent must lie within 0 and 100; got {', '.join(f'{value:g}' for value in values)}.")
+            raise SidecarError(
+                f"Borders in percent must lie within 0 and 100; got {', '.join(f'{value:g}' for value in values)}."
+            )
         if len(others) == 2 and others[0] > others[1]:
             raise SidecarError(f"Photos below {others[0]:g} cannot be rejects while those from {others[1]:g} on are picks.")
 
