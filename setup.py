@@ -10,6 +10,7 @@ VERSION = runpy.run_path(str(ROOT / "src" / "aesthetic_mllm" / "_version.py"))["
 
 # Readers of HEIC and of camera raw files.
 FORMATS = ["pillow-heif>=1.0", "rawpy>=0.24"]
+XMP = ["exiv2>=0.17"]
 
 EXTRAS = {
     "formats": FORMATS,
@@ -24,8 +25,10 @@ EXTRAS = {
         "scikit-image>=0.25",
         "trl>=1.16,<2",
     ],
+    # Writes XMP sidecars. It is under the GPL-3.0-or-later, so it is for those who install it, and nothing else imports it.
+    "xmp": XMP,
     # Tests and checks; the tests train too, so they need `train` as well.
-    "dev": [*FORMATS, "hypothesis>=6.100", "jsonschema>=4.20", "mypy>=2.0", "pytest>=9.0", "ruff>=0.17"],
+    "dev": [*FORMATS, *XMP, "hypothesis>=6.100", "jsonschema>=4.20", "mypy>=2.0", "pytest>=9.0", "ruff>=0.17"],
 }
 
 setup(

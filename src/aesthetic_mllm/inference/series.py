@@ -26,8 +26,10 @@ _STRAIGHT, _LEAST_PAN = 0.8, 0.25
 _LEAST_BIAS, _LEAST_STEP, _LEAST_MEASURED = 0.3, 0.65, 0.55
 _UNEVEN, _UNEVEN_MEASURED = 1.4, 2.2
 _BRACKET_SIZES = (9, 7, 5, 4, 3)
-# A frame of a focus stack is clearly the sharpest, by half as much detail again, in so many of the places with detail.
-_LEAST_DETAIL, _CLEARLY, _LEAST_PLACES, _ALL_PLACES = 3.0, 1.0, 0.08, 0.3
+# Of a focus stack three frames are each the sharpest, by a third, in so many of the places with detail (log2); and two frames take
+# turns: each has twice the detail of the other in so many.
+_LEAST_DETAIL, _SHARPER, _OWN_PLACES = 3.0, 0.4, 0.08
+_CLEARLY_SHARPER, _TURNS = 1.0, 0.15
 
 
 @dataclass(frozen=True)
@@ -227,18 +229,17 @@ def _rises_evenly(values: Sequence[float] | np.ndarray, least: float, uneven: fl
 
 
 def _moves_focus(detail: np.ndarray) -> bool:
-    """Whether three frames or more, [N, GRID, GRID], are clearly the sharpest in places of their own."""
+    """Whether the sharpest place differs from frame to frame, [N, GRID, GRID]; a blurred frame is blurred everywhere."""
     detail = detail.reshape(len(detail), -1)
-    if len(detail) < 3:
-        return False
     textured = detail.max(axis=0) >= _LEAST_DETAIL
-    if not textured.any():
+    if len(detail) < 3 or not textured.any():
         return False
     detail = detail[:, textured]
     ordered = np.sort(detail, axis=0)
-    clear = ordered[-1] - np.median(ordered[:-1], axis=0) >= _CLEARLY
-    wins = np.bincount(detail.argmax(axis=0)[clear], minlength=len(detail)) / textured.sum()
-    return bool((wins >= _LEAST_PLACES).sum() >= 3 and wins.sum() >= _ALL_PLACES)
+    sharper = ordered[-1] - np.median(ordered[:-1], axis=0) >= _SHARPER
+    own = np.bincount(detail.argmax(axis=0)[sharper], minlength=len(detail)) / textured.sum()
+    clearly = (detail[:, None] - detail[None] >= _CLEARLY_SHARPER).mean(axis=2)
+    return bool((own >= _OWN_PLACES).sum() >= 3 and np.minimum(clearly, clearly.T).max() >= _TURNS)
 
 
 def _with_hashes(

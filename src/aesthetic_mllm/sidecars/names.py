@@ -12,6 +12,10 @@ class SidecarError(ValueError):
     """A sidecar that cannot be read, merged or written; it is left as it was. The message names it."""
 
 
+class SharedSidecarError(SidecarError):
+    """A photo whose sidecar is another photo's too, in Adobe's style."""
+
+
 def sidecar_path(photo: Path, style: str, folder: Path | None = None, root: Path | None = None) -> Path:
     """Where the sidecar of a photo lies.
 

@@ -5,7 +5,7 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .names import STYLES, SidecarError, sidecar_path
+from .names import STYLES, SharedSidecarError, SidecarError, sidecar_path
 from .packet import Marks, merge, rating_in, rating_in_photo
 
 
@@ -55,8 +55,8 @@ class SidecarWriter:
         target = sidecar_path(photo, self.style, self.folder, self.root)
         other = self._taken.setdefault(target, photo)
         if other != photo:
-            raise SidecarError(
-                f"The sidecar {target} of {photo} is that of {other} too; the style 'darktable' gives each photo its own."
+            raise SharedSidecarError(
+                f"The sidecar {target} is that of {other}; the style darktable gives {photo} one of its own."
             )
         beside = sidecar_path(photo, self.style)
         source = target if target.exists() else beside
