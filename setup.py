@@ -10,7 +10,7 @@ VERSION = runpy.run_path(str(ROOT / "src" / "aesthetic_mllm" / "_version.py"))["
 
 # Readers of HEIC and of camera raw files.
 FORMATS = ["pillow-heif>=1.0", "rawpy>=0.24"]
-XMP = ["exiv2>=0.17"]
+XMP = ["exiv2>=0.19"]
 
 EXTRAS = {
     "formats": FORMATS,

@@ -12,15 +12,18 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageFilter
+from PIL import ExifTags, Image, ImageFilter
 
 from ..editing import get_edit
 from ..inference.culling import RatedFrame, cull_photos
 from ..tasks.culling import CulledPhoto, Kind
 from ..trainers.intervals import wilson_interval
 
+Exif = Literal["none", "time", "exposure"]
 KINDS: tuple[Kind, ...] = ("burst", "bracket", "panorama", "focus_stack")
 # What happens to single frames of a burst, and how strongly: the edit's strong amount is what nobody overlooks.
 DAMAGES = (("defocus", 1), ("motion_blur", 1), ("noise", 1), ("exposure", 1), ("exposure", -1))
@@ -84,6 +87,31 @@ def make_shoot(photos: Sequence[Image.Image], seed: int, *, strength: float = ST
             time += timedelta(seconds=chance.uniform(0.2, 2.0))
             shots.append(Shot(frame.image, number, frame.kind, frame.damage, frame.stops, frame.bias, time))
     return shots
+
+
+def write_shoot(shots: Sequence[Shot], folder: Path, exif: Exif = "exposure") -> list[Path]:
+    """The frames as JPEG files, numbered as a camera does.
+
+    Args:
+        exif: whether the files have no EXIF data, times, or times and exposures.
+    """
+    paths = []
+    for number, shot in enumerate(shots, 1):
+        noted = Image.Exif()
+        if exif != "none" and shot.time is not None:
+            inner = noted.get_ifd(ExifTags.IFD.Exif)
+            inner[ExifTags.Base.DateTimeOriginal] = shot.time.strftime("%Y:%m:%d %H:%M:%S")
+            inner[ExifTags.Base.SubsecTimeOriginal] = f"{shot.time.microsecond // 10_000:02}"
+            inner[ExifTags.Base.OffsetTimeOriginal] = "+02:00"
+            noted[ExifTags.Base.Model] = "made up"
+            if exif == "exposure":
+                inner[ExifTags.Base.ExposureTime] = 2**shot.stops / 60
+                inner[ExifTags.Base.FNumber] = 8.0
+                inner[ExifTags.Base.ISOSpeedRatings] = 100
+                inner[ExifTags.Base.ExposureBiasValue] = shot.bias
+        paths.append(folder / f"DSC_{number:04}.jpg")
+        shot.image.save(paths[-1], quality=92, exif=noted)
+    return paths
 
 
 def burst(photo: Image.Image, chance: random.Random, strength: float = STRONG, all_but_one: bool = False) -> list[Shot]:

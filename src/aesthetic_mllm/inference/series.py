@@ -26,8 +26,8 @@ _STRAIGHT, _LEAST_PAN = 0.8, 0.25
 _LEAST_BIAS, _LEAST_STEP, _LEAST_MEASURED = 0.3, 0.65, 0.55
 _UNEVEN, _UNEVEN_MEASURED = 1.4, 2.2
 _BRACKET_SIZES = (9, 7, 5, 4, 3)
-# Of a focus stack three frames are each the sharpest, by a third, in so many of the places with detail (log2); and two frames take
-# turns: each has twice the detail of the other in so many.
+# Of a focus stack three frames are each the sharpest, by a third, in so many of the places with detail (log2); and two frames
+# take turns: each has twice the detail of the other in so many.
 _LEAST_DETAIL, _SHARPER, _OWN_PLACES = 3.0, 0.4, 0.08
 _CLEARLY_SHARPER, _TURNS = 1.0, 0.15
 
@@ -89,6 +89,9 @@ def find_series(frames: Sequence[Frame], *, max_gap: float = MAX_GAP, max_distan
     """
     if max_gap < 0:
         raise CullingError(f"max_gap must be at least 0 seconds, got {max_gap:g}.")
+    if not frames:
+        group_bursts([], max_distance)
+        return []
     order = shooting_order(frames)
     links = [_link(frames[first], frames[second], max_gap, max_distance) for first, second in pairwise(order)]
     found: list[Series] = []

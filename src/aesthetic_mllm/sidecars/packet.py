@@ -42,7 +42,7 @@ class Marks:
     """What is to be said of a photo; `None` leaves what is there.
 
     Args:
-        rating: 1 to 5 stars, or -1 for a reject.
+        rating: 1 to 5 stars, or -1 for a reject; 0 takes back a reject of ours, and nothing else.
         pick: 1 for a pick, -1 for a reject, 0 for neither.
         tags: with levels that "|" separates, such as "aesthetic|high".
 
@@ -55,8 +55,8 @@ class Marks:
     tags: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        if self.rating is not None and self.rating not in (REJECTED, 1, 2, 3, 4, 5):
-            raise SidecarError(f"A rating must be 1 to 5 stars or {REJECTED}, got {self.rating!r}.")
+        if self.rating is not None and self.rating not in (REJECTED, 0, 1, 2, 3, 4, 5):
+            raise SidecarError(f"A rating must be 1 to 5 stars, {REJECTED} or 0, got {self.rating!r}.")
         if self.pick is not None and self.pick not in PICK_LABELS:
             raise SidecarError(f"A pick must be 1, 0 or -1, got {self.pick!r}.")
         if any(not level.strip() or "/" in level for tag in self.tags or () for level in tag.split("|")):
@@ -186,6 +186,11 @@ def _mark_rating(packet: Packet, rating: int | None, overwrite: bool, embedded: 
     if rating is None:
         return False
     given = packet.text(RATING)
+    if rating == 0:
+        if given == str(REJECTED) and _is_ours(packet, RATING, OUR_RATING):
+            packet.put(RATING, None)
+            packet.put(OUR_RATING, None)
+        return False
     theirs = given is not None and not _is_ours(packet, RATING, OUR_RATING) and _stars(given) is not None
     if (theirs or (given is None and embedded is not None)) and not overwrite:
         packet.put(OUR_RATING, None)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..processing.rating_scale import Rating
+from .ranking import RankingError
 
 Kind = Literal["single", "burst", "bracket", "panorama", "focus_stack"]
 Verdict = Literal["pick", "reject", "undecided", "left_alone"]
@@ -13,7 +14,7 @@ BELONGING_TOGETHER: tuple[Kind, ...] = ("bracket", "panorama", "focus_stack")
 MOST_REASONS = 3
 
 
-class CullingError(ValueError):
+class CullingError(RankingError):
     """An argument of culling that has no meaning."""
 
 
