@@ -1,10 +1,11 @@
 """How well `cull` finds series and picks in bursts, on series made from a folder of photos.
 
-    python benchmarks/culling.py FOLDER [--shoots 30] [--exif none|time|exposure] [--faint] [--all-but-one] [--output culling.json]
+    python benchmarks/culling.py FOLDER [--shoots 30] [--exif none|time|exposure] [--faint] [--all-but-one]
     python benchmarks/culling.py FOLDER --write SHOOT
 
-Each shoot is six photos: a burst with a damaged frame, a bracket, a panorama, a focus stack, two lone photos; as JPEG files of at
-most 1,200 pixels (`evaluation/eval_culling.py` says how they are made). With --write one shoot is left in a folder, to be looked at.
+Each shoot is six photos: a burst with a damaged frame, a bracket, a panorama, a focus stack and two lone photos, as JPEG files of
+at most 1,200 pixels; `evaluation/eval_culling.py` says how they are made. With --write one shoot is left in a folder, to be looked
+at.
 """
 
 import argparse

@@ -40,6 +40,9 @@ COLUMNS = (
 )  # fmt: skip
 # Columns of a table's line beside the path.
 BAR, REST = 10, 72
+NAMES = {
+    "burst": "burst", "bracket": "bracket", "panorama": "panorama", "focus_stack": "focus stack", "single": "lone photo"
+}  # fmt: skip
 SIGNS = {"pick": "+ pick", "reject": "- reject", "undecided": ". undecided", "left_alone": ""}
 
 
@@ -130,7 +133,7 @@ class SeriesLines:
     """A heading for each series, and a line a photo: what is proposed, rating, reasons."""
 
     def __init__(self) -> None:
-        self.series: int | None = None
+        self.series: int | str | None = None
         self.numbers: Counter[str] = Counter()
 
     def __call__(self, row: Row) -> str:
@@ -141,15 +144,17 @@ class SeriesLines:
         line = (
             f"  {SIGNS[row['verdict']]:11}  {fitted(row['path'], columns)}  {rating_bar(row['rating'], BAR)}  {reasons}".rstrip()
         )
-        if row["series"] == self.series:
+        # lone photos one after the other have one heading
+        series = "lone" if row["kind"] == "single" else row["series"]
+        if series == self.series:
             return line
-        first, self.series = self.series is None, row["series"]
+        first, self.series = self.series is None, series
         return f"{'' if first else chr(10)}{self._heading(row)}\n{line}"
 
     def _heading(self, row: Row) -> str:
         kind = row["kind"].replace("_", " ")
         if kind == "single":
-            return "lone photo"
+            return "lone photos, left alone"
         self.numbers[kind] += 1
         left = "" if kind == "burst" else ", left alone"
         return f"{kind} {self.numbers[kind]}: {row['series_size']} photos{left}"
@@ -159,11 +164,7 @@ def summary(culled: "Sequence[CulledPhoto]") -> str:
     """One line about what was found and proposed."""
     verdicts = Counter(photo.verdict for photo in culled)
     kinds = Counter(kind for _, kind in {(photo.series, photo.kind) for photo in culled})
-    parts = [
-        _count(kinds[kind], kind.replace("_", " "))
-        for kind in ("burst", "bracket", "panorama", "focus_stack", "single")
-        if kinds[kind]
-    ]
+    parts = [_count(kinds[kind], words) for kind, words in NAMES.items() if kinds[kind]]
     return (
         f"{_count(len(culled), 'photo')}, {', '.join(parts)}; proposed: {_count(verdicts['pick'], 'pick')}, "
         f"{_count(verdicts['reject'], 'reject')}."

@@ -18,6 +18,8 @@ from .series import MAX_GAP, Frame, Series, find_series
 # Share of the places, those with the most detail, in which the photos of a burst are compared: what is meant to be sharp, not the
 # background.
 _SHARPEST = 0.25
+# What a stop more light adds to detail, in log2: twice that of values that are encoded with a gamma of about 2.2.
+_DETAIL_OF_STOPS = 0.9
 # Levels of 255 from which on a pixel is pure white, and up to which black.
 _WHITE, _BLACK = 253, 2
 
@@ -114,11 +116,12 @@ def _culled_burst(
 def measure_burst(notes: Sequence[FrameNote]) -> list[Measured]:
     """Each photo of a burst against the others: detail where the burst is sharpest, exposure against its middle photo."""
     places = np.array([note.detail.ravel() for note in notes])
-    typical = places.max(axis=0)
-    sharpest = typical >= np.quantile(typical, 1 - _SHARPEST)
     first = notes[0].grey
     stops = np.array([0.0, *(_stops(first, note.grey) for note in notes[1:])])
     stops -= np.median(stops)
+    places = places - _DETAIL_OF_STOPS * stops[:, None]
+    typical = places.max(axis=0)
+    sharpest = typical >= np.quantile(typical, 1 - _SHARPEST)
     return [
         Measured(float(detail[sharpest].mean()), note.noise, note.blown, note.blocked, float(brighter))
         for detail, note, brighter in zip(places, notes, stops, strict=True)

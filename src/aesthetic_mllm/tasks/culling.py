@@ -12,6 +12,7 @@ Verdict = Literal["pick", "reject", "undecided", "left_alone"]
 # Series whose photos belong together: none of them is better than another.
 BELONGING_TOGETHER: tuple[Kind, ...] = ("bracket", "panorama", "focus_stack")
 MOST_REASONS = 3
+NO_REASON = "hardly different from the next best"
 
 
 class CullingError(RankingError):
@@ -151,4 +152,6 @@ def _reasons(losses: dict[str, float], other: dict[str, float], is_best: bool) -
     gains = {name: sign * (other[name] - losses[name]) * trait.points for name, trait in _TRAITS.items()}
     names = sorted((name for name, gain in gains.items() if gain >= _LEAST_REASON), key=lambda name: -gains[name])
     words = [_TRAITS[name].better if is_best else _TRAITS[name].worse for name in names]
+    if is_best and not words:
+        return (NO_REASON,)
     return tuple(dict.fromkeys(words))[:MOST_REASONS]
