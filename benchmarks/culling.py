@@ -4,8 +4,8 @@
     python benchmarks/culling.py FOLDER --write SHOOT
 
 Each shoot is six photos: a burst with a damaged frame, a bracket, a panorama, a focus stack and two lone photos, as JPEG files of
-at most 1,200 pixels; `evaluation/eval_culling.py` says how they are made. With --write one shoot is left in a folder, to be looked
-at.
+at most 1,200 pixels; `evaluation/eval_culling.py` says how they are made. With --write one shoot is left in a folder, to be
+looked at.
 """
 
 import argparse

@@ -163,7 +163,7 @@ class SeriesLines:
 def summary(culled: "Sequence[CulledPhoto]") -> str:
     """One line about what was found and proposed."""
     verdicts = Counter(photo.verdict for photo in culled)
-    kinds = Counter(kind for _, kind in {(photo.series, photo.kind) for photo in culled})
+    kinds: Counter[str] = Counter(kind for _, kind in {(photo.series, photo.kind) for photo in culled})
     parts = [_count(kinds[kind], words) for kind, words in NAMES.items() if kinds[kind]]
     return (
         f"{_count(len(culled), 'photo')}, {', '.join(parts)}; proposed: {_count(verdicts['pick'], 'pick')}, "

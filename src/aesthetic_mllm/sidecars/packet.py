@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .names import SidecarError
-from .statements import Value, statements
+from .statements import DUBLIN_CORE, Value, statements, texts
 
 REJECTED = -1
 # Ours, to know later what we wrote: a rating that differs from the one that we noted was given by a person.
@@ -123,6 +123,9 @@ class Packet:
         Raises:
             SidecarError: something else than our marks would not come through.
         """
+        # exiv2 makes EXIF and IPTC data of a sidecar, and of those XMP again: what was taken back would return
+        self.image.clearExifData()
+        self.image.clearIptcData()
         self.image.writeMetadata()
         store = self.image.io()
         store.open()
@@ -220,15 +223,14 @@ def _mark_pick(packet: Packet, pick: int | None, overwrite: bool) -> bool:
 
 def _mark_tags(packet: Packet, tags: Sequence[str]) -> None:
     ours = packet.items(OUR_TAGS)
-    added = []
+    # a tag that a person gave before is not ours to take back
+    theirs = {tag for key, separator in TAGS.items() for tag in tags if tag.replace("|", separator) in packet.items(key)}
     for key, separator in TAGS.items():
         stale = {tag.replace("|", separator) for tag in ours if tag not in tags}
         items = [item for item in packet.items(key) if item not in stale]
-        new = [tag for tag in tags if tag.replace("|", separator) not in items]
-        added += new
-        packet.put_items(key, [*items, *(tag.replace("|", separator) for tag in new)])
-    # a tag that a person gave too is not ours to take back
-    packet.put_items(OUR_TAGS, [tag for tag in tags if tag in ours or tag in added])
+        new = [tag.replace("|", separator) for tag in tags]
+        packet.put_items(key, [*items, *(tag for tag in new if tag not in items)])
+    packet.put_items(OUR_TAGS, [tag for tag in tags if tag in ours or tag not in theirs])
 
 
 def _is_ours(packet: Packet, key: str, noted: str) -> bool:
@@ -277,4 +279,9 @@ def _differing(before: dict[str, Value], after: dict[str, Value]) -> list[str]:
         uri, _, local = name.partition("}")
         return f"Xmp.{prefixes.get(uri + '}', '')}.{local}"
 
-    return sorted(name for name in before if before[name] != after.get(name) and key_of(name) not in _MAY_CHANGE)
+    def differs(name: str) -> bool:
+        old, new = before[name], after.get(name)
+        # libraries put Dublin Core's values into the arrays that it asks for
+        return old != new and not (name.startswith(DUBLIN_CORE) and new is not None and texts(old) == texts(new))
+
+    return sorted(name for name in before if differs(name) and key_of(name) not in _MAY_CHANGE)

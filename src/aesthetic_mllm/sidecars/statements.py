@@ -12,6 +12,7 @@ from .names import SidecarError
 
 RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 XML = "{http://www.w3.org/XML/1998/namespace}"
+DUBLIN_CORE = "{http://purl.org/dc/elements/1.1/}"
 _ARRAYS = (f"{RDF}Bag", f"{RDF}Seq", f"{RDF}Alt")
 
 # Text, ("Seq", items), a structure by field, or one of them with its language.
@@ -37,6 +38,15 @@ def statements(packet: bytes) -> dict[str, Value]:
     return said
 
 
+def texts(value: Value) -> list[Value]:
+    """The values in an array of any kind, or the one that is in none, without empty ones and without the default's language."""
+    if isinstance(value, tuple) and value[0] != "language":
+        return [text for item in value[1] for text in texts(item)]
+    if isinstance(value, tuple) and value[1] == "x-default":
+        return texts(value[2])
+    return [value] if value else []
+
+
 def _fields(element: Element) -> dict[str, Value]:
     """Properties of a description, or fields of a structure."""
     attributes = {name: text for name, text in element.attrib.items() if not name.startswith((RDF, XML))}
@@ -52,7 +62,10 @@ def _value(element: Element) -> Value:
 def _plain_value(element: Element) -> Value:
     children = list(element)
     if len(children) == 1 and children[0].tag in _ARRAYS:
-        return children[0].tag.removeprefix(RDF), [_value(item) for item in children[0]]
+        items = [_value(item) for item in children[0]]
+        if items and all(isinstance(item, tuple) and item[0] == "language" for item in items):
+            items.sort(key=lambda item: item[1])  # alternatives by language have no order, but for the default
+        return children[0].tag.removeprefix(RDF), items
     if len(children) == 1 and children[0].tag == f"{RDF}Description":
         return _fields(children[0])
     fields = _fields(element)
