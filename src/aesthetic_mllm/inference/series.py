@@ -208,10 +208,13 @@ def _within(
 
 def _bracket_size(captures: Sequence[Capture], stops: np.ndarray) -> int:
     """How many of the first frames are one bracket; 0 for none."""
-    for size in (*(size for size in _BRACKET_SIZES if size <= len(captures)), 2):
-        shots, measured = captures[:size], stops[:size]
-        if size > len(shots) or (size == 2 and not all(shot.is_bracketed for shot in shots)):
+    told = next((place for place, shot in enumerate(captures) if not shot.is_bracketed), len(captures))
+    if told >= 2:
+        return told  # the camera says so; of several brackets one after the other, all
+    for size in _BRACKET_SIZES:
+        if size > len(captures):
             continue
+        shots, measured = captures[:size], stops[:size]
         biases = [shot.bias for shot in shots if shot.bias is not None]
         exposures = [shot.exposure for shot in shots if shot.exposure is not None]
         if len(biases) == size and _rises_evenly(biases, _LEAST_BIAS, _UNEVEN):
