@@ -4,7 +4,7 @@
     python benchmarks/culling.py FOLDER --write SHOOT
 
 Each shoot is six photos: a burst with a damaged frame, a bracket, a panorama, a focus stack and two lone photos, as JPEG files of
-at most 1,200 pixels; `evaluation/eval_culling.py` says how they are made. With --write one shoot is left in a folder, to be
+at most 1,024 pixels; `evaluation/eval_culling.py` says how they are made. With --write one shoot is left in a folder, to be
 looked at.
 """
 
@@ -23,7 +23,7 @@ from aesthetic_mllm.inference.culling import RatedFrame
 from aesthetic_mllm.inference.photo_files import find_photos
 from aesthetic_mllm.processing.image_loading import load_image
 
-SIDE = 1200
+SIDE = 1024
 PHOTOS = 6
 
 

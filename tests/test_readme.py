@@ -29,9 +29,12 @@ from tiny_checkpoints import save_language_model, save_llava, save_siglip
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = {path.relative_to(ROOT).as_posix(): path for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
-USING = ("README.md", *(f"docs/{name}.md" for name in ("rate", "assess", "suggest", "rank", "personalize", "checkpoints")))
+USING = (
+    "README.md",
+    *(f"docs/{name}.md" for name in ("rate", "assess", "suggest", "rank", "cull", "personalize", "checkpoints")),
+)
 TRAINING = ("docs/tune.md", "docs/align.md", "docs/build_your_own.md")
-JUDGING = ("score", "assess", "comment", "suggest", "personalize", "rank", "compare")
+JUDGING = ("score", "assess", "comment", "suggest", "personalize", "rank", "cull", "compare")
 SHORT = ["use_cpu=true", "bf16=false", "--smoke-test"]
 
 

@@ -132,13 +132,13 @@ def write_sidecars(writer: "SidecarWriter", command: str, photos: Sequence[Path]
     new = sum(each.changed and not each.existed for each in written)
     merged = sum(each.changed and each.existed for each in written)
     said = [f"sidecars: {new} new, {merged} merged into existing ones, {len(written) - new - merged} already up to date"]
-    for count, what in (
-        (sum(each.kept_rating for each in written), "ratings that a person gave were kept"),
-        (sum(each.kept_pick for each in written), "flags that a person gave were kept"),
-        (shared, "photos left out, whose sidecar is another photo's"),
-        (failed, "could not be written"),
+    for count, what, rest in (
+        (sum(each.kept_rating for each in written), "rating", "of a person kept"),
+        (sum(each.kept_pick for each in written), "flag", "of a person kept"),
+        (shared, "photo", "left out, whose sidecar is another photo's"),
+        (failed, "sidecar", "that could not be written"),
     ):
-        said += [f"{count} {what}"] if count else []
+        said += [f"{count} {what}{'s' * (count != 1)} {rest}"] if count else []
     _tell(command, "; ".join(said) + ".")
     return int(failed > 0)
 
