@@ -283,4 +283,4 @@ def _pick(members: Sequence[int], culled: dict[int, CulledPhoto]) -> int:
 
 def _with_equal_ratings(rated: dict[int, RatedFrame]) -> dict[int, RatedFrame]:
     first = next(iter(rated.values())).rating
-    return {index: frame._replace(rating=first) for index, frame in rated.items()}
+    return {index: RatedFrame(first, frame.note, frame.capture) for index, frame in rated.items()}

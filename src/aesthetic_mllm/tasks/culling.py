@@ -98,7 +98,7 @@ class _Trait:
     points: float
 
 
-# Units of `losses`. The weights were chosen on other photos than those of the results in docs/cull.md.
+# Points for a unit of each of `_losses`; of a rating on 1 to 10.
 _TRAITS = {
     "blur": _Trait("sharper", "less sharp", 0.8),
     "noise": _Trait("less noisy", "noisier", 0.3),
