@@ -60,7 +60,13 @@ def frame(scene: int, mean: float = 5.0, detail: float = 8.0) -> RatedFrame:
     """A frame of one of several scenes that have nothing in common."""
     chance = np.random.default_rng(scene)
     note = FrameNote(
-        int(chance.integers(1 << 63)), chance.integers(0, 256, (60, 90), dtype=np.uint8), np.full((8, 8), detail), 1.0, 0.0, 0.0
+        int(chance.integers(1 << 63)),
+        chance.integers(0, 256, (60, 90), dtype=np.uint8),
+        np.full((8, 8), detail),
+        np.full((8, 8), detail),
+        1.0,
+        0.0,
+        0.0,
     )
     return RatedFrame(Rating(mean, 1.0, None, (1.0, 10.0)), note, Capture())
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from ..editing.alignment import align, grey_copy, overlapping, stops_between
 from ..editing.perceptual_hash import perceptual_hash
-from ..editing.tiles import detail_and_noise
+from ..editing.tiles import SMALL_SIDE, detail_and_noise
 from ..processing.rating_scale import Rating
 from ..tasks.culling import REJECT_MARGIN, CulledPhoto, CullingError, Measured, Verdict, judge_burst
 from .capture import Capture
@@ -30,6 +30,7 @@ class FrameNote(NamedTuple):
     hash: int
     grey: np.ndarray
     detail: np.ndarray
+    coarse_detail: np.ndarray
     noise: float
     blown: float
     blocked: float
@@ -51,6 +52,7 @@ def note_frame(image: Image.Image) -> FrameNote:
         perceptual_hash(image),
         grey_copy(image),
         detail,
+        detail_and_noise(image, SMALL_SIDE)[0],
         noise,
         float((grey >= _WHITE).mean()),
         float((grey <= _BLACK).mean()),
@@ -115,7 +117,7 @@ def _culled_burst(
 
 def measure_burst(notes: Sequence[FrameNote]) -> list[Measured]:
     """Each photo of a burst against the others: detail where the burst is sharpest, exposure against its middle photo."""
-    places = np.array([note.detail.ravel() for note in notes])
+    places = np.array([note.coarse_detail.ravel() for note in notes])
     first = notes[0].grey
     stops = np.array([0.0, *(_stops(first, note.grey) for note in notes[1:])])
     stops -= np.median(stops)
