@@ -7,8 +7,8 @@ from .colour_space import encoded_array, luma
 from .measurements.detail import noise
 
 GRID = 8
-# Long sides at which detail is measured; smaller photos are not enlarged. At the small one noise is averaged away: at the large one
-# a noisy JPEG has up to a hundred times the energy of a clean one, which its flat parts do not show.
+# Long sides at which detail is measured; smaller photos are not enlarged. At the small one noise is averaged away: at the large
+# one a noisy JPEG has up to a hundred times the energy of a clean one, which its flat parts do not show.
 SIDE, SMALL_SIDE = 768, 256
 # Variance of the Laplacian of noise with variance 1: the sum of the mask's squares.
 _NOISE_GAIN = 20.0
