@@ -10,6 +10,7 @@ VERSION = runpy.run_path(str(ROOT / "src" / "aesthetic_mllm" / "_version.py"))["
 
 # Readers of HEIC and of camera raw files.
 FORMATS = ["pillow-heif>=1.0", "rawpy>=0.24"]
+XMP = ["exiv2>=0.19"]
 
 ONNX = ["onnx>=1.18", "onnxruntime>=1.22", "onnxscript>=0.5"]
 EVALUATE = ["evaluate>=0.4.5", "sacrebleu>=2.4"]
@@ -31,8 +32,20 @@ EXTRAS = {
     "onnx": ONNX,
     # The metrics in metrics/ as modules of the package `evaluate`, and BLEU.
     "evaluate": EVALUATE,
+    # Writes XMP sidecars. It is under the GPL-3.0-or-later, so it is for those who install it, and nothing else imports it.
+    "xmp": XMP,
     # Tests and checks; the tests train too, so they need `train` as well.
-    "dev": [*FORMATS, *ONNX, *EVALUATE, "hypothesis>=6.100", "jsonschema>=4.20", "mypy>=2.0", "pytest>=9.0", "ruff>=0.17"],
+    "dev": [
+        *FORMATS,
+        *ONNX,
+        *EVALUATE,
+        *XMP,
+        "hypothesis>=6.100",
+        "jsonschema>=4.20",
+        "mypy>=2.0",
+        "pytest>=9.0",
+        "ruff>=0.17",
+    ],
 }
 
 setup(

@@ -32,13 +32,16 @@ from tiny_checkpoints import save_language_model, save_llava, save_siglip
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = {path.relative_to(ROOT).as_posix(): path for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
-USING = ("README.md", *(f"docs/{name}.md" for name in ("rate", "assess", "suggest", "rank", "personalize", "checkpoints")))
+USING = (
+    "README.md",
+    *(f"docs/{name}.md" for name in ("rate", "assess", "suggest", "rank", "cull", "personalize", "checkpoints")),
+)
 TRAINING = ("docs/tune.md", "docs/align.md", "docs/build_your_own.md")
 EVALUATING = ("docs/evaluate.md",)
 PUBLISHING = "docs/publish.md"  # tests/test_push.py and tests/test_published_training.py do what it tells
 # Its commands and code are run by tests/publishing/test_onnx_export.py, tests/metrics and tests/integrations.
 ELSEWHERE = ("docs/export.md",)
-JUDGING = ("score", "assess", "comment", "suggest", "personalize", "rank", "compare")
+JUDGING = ("score", "assess", "comment", "suggest", "personalize", "rank", "cull", "compare")
 SHORT = ["use_cpu=true", "bf16=false", "--smoke-test"]
 
 

@@ -20,6 +20,7 @@ _PUBLIC_NAMES = {
     "Assessment": "tasks.assessment",
     "CheckpointError": "modeling.checkpoint_errors",
     "Comparison": "tasks.ranking",
+    "CulledPhoto": "tasks.culling",
     "ImageError": "processing.image_loading",
     "MultiScaleFeatureAlignmentConfig": "modeling.configuration_aesthetic_mllm",
     "RankedPhoto": "tasks.ranking",
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from .processing.processing_aesthetic_mllm import AestheticMLLMProcessor
     from .processing.rating_scale import Rating, RatingScale, RatingScaleError
     from .tasks.assessment import Assessment
+    from .tasks.culling import CulledPhoto
     from .tasks.ranking import Comparison, RankedPhoto
     from .tasks.suggesting import Suggestion
 
@@ -52,6 +54,7 @@ __all__ = [
     "Assessment",
     "CheckpointError",
     "Comparison",
+    "CulledPhoto",
     "ImageError",
     "MultiScaleFeatureAlignmentConfig",
     "RankedPhoto",

@@ -19,6 +19,7 @@ from .judging import (
 )
 from .output import Layout, Row
 from .suggest import draw_suggestions
+from .xmp import StarWriting, add_stars
 
 BAR, LEVEL_BAR, SMALL_BAR = 20, 24, 14
 
@@ -36,18 +37,20 @@ def add_parser(commands: Any) -> None:
     add_paths(parser)
     parser.add_argument("--verify", action="store_true", help="try suggested edits and keep what is rated better")
     add_batch_size(parser)
+    add_stars(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Prints each photo's assessment as soon as it is made."""
-    photos = find_photos(options)
+    photos, sidecars = find_photos(options), StarWriting(options, lambda row: row["rating"]["mean"])
     assessor = load_assessor(options)
     results = results_in_place(
         photos, lambda found: assessor.assess_stream(found, options.verify, on_error="return", **batching(options))
     )
     rows = (photo_row(path, result, lambda assessment: assessment.to_dict()) for path, result in results)
     scale = assessor.processor.rating_scale
-    return write_rows(rows, options, assessment_layout(scale.default_question, scale.attributes), len(photos))
+    layout = assessment_layout(scale.default_question, scale.attributes)
+    return sidecars.finish(write_rows(sidecars.watch(rows), options, layout, len(photos)))
 
 
 def assessment_layout(question: str, attributes: Sequence[str]) -> Layout:

@@ -19,6 +19,7 @@ from .judging import (
     write_rows,
 )
 from .output import Layout, Row
+from .xmp import StarWriting, add_stars
 
 COLUMNS = ("path", "question", "mean", "std", "distribution", "score_range", "error")
 # Columns of a table's line beside the path.
@@ -32,18 +33,20 @@ def add_parser(commands: Any) -> None:
     add_question(parser)
     add_profile(parser)
     add_batch_size(parser)
+    add_stars(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Prints a row for each photo as soon as it is rated."""
-    photos = find_photos(options)
+    photos, sidecars = find_photos(options), StarWriting(options, lambda row: row["mean"])
     assessor = personal_assessor(options)
     question = asked_question(options, assessor)
     results = results_in_place(
         photos, lambda found: assessor.score_stream(found, question, on_error="return", **batching(options))
     )
     rows = (rating_row(path, question, result) for path, result in results)
-    return write_rows(rows, options, Layout(COLUMNS, lambda row: [row], RatingLines()), len(photos))
+    layout = Layout(COLUMNS, lambda row: [row], RatingLines())
+    return sidecars.finish(write_rows(sidecars.watch(rows), options, layout, len(photos)))
 
 
 def rating_row(path: str, question: str, result: Any) -> Row:

@@ -17,9 +17,12 @@ from ..modeling.configuration_aesthetic_mllm import TOKEN_GROUPS
 from ..processing.image_loading import ImageError, ImageSource
 from ..processing.rating_scale import Rating
 from ..tasks.assessment import Assessment
+from ..tasks.culling import REJECT_MARGIN, CulledPhoto
 from ..tasks.ranking import Comparison, RankedPhoto, RankingError
 from ..tasks.suggesting import MOST_SUGGESTIONS, Suggestion
-from .ranking import BURST_DISTANCE, compare_photos, pick_ranked, rank_photos
+from .culling import cull_photos
+from .ranking import BURST_DISTANCE, compare_photos, judged, pick_ranked, rank_photos
+from .series import MAX_GAP
 from .stream_assessor import Raise, Ratings, Return, StreamAssessor
 
 Skip = Literal["raise", "skip"]
@@ -302,6 +305,38 @@ class BaseAssessor(StreamAssessor):
             raise RankingError(f"k must be at least 1, got {k}.")
         ranked = self.rank(images, question, max_distance=max_distance, on_error=on_error, batch_size=batch_size)
         return pick_ranked(ranked, k)
+
+    def cull(
+        self,
+        images: ImageSource | Photos,
+        question: str | None = None,
+        *,
+        keep: int = 1,
+        max_gap: float = MAX_GAP,
+        max_distance: int = BURST_DISTANCE,
+        reject_margin: float = REJECT_MARGIN,
+        on_error: Skip = "raise",
+        batch_size: int = DEFAULT_BATCH_SIZE,
+    ) -> list[CulledPhoto]:
+        """Series in the order of shooting, with picks and rejects proposed in bursts; other series are left alone. Times and
+        exposures are read from the EXIF data of paths, bytes and Pillow images.
+
+        Args:
+            images, question: as in `rank`.
+            keep: picks of each burst.
+            max_gap: seconds between neighbours of one series, where EXIF data have times.
+            max_distance: as in `rank`.
+            reject_margin: points by which a reject is behind the best of its burst ([`cull_photos`]).
+            on_error: as in `rank`.
+
+        Raises:
+            ImageError: a photo cannot be read or judged, with `on_error="raise"`.
+            RankingError: an argument that has no meaning.
+            RatingScaleError: the checkpoint does not answer the question.
+        """
+        cull_photos({}, keep=keep, max_gap=max_gap, max_distance=max_distance, reject_margin=reject_margin)
+        rated = judged(self.rated_frames(images, question, batch_size=batch_size), on_error)
+        return cull_photos(rated, keep=keep, max_gap=max_gap, max_distance=max_distance, reject_margin=reject_margin)
 
     def compare(self, first: ImageSource, second: ImageSource, question: str | None = None) -> Comparison:
         """Which of two photos is better, how surely, and why.

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import zip_longest
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -26,6 +26,7 @@ from ..tasks.ranking import (
 
 logger = logging.getLogger(__name__)
 
+Result = TypeVar("Result")
 Rate = Callable[[list[ImageSource], list[str]], Sequence[Mapping[str, Rating]]]
 
 # Bits in which the hashes of photos of one burst may differ. Of shots of one scene by a hand that turns by half a degree and
@@ -60,18 +61,31 @@ def rank_photos(
         ImageError: a photo cannot be judged, with `on_error="raise"`.
         RankingError: another `on_error`, or a distance that is none.
     """
+    _check_distance(max_distance)
+    return order_photos(judged(rated, on_error), max_distance)
+
+
+def judged(results: Iterable[Result | ImageError], on_error: Literal["raise", "skip"]) -> dict[int, Result]:
+    """Results by their position, without those of photos that cannot be judged.
+
+    Args:
+        on_error: as of [`rank_photos`].
+
+    Raises:
+        ImageError: a photo cannot be judged, with `on_error="raise"`.
+        RankingError: another `on_error`.
+    """
     if on_error not in ("raise", "skip"):
         raise RankingError(f"on_error must be 'raise' or 'skip', got {on_error!r}.")
-    _check_distance(max_distance)
-    found: dict[int, RatedPhoto] = {}
-    for index, result in enumerate(rated):
-        if isinstance(result, RatedPhoto):
+    found: dict[int, Result] = {}
+    for index, result in enumerate(results):
+        if not isinstance(result, ImageError):
             found[index] = result
         elif on_error == "raise":
             raise result
         else:
             logger.warning("Left out of the ranking: %s", result)
-    return order_photos(found, max_distance)
+    return found
 
 
 def pick_ranked(ranked: Sequence[RankedPhoto], k: int) -> list[RankedPhoto]:

@@ -1,5 +1,6 @@
 """Photos in one after another, results out one after another: what the assessor's methods are made of."""
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Literal, overload
@@ -19,7 +20,9 @@ from ..processing.rating_scale import Rating, RatingScaleError
 from ..tasks.assessment import Assessment
 from ..tasks.commenting import STYLES, CommentingError, comment_prompt
 from ..tasks.suggesting import MOST_SUGGESTIONS, Suggestion
+from .capture import Capture, read_capture
 from .comment_writing import CommentWriter
+from .culling import FrameNote, RatedFrame, note_frame
 from .ranking import RatedPhoto
 from .suggestion_search import SuggestionSearch
 
@@ -286,6 +289,35 @@ class StreamAssessor:
             return [RatedPhoto(each[question], photo.noted) for each, photo in zip(rated, photos, strict=True)]
 
         return self.engine.stream(as_photos(images), rate, perceptual_hash, on_error="return", batch_size=batch_size)
+
+    def rated_frames(
+        self, images: ImageSource | Photos, question: str | None = None, *, batch_size: int = DEFAULT_BATCH_SIZE
+    ) -> Iterator[RatedFrame | ImageError]:
+        """What [`cull_photos`] needs of each photo; an error in the place of one that cannot be judged.
+
+        Raises:
+            RatingScaleError: the checkpoint does not answer the question.
+        """
+        question = question or self.processor.rating_scale.default_question
+        self.engine.rating_prompt(question)
+        photos, captures = as_photos(images), deque[Capture]()
+
+        def captured() -> Iterator[ImageSource]:
+            for photo in photos:
+                captures.append(read_capture(photo))
+                yield photo
+
+        def rate(read: list[ReadPhoto[FrameNote]]) -> list[tuple[Rating, FrameNote]]:
+            rated = self.rate(self.encode(read), [question])
+            return [(each[question], photo.noted) for each, photo in zip(rated, read, strict=True)]
+
+        results = self.engine.stream(captured(), rate, note_frame, on_error="return", batch_size=batch_size)
+
+        def frame(result: tuple[Rating, FrameNote] | ImageError) -> RatedFrame | ImageError:
+            capture = captures.popleft()
+            return result if isinstance(result, ImageError) else RatedFrame(*result, capture)
+
+        return map(frame, results)
 
     def _comment_prompt(self, style: str, aspect: str | None = None) -> list[int]:
         return self.processor.prompt_ids(self.processor.assistant_prompt(comment_prompt(aspect, style)))

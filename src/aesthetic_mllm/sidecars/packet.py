@@ -1,0 +1,287 @@
+"""Marks of ours in an XMP packet, merged with whatever else it says.
+
+Through libexiv2, which darktable and digiKam write their own sidecars with, by the package exiv2 (extra `xmp`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from .names import SidecarError
+from .statements import DUBLIN_CORE, Value, statements, texts
+
+REJECTED = -1
+# Ours, to know later what we wrote: a rating that differs from the one that we noted was given by a person.
+NAMESPACE, PREFIX = "urn:aesthetic-mllm:xmp:1.0/", "aestheticMLLM"
+EMPTY = (
+    b'<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?>\n<x:xmpmeta xmlns:x="adobe:ns:meta/">'
+    b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"/></x:xmpmeta>\n<?xpacket end="w"?>'
+)
+RATING, PICK, GOOD = "Xmp.xmp.Rating", "Xmp.xmpDM.pick", "Xmp.xmpDM.good"
+PICK_LABEL = "Xmp.digiKam.PickLabel"
+# digiKam's numbers of rejected, nothing and accepted.
+PICK_LABELS = {-1: "1", 0: "0", 1: "3"}
+# Hierarchical tags with the separator of their levels.
+TAGS = {"Xmp.lr.hierarchicalSubject": "|", "Xmp.digiKam.TagsList": "/"}
+CHANGED = "Xmp.xmp.MetadataDate"
+OUR_RATING, OUR_PICK, OUR_TAGS = (f"Xmp.{PREFIX}.{name}" for name in ("Rating", "Pick", "Tags"))
+_NAMESPACES = {
+    "xmp": "http://ns.adobe.com/xap/1.0/",
+    "xmpDM": "http://ns.adobe.com/xmp/1.0/DynamicMedia/",
+    "digiKam": "http://www.digikam.org/ns/1.0/",
+    "lr": "http://ns.adobe.com/lightroom/1.0/",
+    PREFIX: NAMESPACE,
+}
+_MAY_CHANGE = (RATING, PICK, GOOD, PICK_LABEL, *TAGS, CHANGED, OUR_RATING, OUR_PICK, OUR_TAGS)
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What is to be said of a photo; `None` leaves what is there.
+
+    Args:
+        rating: 1 to 5 stars, or -1 for a reject; 0 takes back a reject of ours, and nothing else.
+        pick: 1 for a pick, -1 for a reject, 0 for neither.
+        tags: with levels that "|" separates, such as "aesthetic|high".
+
+    Raises:
+        SidecarError: another rating or pick, or a tag without text.
+    """
+
+    rating: int | None = None
+    pick: int | None = None
+    tags: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.rating is not None and self.rating not in (REJECTED, 0, 1, 2, 3, 4, 5):
+            raise SidecarError(f"A rating must be 1 to 5 stars, {REJECTED} or 0, got {self.rating!r}.")
+        if self.pick is not None and self.pick not in PICK_LABELS:
+            raise SidecarError(f"A pick must be 1, 0 or -1, got {self.pick!r}.")
+        if any(not level.strip() or "/" in level for tag in self.tags or () for level in tag.split("|")):
+            raise SidecarError(f"Each level of a tag must have text, without '/'; got {', '.join(self.tags or ())}.")
+
+
+@dataclass(frozen=True)
+class Merged:
+    """A packet with marks.
+
+    Args:
+        packet: the text of the sidecar.
+        changed: whether it says anything that it did not say before.
+        kept_rating, kept_pick: whether one that a person gave stands in place of ours.
+    """
+
+    packet: bytes
+    changed: bool
+    kept_rating: bool
+    kept_pick: bool
+
+
+class Packet:
+    """An XMP packet that is open for changes.
+
+    Raises:
+        SidecarError: it cannot be read.
+    """
+
+    def __init__(self, data: bytes):
+        self.before = statements(data)
+        self.exiv2 = _library()
+        self.image = _opened(self.exiv2, data)
+        self.data = self.image.xmpData()
+
+    def text(self, key: str) -> str | None:
+        """A property's value; `None` without one."""
+        return str(self.data[key].toString()) if key in self.data else None
+
+    def items(self, key: str) -> list[str]:
+        return [str(item) for item in self.data[key].value()] if key in self.data else []
+
+    def put(self, key: str, text: str | None) -> None:
+        if text is not None:
+            self.data[key] = text
+        elif key in self.data:
+            del self.data[key]
+
+    def put_items(self, key: str, items: Sequence[str]) -> None:
+        """An array of its own kind, and nothing in place of an empty one."""
+        if items == self.items(key):
+            return
+        self.put(key, None)
+        if items:
+            kinds = self.exiv2.TypeId
+            value = self.exiv2.XmpArrayValue(kinds.xmpSeq if key.startswith("Xmp.digiKam.") else kinds.xmpBag)
+            for item in items:
+                value.read(item)
+            self.data[key] = value
+
+    def written(self) -> bytes:
+        """The packet as it is now.
+
+        Raises:
+            SidecarError: something else than our marks would not come through.
+        """
+        # exiv2 makes EXIF and IPTC data of a sidecar, and of those XMP again: what was taken back would return
+        self.image.clearExifData()
+        self.image.clearIptcData()
+        self.image.writeMetadata()
+        store = self.image.io()
+        store.open()
+        packet = bytes(store.mmap())
+        lost = _differing(self.before, statements(packet))
+        if lost:
+            raise SidecarError(f"would lose {', '.join(lost)} when it is written by exiv2")
+        return packet
+
+
+def merge(data: bytes | None, marks: Marks, *, overwrite: bool = False, embedded_rating: float | None = None) -> Merged:
+    """A packet in which the marks stand beside whatever else it says.
+
+    A rating or flag counts as a person's where it differs from the one that we noted when we last wrote. It is kept, unless
+    `overwrite`. Of tags only those that we wrote ourselves are taken back.
+
+    Args:
+        data: the sidecar as it is; default a new one.
+        embedded_rating: that the photo itself, or another sidecar of it, carries; somebody else gave it.
+
+    Raises:
+        SidecarError: the packet cannot be read, or something would be lost.
+    """
+    packet = Packet(EMPTY if data is None else data)
+    kept_rating = _mark_rating(packet, marks.rating, overwrite, embedded_rating)
+    kept_pick = _mark_pick(packet, marks.pick, overwrite)
+    if marks.tags is not None:
+        _mark_tags(packet, marks.tags)
+    merged = packet.written()
+    changed = statements(merged) != packet.before
+    if changed:
+        packet.put(CHANGED, datetime.now().astimezone().isoformat(timespec="seconds"))
+        merged = packet.written()
+    return Merged(merged, changed, kept_rating, kept_pick)
+
+
+def rating_in(data: bytes) -> float | None:
+    """The rating that somebody else than we gave in a packet; `None` without one, or for 0, which means unrated."""
+    packet = Packet(data)
+    return None if _is_ours(packet, RATING, OUR_RATING) else _stars(packet.text(RATING))
+
+
+def rating_in_photo(photo: Path) -> float | None:
+    """The rating inside a photo's file, XMP before EXIF; `None` without one, for 0, and where it cannot be read."""
+    exiv2 = _library()
+    try:
+        try:
+            image = exiv2.ImageFactory.open(str(photo))
+        except UnicodeEncodeError:  # a name that is no text
+            image = exiv2.ImageFactory.open(photo.read_bytes())
+        image.readMetadata()
+        for data, key in ((image.xmpData(), RATING), (image.exifData(), "Exif.Image.Rating")):
+            if key in data:
+                return _stars(str(data[key].toString()))
+    except (exiv2.Exiv2Error, OSError):
+        return None
+    return None
+
+
+def _mark_rating(packet: Packet, rating: int | None, overwrite: bool, embedded: float | None) -> bool:
+    if rating is None:
+        return False
+    given = packet.text(RATING)
+    if rating == 0:
+        if given == str(REJECTED) and _is_ours(packet, RATING, OUR_RATING):
+            packet.put(RATING, None)
+            packet.put(OUR_RATING, None)
+        return False
+    theirs = given is not None and not _is_ours(packet, RATING, OUR_RATING) and _stars(given) is not None
+    if (theirs or (given is None and embedded is not None)) and not overwrite:
+        packet.put(OUR_RATING, None)
+        return True
+    packet.put(RATING, str(rating))
+    packet.put(OUR_RATING, str(rating))
+    return False
+
+
+def _mark_pick(packet: Packet, pick: int | None, overwrite: bool) -> bool:
+    if pick is None:
+        return False
+    ours = packet.text(OUR_PICK)
+    flags = {PICK: packet.text(PICK) or "0", PICK_LABEL: packet.text(PICK_LABEL) or "0"}
+    noted = {PICK: ours or "0", PICK_LABEL: PICK_LABELS.get(int(ours), "0") if ours in ("-1", "1") else "0"}
+    if any(flags[key] not in ("0", noted[key]) for key in flags) and not overwrite:
+        packet.put(OUR_PICK, None)
+        return True
+    if pick == 0 and ours is None and not overwrite:
+        return False  # there is nothing of ours to take back
+    packet.put(PICK, str(pick) if pick else None)
+    packet.put(GOOD, {-1: "False", 1: "True"}.get(pick))
+    packet.put(PICK_LABEL, PICK_LABELS[pick] if pick else None)
+    packet.put(OUR_PICK, str(pick) if pick else None)
+    return False
+
+
+def _mark_tags(packet: Packet, tags: Sequence[str]) -> None:
+    ours = packet.items(OUR_TAGS)
+    # a tag that a person gave before is not ours to take back
+    theirs = {tag for key, separator in TAGS.items() for tag in tags if tag.replace("|", separator) in packet.items(key)}
+    for key, separator in TAGS.items():
+        stale = {tag.replace("|", separator) for tag in ours if tag not in tags}
+        items = [item for item in packet.items(key) if item not in stale]
+        new = [tag.replace("|", separator) for tag in tags]
+        packet.put_items(key, [*items, *(tag for tag in new if tag not in items)])
+    packet.put_items(OUR_TAGS, [tag for tag in tags if tag in ours or tag not in theirs])
+
+
+def _is_ours(packet: Packet, key: str, noted: str) -> bool:
+    value = packet.text(key)
+    return value is not None and value == packet.text(noted)
+
+
+def _stars(text: str | None) -> float | None:
+    """A rating that says something; what is no number is somebody's too, so it counts as one."""
+    try:
+        value = float(text or 0)
+    except ValueError:
+        return float("nan")
+    return value or None
+
+
+def _library() -> Any:
+    """The package exiv2, silent, and with our namespace.
+
+    Raises:
+        SidecarError: it is not installed.
+    """
+    try:
+        import exiv2
+    except ImportError as error:
+        raise SidecarError("XMP sidecars need the package exiv2: pip install 'aesthetic-mllm[xmp]'.") from error
+    exiv2.LogMsg.setLevel(exiv2.LogMsg.Level.mute)
+    exiv2.XmpProperties.registerNs(NAMESPACE, PREFIX)
+    return exiv2
+
+
+def _opened(exiv2: Any, data: bytes) -> Any:
+    try:
+        image = exiv2.ImageFactory.open(data)
+        image.readMetadata()
+    except exiv2.Exiv2Error as error:
+        raise SidecarError(f"cannot be read by exiv2 ({error})") from error
+    return image
+
+
+def _differing(before: dict[str, Value], after: dict[str, Value]) -> list[str]:
+    """Properties that are gone or say something else now, apart from those that marks may change."""
+    prefixes = {f"{{{uri}}}": prefix for prefix, uri in _NAMESPACES.items()}
+
+    def key_of(name: str) -> str:
+        uri, _, local = name.partition("}")
+        return f"Xmp.{prefixes.get(uri + '}', '')}.{local}"
+
+    def differs(name: str) -> bool:
+        old, new = before[name], after.get(name)
+        # libraries put Dublin Core's values into the arrays that it asks for
+        return old != new and not (name.startswith(DUBLIN_CORE) and new is not None and texts(old) == texts(new))
+
+    return sorted(name for name in before if differs(name) and key_of(name) not in _MAY_CHANGE)

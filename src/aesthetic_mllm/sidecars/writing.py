@@ -1,0 +1,125 @@
+"""Sidecars on disk: found, merged, and written in one step."""
+
+import os
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .names import STYLES, SharedSidecarError, SidecarError, sidecar_path
+from .packet import Marks, merge, rating_in, rating_in_photo
+
+
+@dataclass(frozen=True)
+class Written:
+    """What became of a photo's sidecar.
+
+    Args:
+        path: the sidecar.
+        changed: whether it was written; one that says all this already is left as it is.
+        existed: whether there was one before, which the marks were merged into.
+        kept_rating, kept_pick: whether one that a person gave was kept in place of ours.
+    """
+
+    path: Path
+    changed: bool
+    existed: bool
+    kept_rating: bool
+    kept_pick: bool
+
+
+@dataclass
+class SidecarWriter:
+    """Writes marks of photos into their sidecars, and never into a photo.
+
+    Args:
+        style: `"adobe"` (photo.xmp) or `"darktable"` (photo.jpg.xmp).
+        folder: a folder of their own, for libraries that are read-only; the tree below `root` is mirrored in it.
+        root: a folder above all photos; needed with `folder`.
+        overwrite: whether to replace ratings and flags that a person gave.
+    """
+
+    style: str = "darktable"
+    folder: Path | None = None
+    root: Path | None = None
+    overwrite: bool = False
+    _taken: dict[Path, Path] = field(default_factory=dict, init=False, repr=False)
+
+    def write(self, photo: Path, marks: Marks) -> Written:
+        """Merges marks into the photo's sidecar, or makes one. A photo's rating is kept wherever somebody else gave it: in the
+        sidecar, in a sidecar of the other name, or in the photo itself.
+
+        Raises:
+            SidecarError: the sidecar cannot be read, merged or written, or another photo of this run has it too. It is left as
+                it was.
+        """
+        target = sidecar_path(photo, self.style, self.folder, self.root)
+        other = self._taken.setdefault(target, photo)
+        if other != photo:
+            raise SharedSidecarError(
+                f"The sidecar {target} is that of {other}; the style darktable gives {photo} one of its own."
+            )
+        beside = sidecar_path(photo, self.style)
+        source = target if target.exists() else beside
+        try:
+            data = source.read_bytes() if source.exists() else None
+        except OSError as error:
+            raise SidecarError(f"The sidecar {source} cannot be read ({error.strerror}).") from error
+        try:
+            merged = merge(data, marks, overwrite=self.overwrite, embedded_rating=self._elsewhere(photo, source))
+        except SidecarError as error:
+            raise SidecarError(f"The sidecar {source} {error}; it is left as it is.") from error
+        changed = merged.changed or (data is not None and source != target)
+        if changed:
+            _replace(target, merged.packet)
+        return Written(target, changed, data is not None, merged.kept_rating, merged.kept_pick)
+
+    def _elsewhere(self, photo: Path, read: Path) -> float | None:
+        """The rating in other sidecars of the photo or in the photo, first found."""
+        if self.overwrite:
+            return None
+        for style in STYLES:
+            path = sidecar_path(photo, style)
+            if path == read:
+                continue
+            try:
+                rating = rating_in(path.read_bytes())
+            except (OSError, SidecarError):  # it is neither there nor ours to judge
+                continue
+            if rating is not None:
+                return rating
+        return rating_in_photo(photo)
+
+
+def check_xmp_extra() -> None:
+    """Raises a `SidecarError` where the extra `xmp` is missing; before anything long has begun."""
+    merge(None, Marks())
+
+
+def _replace(path: Path, packet: bytes) -> None:
+    """The whole new file in place of the old one, at once."""
+    real = Path(os.path.realpath(path))
+    try:
+        real.parent.mkdir(parents=True, exist_ok=True)
+        mode = real.stat().st_mode if real.exists() else 0o666 & ~_umask()
+        with tempfile.NamedTemporaryFile(dir=real.parent, prefix=".xmp", suffix=".part", delete=False) as file:
+            temporary = Path(file.name)
+            try:
+                file.write(packet)
+                file.flush()
+                os.fsync(file.fileno())
+                os.chmod(temporary, mode)
+                os.replace(temporary, real)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise SidecarError(
+            f"The sidecar {path} cannot be written ({error.strerror}); --xmp-folder writes into another folder."
+        ) from error
+
+
+def _umask() -> int:
+    """The process's mask, which can only be read by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

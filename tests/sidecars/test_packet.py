@@ -1,0 +1,116 @@
+"""Marks merged into what a sidecar says already."""
+
+import pytest
+
+from aesthetic_mllm.sidecars import Marks, SidecarError
+from aesthetic_mllm.sidecars.packet import merge
+from aesthetic_mllm.sidecars.statements import statements
+from xmp_packets import DARKTABLE, LIGHTROOM, packet
+
+pytest.importorskip("exiv2", reason="the extra `xmp` is not installed")
+
+XMP, DM, LR = (
+    "{http://ns.adobe.com/xap/1.0/}",
+    "{http://ns.adobe.com/xmp/1.0/DynamicMedia/}",
+    "{http://ns.adobe.com/lightroom/1.0/}",
+)
+DIGIKAM, OURS = "{http://www.digikam.org/ns/1.0/}", "{urn:aesthetic-mllm:xmp:1.0/}"
+TOUCHED = {
+    f"{XMP}Rating", f"{XMP}MetadataDate", f"{DM}pick", f"{DM}good", f"{DIGIKAM}PickLabel", f"{DIGIKAM}TagsList",
+    f"{LR}hierarchicalSubject", f"{OURS}Rating", f"{OURS}Pick", f"{OURS}Tags",
+}  # fmt: skip
+ALL = Marks(5, 1, ("aesthetic|high",))
+
+
+def others(data: bytes) -> dict[str, object]:
+    """What a packet says beside marks."""
+    return {name: value for name, value in statements(data).items() if name not in TOUCHED}
+
+
+@pytest.mark.parametrize("before", [LIGHTROOM, DARKTABLE])
+def test_everything_else_survives(before: bytes) -> None:
+    """Develop settings, histories, unknown namespaces, languages, and the tags that were there."""
+    merged = merge(before, ALL, overwrite=True)
+    said = statements(merged.packet)
+    assert merged.changed and others(merged.packet) == others(before) and len(others(before)) > 3
+    assert said[f"{XMP}Rating"] == "5" and said[f"{DM}pick"] == "1" and said[f"{DM}good"] == "True"
+    assert said[f"{DIGIKAM}PickLabel"] == "3" and said[f"{DIGIKAM}TagsList"] == ("Seq", ["aesthetic/high"])
+    tags = said[f"{LR}hierarchicalSubject"]
+    assert tags[0] == "Bag" and tags[1][-1] == "aesthetic|high" and ("people|Ute" in tags[1]) == (before is LIGHTROOM)
+
+
+def test_a_persons_rating_is_kept_until_told_otherwise() -> None:
+    """Ours is replaced by our next one; one that differs from what we noted is somebody's, and what we noted goes."""
+    assert merge(LIGHTROOM, Marks(2)).kept_rating
+    assert statements(merge(LIGHTROOM, Marks(2)).packet)[f"{XMP}Rating"] == "4"
+    ours = merge(None, Marks(2)).packet
+    again = merge(ours, Marks(5))
+    assert not again.kept_rating and statements(again.packet)[f"{XMP}Rating"] == "5"
+    changed = ours.replace(b'xmp:Rating="2"', b'xmp:Rating="3"')
+    kept = merge(changed, Marks(5))
+    assert kept.kept_rating and statements(kept.packet)[f"{XMP}Rating"] == "3" and f"{OURS}Rating" not in statements(kept.packet)
+    assert statements(merge(changed, Marks(5), overwrite=True).packet)[f"{XMP}Rating"] == "5"
+
+
+def test_unrated_is_no_rating_and_the_photos_own_counts() -> None:
+    zero = LIGHTROOM.replace(b'xmp:Rating="4"', b'xmp:Rating="0"')
+    assert statements(merge(zero, Marks(2)).packet)[f"{XMP}Rating"] == "2"
+    inside = merge(None, Marks(2), embedded_rating=5.0)
+    assert inside.kept_rating and f"{XMP}Rating" not in statements(inside.packet)
+
+
+def test_flags_of_ours_are_taken_back_and_others_kept() -> None:
+    """A pick becomes a reject and then neither; a flag that digiKam's user set stays."""
+    reject = merge(merge(None, Marks(pick=1)).packet, Marks(-1, -1)).packet
+    said = statements(reject)
+    assert (said[f"{XMP}Rating"], said[f"{DM}pick"], said[f"{DM}good"], said[f"{DIGIKAM}PickLabel"]) == ("-1", "-1", "False", "1")
+    neither = statements(merge(reject, Marks(0, 0)).packet)
+    assert not neither.keys() & {f"{XMP}Rating", f"{DM}pick", f"{DM}good", f"{DIGIKAM}PickLabel", f"{OURS}Pick", f"{OURS}Rating"}
+    accepted = packet('<rdf:Description xmlns:digiKam="http://www.digikam.org/ns/1.0/" digiKam:PickLabel="3"/>')
+    kept = merge(accepted, Marks(pick=-1))
+    assert kept.kept_pick and statements(kept.packet)[f"{DIGIKAM}PickLabel"] == "3" and f"{DM}pick" not in statements(kept.packet)
+    stars = merge(None, Marks(3)).packet
+    assert statements(merge(stars, Marks(0, 0)).packet)[f"{XMP}Rating"] == "3"
+
+
+def test_only_tags_of_ours_are_taken_back() -> None:
+    """Even where a person gave the same one first."""
+    merged = merge(merge(LIGHTROOM, Marks(tags=("people|Ute", "a|low"))).packet, Marks(tags=("a|high",))).packet
+    assert statements(merged)[f"{LR}hierarchicalSubject"] == ("Bag", ["people|Ute", "a|high"])
+
+
+def test_nothing_new_is_no_change() -> None:
+    once = merge(LIGHTROOM, ALL).packet
+    assert not merge(once, ALL).changed and merge(once, Marks(1, 1, ())).changed
+
+
+def test_what_the_library_would_lose_is_an_error() -> None:
+    """XML in a value, which exiv2 does not keep; two namespaces with one prefix do no harm."""
+    literal = '<rdf:Description xmlns:a="http://a/"><a:b rdf:parseType="Literal"><i>x</i></a:b></rdf:Description>'
+    with pytest.raises(SidecarError, match="would lose {http://a/}b"):
+        merge(packet(literal), Marks(3))
+    for uri in ("http://one/", "http://two/", "http://one/"):
+        before = packet(f'<rdf:Description xmlns:p="{uri}" p:a="1"/>')
+        assert others(merge(before, Marks(3)).packet) == others(before)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('dc:title="x"', "Alt"),
+        ("><dc:subject>word</dc:subject", "Bag"),
+        ("><dc:subject><rdf:Seq><rdf:li>word</rdf:li></rdf:Seq></dc:subject", "Bag"),
+    ],
+)
+def test_dublin_core_is_put_into_the_arrays_that_it_asks_for(before: str, after: str) -> None:
+    start = '<rdf:Description xmlns:dc="http://purl.org/dc/elements/1.1/" '
+    end = "></rdf:Description>" if before.startswith(">") else "/>"
+    (name,) = statements(packet(f"{start}{before}{end}"))
+    kind, items = statements(merge(packet(f"{start}{before}{end}"), Marks(3)).packet)[name]
+    assert kind == after and len(items) == 1
+
+
+@pytest.mark.parametrize("marks", [{"rating": 6}, {"pick": 2}, {"tags": ("a||b",)}, {"tags": ("a/b",)}])
+def test_marks_that_cannot_be(marks: dict[str, object]) -> None:
+    with pytest.raises(SidecarError, match="got"):
+        Marks(**marks)  # type: ignore[arg-type]

@@ -1,0 +1,110 @@
+"""Sidecars on disk: names, folders, and what is never touched."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from aesthetic_mllm.sidecars import Marks, SharedSidecarError, SidecarError, SidecarWriter, mirrored_root, sidecar_path
+from aesthetic_mllm.sidecars.statements import statements
+from photo_files import jpeg_bytes, scene
+from xmp_packets import LIGHTROOM
+
+pytest.importorskip("exiv2", reason="the extra `xmp` is not installed")
+RATING = "{http://ns.adobe.com/xap/1.0/}Rating"
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    path = tmp_path / "trip" / "a b.jpg"
+    path.parent.mkdir()
+    path.write_bytes(jpeg_bytes(scene()))
+    return path
+
+
+def rating(path: Path) -> str | None:
+    return statements(path.read_bytes()).get(RATING)
+
+
+@pytest.mark.parametrize(("style", "name"), [("adobe", "a b.xmp"), ("darktable", "a b.jpg.xmp")])
+def test_names_and_an_untouched_photo(photo: Path, style: str, name: str) -> None:
+    """The second time nothing is written; no other file is left."""
+    before = photo.read_bytes(), photo.stat().st_mtime_ns
+    written = SidecarWriter(style).write(photo, Marks(4))
+    assert written.path == photo.with_name(name) and written.changed and not written.existed and rating(written.path) == "4"
+    stamp = written.path.stat().st_mtime_ns
+    assert not SidecarWriter(style).write(photo, Marks(4)).changed and written.path.stat().st_mtime_ns == stamp
+    assert (photo.read_bytes(), photo.stat().st_mtime_ns) == before
+    assert {path.name for path in photo.parent.iterdir()} == {photo.name, name}
+
+
+def test_a_library_that_is_read_only(photo: Path, tmp_path: Path) -> None:
+    """The tree is mirrored, and starts from the sidecar in the library; that one stays as it is."""
+    beside = photo.with_name("a b.jpg.xmp")
+    beside.write_bytes(LIGHTROOM)
+    folder = tmp_path / "out"
+    writer = SidecarWriter("darktable", folder, mirrored_root([tmp_path]))
+    written = writer.write(photo, Marks(2))
+    assert written.path == folder / "trip" / "a b.jpg.xmp" and written.existed and written.kept_rating
+    assert rating(written.path) == "4" and b"Adobe Color" in written.path.read_bytes() and beside.read_bytes() == LIGHTROOM
+    with pytest.raises(SidecarError, match="does not lie below"):
+        sidecar_path(photo, "adobe", folder, tmp_path / "elsewhere")
+
+
+def test_a_folder_that_cannot_be_written_is_told(photo: Path, tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    with pytest.raises(SidecarError, match="cannot be written.*--xmp-folder"):
+        SidecarWriter("darktable", blocked / "out", photo.parent).write(photo, Marks(2))
+
+
+@pytest.mark.parametrize("broken", [b"", LIGHTROOM[:700], b"no xml"])
+def test_a_broken_sidecar_is_named_and_left_alone(photo: Path, broken: bytes) -> None:
+    sidecar = photo.with_name("a b.jpg.xmp")
+    sidecar.write_bytes(broken)
+    with pytest.raises(SidecarError, match="a b.jpg.xmp.*left as it is"):
+        SidecarWriter().write(photo, Marks(2))
+    assert sidecar.read_bytes() == broken and len(list(photo.parent.iterdir())) == 2
+
+
+def test_a_failed_write_leaves_the_old_sidecar(photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sidecar = SidecarWriter().write(photo, Marks(2)).path
+    before = sidecar.read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(SidecarError, match="No space left"):
+        SidecarWriter().write(photo, Marks(5))
+    assert sidecar.read_bytes() == before and len(list(photo.parent.iterdir())) == 2
+
+
+def test_ratings_elsewhere_are_a_persons(photo: Path) -> None:
+    """In a sidecar of the other name, and in the photo's own EXIF data; ours in the other one is not."""
+    photo.with_suffix(".xmp").write_bytes(LIGHTROOM)
+    kept = SidecarWriter().write(photo, Marks(2))
+    assert kept.kept_rating and not kept.path.exists()  # there was nothing else to say
+    assert rating(SidecarWriter(overwrite=True).write(photo, Marks(2)).path) == "2"
+    own = photo.with_name("own.jpg")
+    own.write_bytes(jpeg_bytes(scene(), exif=_rated(3)))
+    assert SidecarWriter().write(own, Marks(1)).kept_rating
+    both = photo.with_name("both.jpg")
+    both.write_bytes(jpeg_bytes(scene()))
+    SidecarWriter("adobe").write(both, Marks(5))
+    assert not SidecarWriter("darktable").write(both, Marks(1)).kept_rating
+
+
+def test_one_sidecar_is_not_two_photos(photo: Path) -> None:
+    writer = SidecarWriter("adobe")
+    writer.write(photo, Marks(2))
+    with pytest.raises(SharedSidecarError, match="a b.xmp is that of.*a b.jpg"):
+        writer.write(photo.with_suffix(".png"), Marks(3))
+
+
+def _rated(stars: int) -> bytes:
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[0x4746] = stars
+    return exif.tobytes()
