@@ -10,9 +10,14 @@ VERSION = runpy.run_path(str(ROOT / "src" / "aesthetic_mllm" / "_version.py"))["
 
 # Readers of HEIC and of camera raw files.
 FORMATS = ["pillow-heif>=1.0", "rawpy>=0.24"]
+# pyarrow alone is as large as all else that rating a photo needs but PyTorch and transformers, so it is no dependency of everybody.
+JOBS = ["datasets>=4.7", "pyarrow>=21.0"]
 
 EXTRAS = {
     "formats": FORMATS,
+    # Tables of very many photos, read and written; data sets of `datasets` as input.
+    "jobs": JOBS,
+    "ray": [*JOBS, "ray[data]>=2.50"],
     # Training and the recipes: TRL trainers, LoRA, tables, GGUF, which nano's recipe starts from, and what else pretext samples
     # measure.
     "train": [
@@ -25,7 +30,7 @@ EXTRAS = {
         "trl>=1.16,<2",
     ],
     # Tests and checks; the tests train too, so they need `train` as well.
-    "dev": [*FORMATS, "hypothesis>=6.100", "jsonschema>=4.20", "mypy>=2.0", "pytest>=9.0", "ruff>=0.17"],
+    "dev": [*FORMATS, *JOBS, "hypothesis>=6.100", "jsonschema>=4.20", "mypy>=2.0", "pytest>=9.0", "ruff>=0.17"],
 }
 
 setup(
@@ -43,10 +48,13 @@ setup(
     package_data={
         "aesthetic_mllm": ["py.typed"],
         "aesthetic_mllm.checkpoints": ["nano/*", "nano/side_files/*"],
+        "aesthetic_mllm.jobs": ["*.jinja"],
         "aesthetic_mllm.pretext": ["*.yaml"],
     },
     python_requires=">=3.11",
     install_requires=[
+        "filelock>=3.15",
+        "jinja2>=3.1",
         "numpy>=1.26",
         "pillow>=11.0",
         "pyyaml>=6.0",
