@@ -10,12 +10,12 @@ VERSION = runpy.run_path(str(ROOT / "src" / "aesthetic_mllm" / "_version.py"))["
 
 # Readers of HEIC and of camera raw files.
 FORMATS = ["pillow-heif>=1.0", "rawpy>=0.24"]
-# pyarrow alone is as large as all else that rating a photo needs but PyTorch and transformers, so it is no dependency of everybody.
+# Tables of ratings. pyarrow is larger than all that rating a few photos needs beside PyTorch and transformers, so it is an extra.
 JOBS = ["datasets>=4.7", "pyarrow>=21.0"]
 
 EXTRAS = {
     "formats": FORMATS,
-    # Tables of very many photos, read and written; data sets of `datasets` as input.
+    # Jobs of very many photos; the second on a cluster.
     "jobs": JOBS,
     "ray": [*JOBS, "ray[data]>=2.50"],
     # Training and the recipes: TRL trainers, LoRA, tables, GGUF, which nano's recipe starts from, and what else pretext samples

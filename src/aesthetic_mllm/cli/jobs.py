@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 SUFFIX = ".parquet"
 ABOUT_JOBS = (
-    "With --output ratings.parquet, or a folder, it is a job that goes on where it stopped when it is run again; PATHS may then be "
-    "parquet and tar files of photos, data sets saved by `datasets`, and hf://datasets/NAME too."
+    "With --output ratings.parquet, or a folder, it is a job that goes on where it stopped when it is run again; PATHS may then "
+    "be parquet and tar files of photos, data sets saved by `datasets`, and hf://datasets/NAME too."
 )
 
 

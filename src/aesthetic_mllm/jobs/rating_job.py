@@ -21,7 +21,7 @@ from .table import Request, Row, fingerprint, key_bytes, keys, row_maker, to_tab
 
 SUFFIX, PARTS = ".parquet", ".parts"
 # A shard is full at so many rows, and is written after so many seconds though it is not.
-SHARD_ROWS, SHARD_SECONDS = 4096, 60.0
+SHARD_ROWS, SHARD_SECONDS = 2048, 20.0
 logger = logging.getLogger(__name__)
 
 
@@ -67,8 +67,8 @@ class RatingJob:
     job.run(find_sources(["photos/"]))
     ```
 
-    A photo is known by its key: one that is in the table is not rated again, one that is new comes at the end. An output that ends
-    in `.parquet` is one file, made at the end from the shards in the folder `<output>.parts`; another output is that folder.
+    A photo is known by its key: one that is in the table is not rated again, one that is new comes at the end. An output that
+    ends in `.parquet` is one file, made at the end from the shards in the folder `<output>.parts`; another output is that folder.
 
     Args:
         assessor: that rates.

@@ -105,8 +105,9 @@ class Archive:
         seen: Counter[str] = Counter()
         try:
             with tarfile.open(self.path) as archive:
+                remembered: Any = archive
                 while (member := archive.next()) is not None:
-                    archive.members.clear()  # else all of them are remembered
+                    remembered.members.clear()  # else all of them stay in memory
                     if not member.isfile() or os.path.splitext(member.name)[1].lower() not in suffixes:
                         continue
                     seen[member.name] += 1
