@@ -48,7 +48,7 @@ setup(
     package_data={
         "aesthetic_mllm": ["py.typed"],
         "aesthetic_mllm.checkpoints": ["nano/*", "nano/side_files/*"],
-        "aesthetic_mllm.jobs": ["*.jinja"],
+        "aesthetic_mllm.jobs": ["templates/*"],
         "aesthetic_mllm.pretext": ["*.yaml"],
     },
     python_requires=">=3.11",

@@ -20,6 +20,9 @@ import numpy as np
 import pyarrow.parquet
 from PIL import Image
 
+from aesthetic_mllm.jobs.rating_job import SHARD_SECONDS
+
+SHARDS = "part-*.parquet"
 COMMAND = [sys.executable, "-m", "aesthetic_mllm.cli", "score"]
 
 
@@ -33,7 +36,7 @@ def write_photos(folder: Path, count: int) -> None:
 
 
 def rows_of(parts: Path) -> int:
-    return sum(pyarrow.parquet.read_metadata(shard).num_rows for shard in sorted(parts.glob("part-*.parquet")))
+    return sum(pyarrow.parquet.read_metadata(shard).num_rows for shard in sorted(parts.glob(SHARDS)))
 
 
 def main() -> int:
@@ -52,18 +55,19 @@ def main() -> int:
         begun = time.monotonic()
         subprocess.run([*command, str(folder / "unbroken.parquet")], check=False)
         unbroken = time.monotonic() - begun
-        killed = []
+        killed: list[int] = []
+        parts = folder / "killed.parquet.parts"
         for number in range(options.kills):
             process = subprocess.Popen([*command, str(folder / "killed.parquet")])
-            while not (folder / "killed.parquet.parts" / ".lock").exists() and process.poll() is None:
+            before, shards = rows_of(parts), len(list(parts.glob(SHARDS))) + chance.choice((0, 1, 1))
+            while process.poll() is None and not ((parts / ".lock").exists() and len(list(parts.glob(SHARDS))) >= shards):
                 time.sleep(0.1)
-            before = rows_of(folder / "killed.parquet.parts")
             try:
-                process.wait(chance.uniform(0.1, 2 * unbroken / options.kills) + (unbroken / 3 if number else 0))
+                process.wait(chance.uniform(0, SHARD_SECONDS))
             except subprocess.TimeoutExpired:
                 process.send_signal(signal.SIGKILL)
                 process.wait()
-                killed.append(rows_of(folder / "killed.parquet.parts"))
+                killed.append(rows_of(parts))
                 print(f"kill {number + 1}: {before} rows were there at the start, {killed[-1]} at the kill", flush=True)
         subprocess.run([*command, str(folder / "killed.parquet")], check=False)
         equal = (folder / "unbroken.parquet").read_bytes() == (folder / "killed.parquet").read_bytes()

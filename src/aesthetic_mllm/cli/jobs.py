@@ -73,6 +73,8 @@ def run_job(
         profile: its file.
     """
     check_job_packages()
+    from torch import OutOfMemoryError
+
     from ..jobs.job_error import JobError
     from ..jobs.rating_job import RatingJob, Reading
     from ..jobs.sources import find_sources
@@ -88,7 +90,7 @@ def run_job(
         job = RatingJob(assessor, request(assessor), options.output, profile=digest, reading=reading)
         with _bar(sources.total) as progress:
             summary = job.run(sources, retry_failed=options.retry_failed, progress=progress.update)
-    except JobError as error:
+    except (JobError, OutOfMemoryError) as error:
         raise UsageError(error) from error
     print(said(summary))
     return 1 if summary.failed or summary.problems else 0

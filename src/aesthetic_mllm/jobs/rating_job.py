@@ -14,14 +14,14 @@ from ..engine.engine import DEFAULT_BATCH_SIZE
 from ..inference.base_assessor import BaseAssessor
 from ..processing.image_loading import ImageError
 from .job_error import JobError
-from .reading import Readers
+from .reading import PhotoFacts, Readers
 from .shards import ShardFolder, key_digest
 from .sources import Item, Sources
-from .table import Request, Row, fingerprint, key_bytes, keys, row_maker, to_table
+from .table import Request, Row, RowMaker, fingerprint, key_bytes, keys, to_table
 
 SUFFIX, PARTS = ".parquet", ".parts"
 # A shard is full at so many rows, and is written after so many seconds though it is not.
-SHARD_ROWS, SHARD_SECONDS = 2048, 20.0
+SHARD_ROWS, SHARD_SECONDS = 2048, 10.0
 logger = logging.getLogger(__name__)
 
 
@@ -90,7 +90,7 @@ class RatingJob:
         self.assessor, self.request, self.output = assessor, request, output
         self.reading = reading or Reading()
         self.fingerprint = fingerprint(assessor, request, profile)
-        self._row = row_maker(request, self.fingerprint)
+        self._maker = RowMaker(request, self.fingerprint)
 
     @property
     def parts(self) -> Path:
@@ -155,16 +155,16 @@ class RatingJob:
 
     def _rows(self, items: Iterable[Item], readers: Readers) -> Iterator[tuple[str, Row]]:
         """The key and the row of each photo, in order."""
-        waiting: deque[tuple[Item, str | None]] = deque()
+        waiting: deque[PhotoFacts] = deque()
 
         def photos() -> Iterator[Image.Image | ImageError]:
-            for item, sha256, photo in readers.read(items):
-                waiting.append((item, sha256))
+            for facts, photo in readers.read(items):
+                waiting.append(facts)
                 yield photo
 
         for answer in self.request.stream(self.assessor, photos(), self.reading.batch_size):
-            item, sha256 = waiting.popleft()
-            yield item.key, self._row(item.key, item.name, sha256, answer)
+            facts = waiting.popleft()
+            yield facts.key, self._maker.row(facts, answer)
 
     def _append(self, folder: ShardFolder, rows: Iterator[tuple[str, Row]], progress: Callable[[int], object]) -> int:
         """Writes rows in shards that end where batches do, so that the next run has the same batches."""

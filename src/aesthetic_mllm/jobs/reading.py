@@ -1,32 +1,48 @@
 """Photos read ahead of the model, in threads or in processes of their own."""
 
 import hashlib
+import io
 import multiprocessing
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from datetime import datetime
 from typing import NamedTuple
 
-from PIL import Image
+from PIL import ExifTags, Image
 
+from ..processing.image_formats import quiet_pillow
 from ..processing.image_loading import ImageError
 from ..processing.image_processing_aesthetic_mllm import AestheticMLLMImageProcessor
 from .job_error import JobError
 from .sources import Item
 
 
+class PhotoFacts(NamedTuple):
+    """What a row says of a photo beside its ratings.
+
+    Args:
+        key, name: as of [`Item`].
+        sha256: of the file; `None` where it cannot be opened.
+        taken: when, in the camera's time, as EXIF says; `None` where it does not.
+    """
+
+    key: str
+    name: str | None
+    sha256: str | None
+    taken: datetime | None
+
+
 class ReadItem(NamedTuple):
     """A photo that was read.
 
     Args:
-        item: which.
-        sha256: of the file; `None` where it cannot be opened.
+        facts: which it is.
         photo: the upright image, or what is wrong with it.
     """
 
-    item: Item
-    sha256: str | None
+    facts: PhotoFacts
     photo: Image.Image | ImageError
 
 
@@ -37,7 +53,19 @@ def read_item(item: Item, image_processor: AestheticMLLMImageProcessor) -> ReadI
         photo: Image.Image | ImageError = image_processor.read(item.photo)
     except ImageError as error:
         photo = type(error)(error.source, error.reason)  # without frames, which hold pixels
-    return ReadItem(item, sha256, photo)
+    taken = None if sha256 is None else date_taken(item.photo)
+    return ReadItem(PhotoFacts(item.key, item.name, sha256, taken), photo)
+
+
+def date_taken(photo: str | bytes) -> datetime | None:
+    """When a photo was taken by its EXIF data, whatever is wrong with the rest of it."""
+    try:
+        with quiet_pillow(), Image.open(io.BytesIO(photo) if isinstance(photo, bytes) else photo) as image:
+            exif = image.getexif()
+            said = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.DateTimeOriginal) or exif.get(ExifTags.Base.DateTime)
+        return datetime.strptime(str(said).strip("\0 ")[:19], "%Y:%m:%d %H:%M:%S")
+    except Exception:  # decoders of broken files raise anything
+        return None
 
 
 def _sha256(photo: str | bytes) -> str | None:

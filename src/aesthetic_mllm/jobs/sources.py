@@ -24,6 +24,9 @@ HUB = "hf://datasets/"
 # Names that a column of paths has in most tables.
 PATH_COLUMNS = ("path", "image_path", "photo", "image", "file_name", "filename", "file")
 
+# A column of a job's own table, which may be another job's input.
+NO_PHOTOS = "path_bytes"
+
 Wanted = Callable[[str], bool]
 
 
@@ -263,7 +266,8 @@ def _table_rows(name: str, column: str | None) -> list[Fragment]:
 
     try:
         with pyarrow.parquet.ParquetFile(name) as file:
-            column = _chosen(name, {each.name: _kind(each.type) for each in file.schema_arrow}, column)
+            kinds = {each.name: _kind(each.type) for each in file.schema_arrow if each.name != NO_PHOTOS}
+            column = _chosen(name, kinds, column)
             counts = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
     except (pyarrow.ArrowException, OSError) as error:
         raise JobError(f"{name}: not a parquet file, or damaged ({error}).") from error

@@ -1,6 +1,6 @@
 """The table that a job writes: its columns, and the row of a photo."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +11,15 @@ from ..personalization.profile_file import checkpoint_digest
 from ..processing.image_loading import ImageError
 from ..processing.rating_scale import Rating
 from ..tasks.assessment import Assessment
+from .reading import PhotoFacts
 
 if TYPE_CHECKING:
     import pyarrow
 
 Row = dict[str, Any]
 Answer = dict[str, Rating] | Assessment
+# Where the file itself says its score range.
+SCORE_RANGE = "aesthetic_mllm.score_range"
 STATISTICS = ("mean", "std", "percentile", "distribution")
 
 
@@ -104,36 +107,47 @@ def schema(found: Mapping[str, Any]) -> "pyarrow.Schema":
     said = [("comment", pa.string()), ("suggestions", pa.list_(suggestion))] if found["assess"] else []
     columns = [
         *((name, pa.string()) for name in ("path", "name", "sha256")),
+        ("taken", pa.timestamp("ms")),
         *((f"{question}_{value}", kinds.get(value, pa.float32())) for question in found["questions"] for value in STATISTICS),
         *said,
         *((name, pa.string()) for name in ("error", "checkpoint", "version")),
         ("path_bytes", pa.binary()),
     ]
     low, high = found["score_range"]
-    return pa.schema(columns, {"aesthetic_mllm.score_range": f"{low:g},{high:g}"})
+    return pa.schema(columns, {SCORE_RANGE: f"{low:g},{high:g}"})
 
 
-def row_maker(request: Request, found: Mapping[str, Any]) -> Callable[[str, str | None, str | None, Answer | ImageError], Row]:
-    """A function from a photo's key, name, SHA-256 and answer to its row."""
+@dataclass(frozen=True)
+class RowMaker:
+    """Makes the rows of one job.
 
-    def row(key: str, name: str | None, sha256: str | None, answer: Answer | ImageError) -> Row:
+    Args:
+        request: what was asked.
+        found: the job's [`fingerprint`].
+    """
+
+    request: Request
+    found: Mapping[str, Any]
+
+    def row(self, facts: PhotoFacts, answer: Answer | ImageError) -> Row:
+        """The row of a photo, with its answer or what is wrong with it."""
+        key, name = facts.key, facts.name
         made: Row = {
             "path": text(key),
             "path_bytes": key_bytes(key) if text(key) != key else None,
             "name": None if name is None else text(name),
-            "sha256": sha256,
-            "checkpoint": found["checkpoint"],
-            "version": found["version"],
+            "sha256": facts.sha256,
+            "taken": facts.taken,
+            "checkpoint": self.found["checkpoint"],
+            "version": self.found["version"],
         }
         if isinstance(answer, ImageError):
             return made | {"error": text(answer.reason)}
-        for question, rating in request.ratings(answer).items():
+        for question, rating in self.request.ratings(answer).items():
             made |= {f"{question}_{value}": getattr(rating, value) for value in STATISTICS}
         if isinstance(answer, Assessment):
             made |= {"comment": answer.comment, "suggestions": [asdict(suggestion) for suggestion in answer.suggestions]}
         return made
-
-    return row
 
 
 def to_table(rows: Sequence[Row], columns: "pyarrow.Schema") -> "pyarrow.Table":
