@@ -13,8 +13,8 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "report",
         help="a page about a table of ratings",
-        description="Makes one HTML page of a table that `score` or `assess` wrote: how ratings are spread, best and worst photos, "
-        "means by folder and month, a contact sheet. It needs no network, and holds small copies of the photos.",
+        description="Makes one HTML page of a table that `score` or `assess` wrote: how ratings are spread, best and worst "
+        "photos, means by folder and month, a contact sheet. It needs no network, and holds small copies of the photos.",
     )
     parser.add_argument("table", type=Path, metavar="RATINGS", help="ratings.parquet, or the folder of a job")
     parser.add_argument("--output", type=Path, metavar="FILE", help="(default: beside the table, with the ending .html)")

@@ -15,7 +15,7 @@ from ..inference.base_assessor import BaseAssessor
 from ..processing.image_loading import ImageError
 from .job_error import JobError
 from .reading import PhotoFacts, Readers
-from .shards import ShardFolder, key_digest
+from .shards import ShardFolder, key_digest, write_shard
 from .sources import Item, Sources
 from .table import Request, Row, RowMaker, fingerprint, key_bytes, keys, to_table
 
@@ -132,6 +132,14 @@ class RatingJob:
             summary.failed = folder.counts()[1]
         return summary
 
+    def rate(self, items: Iterable[Item]) -> list[Row]:
+        """The rows of photos, without writing them anywhere."""
+        readers = self._readers()
+        try:
+            return [row for _, row in self._rows(items, readers)]
+        finally:
+            readers.close()
+
     def _readers(self) -> Readers:
         import torch
 
@@ -214,4 +222,4 @@ def parts_of(output: Path) -> Path:
 def _write_again(folder: ShardFolder, shard: Path, rows: dict[bytes, Row]) -> None:
     table = folder.table(shard)
     new = [rows.get(key_digest(key), row) for key, row in zip(keys(table), table.to_pylist(), strict=True)]
-    folder.replace(shard, to_table(new, folder.columns))
+    write_shard(shard, to_table(new, folder.columns))

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+from uuid import uuid4
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -22,10 +23,27 @@ FORMAT = 1
 # Names with such beginnings are passed over by whoever reads the folder as a table: pandas, Arrow, Spark, DuckDB.
 MANIFEST, LOCK = "_manifest.json", ".lock"
 UNFINISHED = "_unfinished-"
-_SHARD = re.compile(r"part-(\d{6,})\.parquet")
+_SHARD = re.compile(r"part-\d{6,}\.parquet")
 # Rows that the consolidated table holds in a row group, and that are in memory while it is written.
 GROUP_ROWS = 16_384
 logger = logging.getLogger(__name__)
+
+
+def shard_path(folder: Path, number: int) -> Path:
+    """Where a shard is."""
+    return folder / f"part-{number:06}.parquet"
+
+
+def write_shard(shard: Path, table: "pyarrow.Table") -> None:
+    """Writes a shard in the place of what is there; whoever looks sees one of both, and both are whole."""
+    import pyarrow.parquet
+
+    unfinished = shard.with_name(f"{UNFINISHED}{uuid4().hex}-{shard.name}")
+    with open(unfinished, "wb") as file:
+        pyarrow.parquet.write_table(table, file, compression="zstd")
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(unfinished, shard)
 
 
 def key_digest(key: bytes) -> bytes:
@@ -89,23 +107,19 @@ class ShardFolder:
         """Lets others work in the folder."""
         self._lock.release()
 
+    def next_number(self) -> int:
+        """The number of the next shard."""
+        return _number(self.shards[-1]) + 1 if self.shards else 0
+
     def append(self, rows: Sequence[Row]) -> None:
         """Writes the next shard."""
-        number = int(_SHARD.fullmatch(self.shards[-1].name)[1]) + 1 if self.shards else 0  # type: ignore[index]
-        shard = self.folder / f"part-{number:06}.parquet"
-        self.replace(shard, to_table(rows, self.columns))
+        shard = shard_path(self.folder, self.next_number())
+        write_shard(shard, to_table(rows, self.columns))
         self.shards.append(shard)
 
-    def replace(self, shard: Path, table: "pyarrow.Table") -> None:
-        """Writes a shard in the place of what is there; whoever looks sees one of both, and both are whole."""
-        import pyarrow.parquet
-
-        unfinished = shard.with_name(UNFINISHED + shard.name)
-        with open(unfinished, "wb") as file:
-            pyarrow.parquet.write_table(table, file, compression="zstd")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, shard)
+    def look_again(self) -> None:
+        """Finds the shards that others have written."""
+        self.shards = self._whole_shards()
 
     def table(self, shard: Path) -> "pyarrow.Table":
         """All of a shard."""
@@ -192,7 +206,11 @@ class ShardFolder:
                     path.unlink()
                 else:
                     found.append(path)
-        return sorted(found, key=lambda path: int(_SHARD.fullmatch(path.name)[1]))  # type: ignore[index]
+        return sorted(found, key=_number)
+
+
+def _number(shard: Path) -> int:
+    return int(shard.stem.removeprefix("part-"))
 
 
 def _read(shard: Path, columns: Sequence[str] | None = None) -> "pyarrow.Table":
