@@ -68,7 +68,7 @@ def assert_same(found: list[dict[str, Any]], wanted: list[dict[str, Any]]) -> No
 def kill_an_actor(name: str, parts: Path) -> list[int]:
     """Kills the process of one actor as soon as two shards are there; its id."""
     psutil = pytest.importorskip("psutil")
-    end = time.monotonic() + 120
+    end = time.monotonic() + 900
     while time.monotonic() < end:
         if len(list(parts.glob("part-*"))) >= 2:
             for process in psutil.Process().children(recursive=True):

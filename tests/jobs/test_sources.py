@@ -1,8 +1,6 @@
 """What paths mean to a job: keys that stay the same, photos in tables, archives and data sets, errors that name a remedy."""
 
-import io
 import pickle
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import pytest
 from aesthetic_mllm import ImageError
 from aesthetic_mllm.jobs.job_error import JobError
 from aesthetic_mllm.jobs.sources import Item, Sources, find_sources
+from jobs_archive import write_archive
 from photo_files import jpeg_bytes, scene
 
 PHOTOS = [jpeg_bytes(scene(60 + 4 * number, 50)) for number in range(5)]
@@ -20,15 +19,6 @@ PHOTOS = [jpeg_bytes(scene(60 + 4 * number, 50)) for number in range(5)]
 
 def write_table(path: Path, columns: dict[str, Any], rows_a_group: int = 2) -> str:
     pyarrow.parquet.write_table(pa.table(columns), path, row_group_size=rows_a_group)
-    return str(path)
-
-
-def write_archive(path: Path, members: list[tuple[str, bytes]]) -> str:
-    with tarfile.open(path, "w") as archive:
-        for name, content in members:
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
     return str(path)
 
 

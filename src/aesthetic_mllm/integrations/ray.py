@@ -10,10 +10,11 @@ There are two ways, which differ in who remembers what is done.
 """
 
 import itertools
+import pickle
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 import ray.data
@@ -24,13 +25,10 @@ from ray.data.datasource import Datasource, ReadTask
 from ..inference.assessor import AestheticAssessor
 from ..jobs.job_error import JobError
 from ..jobs.rating_job import JobSummary, RatingJob, Reading
-from ..jobs.shards import KeySet, ShardFolder, shard_path, write_shard
+from ..jobs.shards import UNFINISHED, KeySet, ShardFolder, shard_path, write_shard
 from ..jobs.sources import Fragment, Item, Sources
 from ..jobs.table import Request, key_bytes, schema, text, to_table
 from ..processing.image_loading import ImageError
-
-if TYPE_CHECKING:
-    from ray import ObjectRef
 
 # What the photos of a pipeline are before they are rated: `photo` holds a file's bytes; nothing where the path is a file.
 PHOTOS = pa.schema(
@@ -107,18 +105,23 @@ def run_job(sources: Sources, output: Path, rating: Rating | None = None, pool: 
         done = folder.done()
         summary.before = len(done)
         numbers = itertools.count(folder.next_number())
-        tasks = [{"number": number, "fragment": fragment} for number, fragment in zip(numbers, sources.fragments, strict=False)]
-        arguments = (str(job.parts.absolute()), dict(job.fingerprint), rating, ray.put(done))
+        tasks = [
+            {"number": number, "fragment": pickle.dumps(fragment)}
+            for number, fragment in zip(numbers, sources.fragments, strict=False)
+        ]
+        known = job.parts.absolute() / f"{UNFINISHED}done.npy"
+        done.save(known)  # not in the object store: actors that start again after a node is lost would not find it
+        arguments = (str(known), dict(job.fingerprint), rating)
         written = ray.data.from_items(tasks, override_num_blocks=len(tasks)).map_batches(
             _ShardWriter, batch_size=1, fn_constructor_args=arguments, **pool.options()
         )
         for row in written.iter_rows():
-            summary.rated += row["rated"]
             summary.problems += row["problems"]
         folder.look_again()
         if output != job.parts:
             folder.consolidate(output)
-        summary.failed = folder.counts()[1]
+        rows, summary.failed = folder.counts()
+        summary.rated = rows - summary.before
     return summary
 
 
@@ -149,23 +152,22 @@ class _Rater:
 class _ShardWriter:
     """An actor that rates a fragment and writes its shard; done again after a crash, it writes the same."""
 
-    def __init__(self, folder: str, fingerprint: dict[str, Any], rating: Rating, done: "ObjectRef | KeySet"):
-        self.folder = Path(folder)
+    def __init__(self, known: str, fingerprint: dict[str, Any], rating: Rating):
         self.job = rating.job()
         if self.job.fingerprint != fingerprint:
             raise JobError(f"the checkpoint is another one on this node: {self.job.fingerprint}, and not {fingerprint}.")
-        self.done: KeySet = done if isinstance(done, KeySet) else ray.get(done)
+        self.folder, self.done = Path(known).parent, KeySet.load(Path(known))
 
     def __call__(self, tasks: dict[str, Any]) -> dict[str, list[int]]:
-        rated, problems = [], []
-        for number, fragment in zip(tasks["number"], tasks["fragment"], strict=True):
+        problems = []
+        for number, fragment in zip(tasks["number"], map(pickle.loads, tasks["fragment"]), strict=True):
             found = list(fragment.items(lambda key: key_bytes(key) not in self.done))
-            rows = self.job.rate(item for item in found if isinstance(item, Item))
-            if rows:
-                write_shard(shard_path(self.folder, int(number)), to_table(rows, schema(self.job.fingerprint)))
-            rated.append(len(rows))
-            problems.append(len(found) - len(rows))
-        return {"rated": rated, "problems": problems}
+            photos = [item for item in found if isinstance(item, Item)]
+            if photos:
+                rows = to_table(self.job.rate(photos), schema(self.job.fingerprint))
+                write_shard(shard_path(self.folder, int(number)), rows)
+            problems.append(len(found) - len(photos))
+        return {"problems": problems}
 
 
 class _PhotoSource(Datasource):

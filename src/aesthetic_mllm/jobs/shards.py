@@ -65,6 +65,17 @@ class KeySet:
         place = int(np.searchsorted(self._sorted, digest))
         return place < len(self._sorted) and bool(self._sorted[place] == digest)
 
+    def save(self, path: Path) -> None:
+        """Writes a file for [`load`]."""
+        np.save(path, self._sorted)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """The keys of a file, which stays on disk and is looked up there."""
+        found = cls(())
+        found._sorted = np.load(path, mmap_mode="r" if path.stat().st_size > 4096 else None)
+        return found
+
 
 class ShardFolder:
     """The folder of one job, while nobody else works in it.

@@ -338,7 +338,7 @@ def _kind(kind: Any) -> str:
 
 def _feature_kinds(dataset: Any) -> dict[str, str]:
     def kind(feature: Any) -> str:
-        if type(feature).__name__ == "Image":
+        if type(feature).__name__ == "Image" or (isinstance(feature, dict) and feature.keys() == {"bytes", "path"}):
             return "image"
         return {"binary": "bytes", "large_binary": "bytes", "string": "text", "large_string": "text"}.get(
             getattr(feature, "dtype", ""), ""
