@@ -5,8 +5,8 @@ There are two ways, which differ in who remembers what is done.
 - [`run_job`] writes the folder of a local job: shards and manifest. A fragment of the input is one task and one shard, and a run
   that goes on looks up what is done among 16 bytes a photo. The local command goes on in that folder, and the other way round.
 - [`read_photos`] and [`rate`] are steps of any Ray Data pipeline, with Ray's own `CheckpointConfig(id_column="path")`. It holds
-  all ids of rows that are done, as text, in the object store of every node that filters. It is the simpler way up to some ten
-  million photos.
+  all ids that are done as Python strings, once for each actor that filters by them, and filters after reading. It is the simpler
+  way up to a few million photos.
 """
 
 import itertools
