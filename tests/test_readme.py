@@ -30,6 +30,7 @@ from tiny_checkpoints import save_language_model, save_llava, save_siglip
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = {path.relative_to(ROOT).as_posix(): path for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
 USING = ("README.md", *(f"docs/{name}.md" for name in ("rate", "assess", "suggest", "rank", "personalize", "checkpoints")))
+JOBS = "docs/jobs.md"
 TRAINING = ("docs/tune.md", "docs/align.md", "docs/build_your_own.md")
 JUDGING = ("score", "assess", "comment", "suggest", "personalize", "rank", "compare")
 SHORT = ["use_cpu=true", "bf16=false", "--smoke-test"]
@@ -101,7 +102,7 @@ def stand_ins(tmp_path: Path) -> dict[str, str]:
 def test_every_page_is_tested_and_listed() -> None:
     """A page with code is run by a test of this file; docs/README.md and README link each page."""
     with_code = {page for page in PAGES if any(code(page, language) for language in ("python", "bash", "text", "yaml"))}
-    assert with_code <= {*USING, *TRAINING}
+    assert with_code <= {*USING, *TRAINING, JOBS}
     for page in USING[1:]:
         lines = [line for block in code(page, "bash") for line in block.splitlines()]
         assert all(line.startswith("aesthetic-mllm ") for line in lines), page
@@ -166,6 +167,20 @@ def test_commands_of_using_it(page: str, folder: Path, one_model: None, capsys: 
         assert arguments[0] in JUDGING
         assert main(arguments) == 0, arguments
         assert capsys.readouterr().out.count("\n") >= (1 if "json" in arguments else 2), arguments
+
+
+def test_jobs(folder: Path, one_model: None) -> None:
+    """The commands write the files that the page names, what is read from them is there, and the code goes on with them."""
+    (folder / "holiday").rename(folder / "photos")
+    for arguments in commands(JOBS):
+        assert main(arguments) == 0, arguments
+    assert {path.name for path in folder.iterdir()} >= {"ratings.parquet", "ratings.parquet.parts", "ratings", "ratings.html"}
+    before = (folder / "ratings.parquet").read_bytes()
+    names: dict[str, Any] = {}
+    exec(code(JOBS, title="Columns")[0], names)
+    assert sorted(names["best"]) == ["photos/1.jpg", "photos/2.jpg"]
+    exec(code(JOBS, title="From Python")[0], names)
+    assert (folder / "ratings.parquet").read_bytes() == before
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if "$ aesthetic-mllm " in read(page)])
