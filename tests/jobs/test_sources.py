@@ -84,6 +84,9 @@ def test_archives(tmp_path: Path) -> None:
     found = items(find_sources([name, name]))
     assert [item.key for item in found] == [f"{name}#a/1.jpg", f"{name}#a/2.jpg", f"{name}#a/1.jpg#2"]
     assert [item.photo for item in found] == PHOTOS[:3]
+    (tmp_path / "x.jpg").write_bytes(PHOTOS[0])
+    photo = str(tmp_path / "x.jpg")
+    assert [item.key for item in items(find_sources([photo, name, photo]))] == [photo, *(item.key for item in found)]
     short = tmp_path / "short.tar"
     short.write_bytes(Path(name).read_bytes()[:2600])
     *whole, last = find_sources([str(short)]).items()
