@@ -14,9 +14,14 @@ XMP = ["exiv2>=0.19"]
 
 ONNX = ["onnx>=1.18", "onnxruntime>=1.22", "onnxscript>=0.5"]
 EVALUATE = ["evaluate>=0.4.5", "sacrebleu>=2.4"]
+# Tables of ratings. pyarrow is larger than all that rating a few photos needs beside PyTorch and transformers, so it is an extra.
+JOBS = ["datasets>=4.7", "pyarrow>=21.0"]
 
 EXTRAS = {
     "formats": FORMATS,
+    # Jobs of very many photos; the second on a cluster.
+    "jobs": JOBS,
+    "ray": [*JOBS, "ray[data]>=2.50"],
     # Training and the recipes: TRL trainers, LoRA, tables, GGUF, which nano's recipe starts from, and what else pretext samples
     # measure.
     "train": [
@@ -39,6 +44,7 @@ EXTRAS = {
         *FORMATS,
         *ONNX,
         *EVALUATE,
+        *JOBS,
         *XMP,
         "hypothesis>=6.100",
         "jsonschema>=4.20",
@@ -63,11 +69,13 @@ setup(
     package_data={
         "aesthetic_mllm": ["py.typed"],
         "aesthetic_mllm.checkpoints": ["nano/*", "nano/side_files/*"],
+        "aesthetic_mllm.jobs": ["templates/*"],
         "aesthetic_mllm.pretext": ["*.yaml"],
         "aesthetic_mllm.publishing": ["templates/*.j2"],
     },
     python_requires=">=3.11",
     install_requires=[
+        "filelock>=3.15",
         "jinja2>=3.1",
         "numpy>=1.26",
         "pillow>=11.0",

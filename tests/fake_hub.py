@@ -70,7 +70,8 @@ class Repository:
 
     def at(self, revision: str) -> Files | None:
         """By branch or commit."""
-        return self.branches.get(revision, self.commits.get(revision))
+        states = {_commit(files): files for files in self.branches.values()}
+        return self.branches.get(revision) or self.commits.get(revision) or states.get(revision, self.branches.get(revision))
 
 
 @dataclass(frozen=True)
@@ -249,13 +250,27 @@ class _Answers(BaseHTTPRequestHandler):
         files = self._files_at(kind, name, revision)
         if files is None:
             return
-        inside = [path for path in files if not folder or path.startswith(f"{folder}/")]
+        start = f"{folder}/" if folder else ""
+        inside = [path for path in files if path.startswith(start)]
         if folder and not inside:
             return self._refuse(404, f"{folder} does not exist on {revision}", "EntryNotFound")
-        large = {path: {"oid": hashlib.sha256(files[path]).hexdigest(), "size": len(files[path]), "pointerSize": 130}
-                 for path in inside if path.endswith(LFS)}  # fmt: skip
-        self._send_json([{"type": "file", "path": path, "size": len(files[path]), "oid": _blob(files[path]),
-                          **({"lfs": large[path]} if path in large else {})} for path in inside])  # fmt: skip
+        recursive = parse_qs(urlsplit(self.path).query).get("recursive") in (["true"], ["True"], ["1"])
+        below = {parent for path in inside for parent in _folders(path) if parent.startswith(start) and parent != folder}
+        if not recursive:
+            inside = [path for path in inside if "/" not in path.removeprefix(start)]
+            below = {path for path in below if "/" not in path.removeprefix(start)}
+        folders = [{"type": "directory", "path": path, "size": 0, "oid": _blob(path.encode())} for path in sorted(below)]
+        self._send_json([*folders, *(_entry(path, files[path]) for path in inside)])
+
+    def _paths_info(self, kind: str, name: str, revision: str, paths: list[str]) -> None:
+        files = self._files_at(kind, name, revision)
+        if files is not None:
+            known = {parent for path in files for parent in _folders(path)}
+            found = [_entry(path, files[path]) for path in paths if path in files]
+            found += [
+                {"type": "directory", "path": path, "size": 0, "oid": _blob(path.encode())} for path in paths if path in known
+            ]
+            self._send_json(found)
 
     def _resolve(self, kind: str, name: str, revision: str, path: str) -> None:
         files = self._files_at(kind, name, revision)
@@ -285,6 +300,10 @@ class _Answers(BaseHTTPRequestHandler):
             case ["api", "validate-yaml"]:
                 bad = "---\n" not in json.loads(body)["content"]
                 self._send_json({"errors": [{"message": "no metadata"}] if bad else [], "warnings": []}, 400 if bad else 200)
+            case ["api", ("models" | "datasets") as kind, owner, name, "paths-info", revision]:
+                sent = self.headers.get("Content-Type", "").startswith("application/json")
+                paths = json.loads(body)["paths"] if sent else parse_qs(body.decode())["paths"]
+                self._paths_info(kind, f"{owner}/{name}", revision, [paths] if isinstance(paths, str) else paths)
             case ["api", ("models" | "datasets") as kind, owner, name, "branch", branch]:
                 self._make_branch(kind, f"{owner}/{name}", branch)
             case ["api", ("models" | "datasets") as kind, owner, name, "preupload", revision]:
@@ -383,6 +402,20 @@ def _oid(path: str, content: bytes) -> str:
 
 def _blob(content: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+
+
+def _folders(path: str) -> list[str]:
+    """All folders that a file is in."""
+    parts = path.split("/")[:-1]
+    return ["/".join(parts[:count]) for count in range(1, len(parts) + 1)]
+
+
+def _entry(path: str, content: bytes) -> dict[str, Any]:
+    """A file as the Hub lists it."""
+    large = {"oid": hashlib.sha256(content).hexdigest(), "size": len(content), "pointerSize": 130}
+    return {"type": "file", "path": path, "size": len(content), "oid": _blob(content)} | (
+        {"lfs": large} if path.endswith(LFS) else {}
+    )
 
 
 def _commit(files: Mapping[str, bytes]) -> str:

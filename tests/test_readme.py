@@ -36,6 +36,7 @@ USING = (
     "README.md",
     *(f"docs/{name}.md" for name in ("rate", "assess", "suggest", "rank", "cull", "personalize", "checkpoints")),
 )
+JOBS = "docs/jobs.md"
 TRAINING = ("docs/tune.md", "docs/align.md", "docs/build_your_own.md")
 EVALUATING = ("docs/evaluate.md",)
 PUBLISHING = "docs/publish.md"  # tests/test_push.py and tests/test_published_training.py do what it tells
@@ -111,7 +112,7 @@ def stand_ins(tmp_path: Path) -> dict[str, str]:
 def test_every_page_is_tested_and_listed() -> None:
     """A page with code is run by a test of this file; docs/README.md and README link each page."""
     with_code = {page for page in PAGES if any(code(page, language) for language in ("python", "bash", "text", "yaml"))}
-    assert with_code <= {*USING, *TRAINING, *EVALUATING, *ELSEWHERE, PUBLISHING}
+    assert with_code <= {*USING, *TRAINING, *EVALUATING, *ELSEWHERE, PUBLISHING, JOBS}
     for page in USING[1:]:
         lines = [line for block in code(page, "bash") for line in block.splitlines()]
         assert all(line.startswith("aesthetic-mllm ") for line in lines), page
@@ -203,6 +204,20 @@ def test_evaluating_as_the_page_says(folder: Path, one_model: None, capsys: pyte
     assert main(short) == 0
     assert "ratings" in capsys.readouterr().out
     assert run_blocks("docs/evaluate.md")["found"].count == 8
+
+
+def test_jobs(folder: Path, one_model: None) -> None:
+    """The commands write the files that the page names, what is read from them is there, and the code goes on with them."""
+    (folder / "holiday").rename(folder / "photos")
+    for arguments in commands(JOBS):
+        assert main(arguments) == 0, arguments
+    assert {path.name for path in folder.iterdir()} >= {"ratings.parquet", "ratings.parquet.parts", "ratings", "ratings.html"}
+    before = (folder / "ratings.parquet").read_bytes()
+    names: dict[str, Any] = {}
+    exec(code(JOBS, title="Columns")[0], names)
+    assert sorted(names["best"]) == ["photos/1.jpg", "photos/2.jpg"]
+    exec(code(JOBS, title="From Python")[0], names)
+    assert (folder / "ratings.parquet").read_bytes() == before
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if "$ aesthetic-mllm " in read(page)])

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .drawing import INDENT, failure, fine_bar, rating_bar, width, wrapped
+from .jobs import ABOUT_JOBS, add_job, run_job, wants_job
 from .judging import (
     ABOUT_PHOTOS,
     add_batch_size,
@@ -32,16 +33,21 @@ def add_parser(commands: Any) -> None:
         run,
         "rating, attributes, comment and suggestions of photos",
         "Says of each photo all that the checkpoint can: rating, attributes, comment and suggestions. JSON rows are described by "
-        f"docs/assessment.schema.json. {ABOUT_PHOTOS}",
+        f"docs/assessment.schema.json. {ABOUT_PHOTOS} {ABOUT_JOBS}",
     )
     add_paths(parser)
     parser.add_argument("--verify", action="store_true", help="try suggested edits and keep what is rated better")
     add_batch_size(parser)
     add_stars(parser)
+    add_job(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Prints each photo's assessment as soon as it is made."""
+    """Prints each photo's assessment as soon as it is made; or runs a job."""
+    if wants_job(options):
+        from ..jobs.table import Request
+
+        return run_job(options, load_assessor, lambda assessor: Request.assessments(assessor, verify=options.verify))
     photos, sidecars = find_photos(options), StarWriting(options, lambda row: row["rating"]["mean"])
     assessor = load_assessor(options)
     results = results_in_place(

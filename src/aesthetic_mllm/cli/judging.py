@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -33,11 +34,19 @@ def add_command(commands: Any, name: str, run: Run, help: str, description: str)
     parser.add_argument(
         "--format", choices=FORMATS, help="json is one object a line (default: by the ending of --output, else table)"
     )
-    parser.add_argument("--output", type=Path, metavar="FILE", help="write the rows there as they come (default: print them)")
+    parser.add_argument("--output", action=Output, metavar="FILE", help="write the rows there as they come (default: print them)")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="(default: float32)")
     parser.add_argument("--device", help="cpu, cuda, ... (default: the GPU where there is one)")
     parser.set_defaults(run=with_exit_codes(run), parser=parser)
     return parser
+
+
+class Output(argparse.Action):
+    """A path, and whether it was written as a folder's, with a slash at its end, which a `Path` does not keep."""
+
+    def __call__(self, parser: Any, options: argparse.Namespace, value: Any, option: str | None = None) -> None:
+        options.output = Path(value)
+        options.output_is_folder = value.endswith(("/", os.sep)) or options.output.is_dir()
 
 
 def add_paths(parser: argparse.ArgumentParser) -> None:

@@ -5,7 +5,23 @@ import logging
 from collections.abc import Sequence
 
 from .._version import __version__
-from . import assess, card, comment, compare, cull, evaluate, export, personalize, pretext, push, rank, score, suggest, train
+from . import (
+    assess,
+    card,
+    comment,
+    compare,
+    cull,
+    evaluate,
+    export,
+    personalize,
+    pretext,
+    push,
+    rank,
+    report,
+    score,
+    suggest,
+    train,
+)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -24,6 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
         rank,
         compare,
         cull,
+        report,
         personalize,
         train,
         evaluate,

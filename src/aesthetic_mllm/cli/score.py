@@ -4,6 +4,7 @@ import argparse
 from typing import Any
 
 from .drawing import failure, fitted, level_blocks, path_columns, rating_bar
+from .jobs import ABOUT_JOBS, add_job, run_job, wants_job
 from .judging import (
     ABOUT_PHOTOS,
     add_batch_size,
@@ -28,16 +29,20 @@ BAR, REST = 20, 60
 
 def add_parser(commands: Any) -> None:
     """Adds the command to the parser's commands."""
-    parser = add_command(commands, "score", run, "rate photos", f"Rates photos. {ABOUT_PHOTOS}")
+    parser = add_command(commands, "score", run, "rate photos", f"Rates photos. {ABOUT_PHOTOS} {ABOUT_JOBS}")
     add_paths(parser)
     add_question(parser)
     add_profile(parser)
     add_batch_size(parser)
     add_stars(parser)
+    jobs = add_job(parser)
+    jobs.add_argument("--attributes", action="store_true", help="rate the checkpoint's attributes too")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Prints a row for each photo as soon as it is rated."""
+    """Prints a row for each photo as soon as it is rated; or runs a job."""
+    if wants_job(options):
+        return run_scores(options)
     photos, sidecars = find_photos(options), StarWriting(options, lambda row: row["mean"])
     assessor = personal_assessor(options)
     question = asked_question(options, assessor)
@@ -47,6 +52,16 @@ def run(options: argparse.Namespace) -> int:
     rows = (rating_row(path, question, result) for path, result in results)
     layout = Layout(COLUMNS, lambda row: [row], RatingLines())
     return sidecars.finish(write_rows(sidecars.watch(rows), options, layout, len(photos)))
+
+
+def run_scores(options: argparse.Namespace) -> int:
+    """Rates photos into a table of parquet."""
+    from ..jobs.table import Request
+
+    def request(assessor: Any) -> Request:
+        return Request.scores(assessor, asked_question(options, assessor), attributes=options.attributes)
+
+    return run_job(options, personal_assessor, request, options.profile)
 
 
 def rating_row(path: str, question: str, result: Any) -> Row:

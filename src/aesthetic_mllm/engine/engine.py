@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeVar
 
 import torch
@@ -15,6 +16,7 @@ from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
 from ..processing.rating_scale import Rating
 from .photo_stream import OnError, stream_photos
 from .prefix_cache import PrefixCache, split_prompts
+from .within_memory import WithinMemory
 
 # Batches this size keep a tower's feature maps in a CPU's cache; larger ones are slower there (benchmarks/score.py).
 DEFAULT_BATCH_SIZE = 8
@@ -73,6 +75,7 @@ class AestheticEngine:
     def __init__(self, model: AestheticMLLMForConditionalGeneration, processor: AestheticMLLMProcessor):
         self.model = model.eval()
         self.processor = processor
+        self.within_memory = WithinMemory()
         self._rating_prompts: dict[str, list[int]] = {}
 
     @property
@@ -95,7 +98,7 @@ class AestheticEngine:
 
     def stream(
         self,
-        images: Iterable[ImageSource],
+        images: Iterable[ImageSource | ImageError],
         judge: Callable[[list[ReadPhoto[Noted]]], list[Result]],
         note: Callable[[Image.Image], Noted],
         *,
@@ -105,14 +108,15 @@ class AestheticEngine:
         """Reads photos in threads and judges them batch by batch; results come in order, few photos are held at a time.
 
         Args:
-            judge: of a batch one result for each photo; run without gradients.
+            images: photos; an error stands for one that somebody else could not read.
+            judge: of a batch one result for each photo; run without gradients, of fewer photos at a time where memory is short.
             note: as of `read`, run in the reading threads.
             on_error, batch_size: as of [`stream_photos`].
         """
         return stream_photos(
             images,
             lambda source: self.read(source, note),
-            torch.inference_mode()(judge),
+            torch.inference_mode()(partial(self.within_memory.judge, judge)),
             read_ahead=self.reads_ahead,
             on_error=on_error,
             batch_size=batch_size,

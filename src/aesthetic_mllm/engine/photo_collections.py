@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol, TypeGuard, TypeVar, cast
 
-from ..processing.image_loading import ImageSource, UnreadableImageError, is_photo
+from ..processing.image_loading import ImageError, ImageSource, UnreadableImageError, is_photo
 
 Result = TypeVar("Result")
 
@@ -29,7 +29,8 @@ class Dataset(Protocol):
     def __iter__(self) -> Iterator[Any]: ...
 
 
-Photos = Iterable[ImageSource] | Series | Dataset
+# An error stands for a photo that somebody else could not read.
+Photos = Iterable[ImageSource | ImageError] | Series | Dataset
 
 
 class PhotoCollectionError(ValueError):
@@ -41,7 +42,7 @@ def is_one_photo(images: ImageSource | Photos) -> TypeGuard[ImageSource]:
     return is_photo(images) and not hasattr(images, "iloc")  # pandas' tables have a shape too
 
 
-def as_photos(images: ImageSource | Photos) -> Iterable[ImageSource]:
+def as_photos(images: ImageSource | Photos) -> Iterable[ImageSource | ImageError]:
     """One photo as a list of it; many one by one. An array of four dimensions is many, and a data set is its column of images.
 
     Raises:
@@ -66,11 +67,11 @@ def as_photos(images: ImageSource | Photos) -> Iterable[ImageSource]:
     if not hasattr(images, "__iter__"):
         kind = type(images).__name__
         raise UnreadableImageError(f"<{kind}>", f"a {kind}; give a path, the bytes of a file, a Pillow image or an array.")
-    return map(_undecoded, images) if hasattr(images, "features") else cast(Iterable[ImageSource], images)
+    return map(_undecoded, images) if hasattr(images, "features") else cast(Iterable[ImageSource | ImageError], images)
 
 
 def map_single_or_batch(
-    images: ImageSource | Photos, stream: Callable[[Iterable[ImageSource]], Iterator[Result]]
+    images: ImageSource | Photos, stream: Callable[[Iterable[ImageSource | ImageError]], Iterator[Result]]
 ) -> Result | list[Result]:
     """One photo's result, or the list of many photos' results."""
     results = stream(as_photos(images))

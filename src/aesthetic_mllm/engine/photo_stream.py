@@ -15,7 +15,7 @@ Result = TypeVar("Result")
 
 
 def stream_photos(
-    images: Iterable[ImageSource],
+    images: Iterable[ImageSource | ImageError],
     read: Callable[[ImageSource], Photo],
     judge: Callable[[list[Photo]], list[Result]],
     *,
@@ -26,6 +26,7 @@ def stream_photos(
     """Reads photos in threads, judges the readable ones batch by batch, keeps the order.
 
     Args:
+        images: photos; an error stands for one that somebody else could not read.
         read: of one photo, run in a thread; may raise `ImageError`.
         judge: of a batch, one result for each of its photos.
         read_ahead: whether the next batch is read while one is judged. Beside another device it should be. On a CPU it should
@@ -42,7 +43,9 @@ def stream_photos(
         raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
     source = iter(images)
 
-    def try_reading(image: ImageSource) -> Photo | ImageError:
+    def try_reading(image: ImageSource | ImageError) -> Photo | ImageError:
+        if isinstance(image, ImageError):
+            return image
         try:
             return read(image)
         except ImageError as error:

@@ -1,0 +1,229 @@
+"""What a table of ratings says as a whole: how ratings are spread, by folder and month, and which photos to show."""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .job_error import JobError
+from .sources import HUB
+from .table import SCORE_RANGE
+
+if TYPE_CHECKING:
+    import pyarrow
+    import pyarrow.parquet
+
+BINS = 36
+MOST_GROUPS, SHOWN, SHEET = 40, 12, 96
+
+
+@dataclass(frozen=True)
+class Group:
+    """Photos of a folder or a month.
+
+    Args:
+        name: of it.
+        count: photos with a rating.
+        mean: of their ratings.
+    """
+
+    name: str
+    count: int
+    mean: float
+
+
+@dataclass(frozen=True)
+class RatedRow:
+    """A photo to show.
+
+    Args:
+        path: its key, as text.
+        file: the key as the system names it.
+        name: what its container calls it.
+        mean: its rating.
+    """
+
+    path: str
+    file: str
+    name: str | None
+    mean: float
+
+
+@dataclass(frozen=True)
+class RatingsSummary:
+    """What is told of a table.
+
+    Args:
+        question: whose ratings these are.
+        score_range: worst and best.
+        rated: photos with a rating.
+        quantiles: of the ratings, at 10, 25, 50, 75 and 90%.
+        mean: of the ratings.
+        histogram: how many photos are in each of `BINS` equal parts of the range.
+        errors: how often each error is there, the most frequent first.
+        folders: with the most photos, by name; `left_out` more are not told.
+        months: in order; empty where no photo has a date.
+        dated: photos with a date.
+        best, worst: the first and last in order.
+        sheet: from best to worst, evenly over all.
+        checkpoint, version: of the first row.
+    """
+
+    question: str
+    score_range: tuple[float, float]
+    rated: int
+    quantiles: tuple[float, ...]
+    mean: float
+    histogram: tuple[int, ...]
+    errors: tuple[tuple[str, int], ...]
+    folders: tuple[Group, ...]
+    left_out: int
+    months: tuple[Group, ...]
+    dated: int
+    best: tuple[RatedRow, ...]
+    worst: tuple[RatedRow, ...]
+    sheet: tuple[RatedRow, ...]
+    checkpoint: str
+    version: str
+
+
+def summarize(path: Path, question: str | None = None) -> RatingsSummary:
+    """Reads a table twice and holds one number a photo.
+
+    Args:
+        path: of a file or a folder that a job wrote.
+        question: one of the table's; default its first.
+
+    Raises:
+        JobError: it is no such table, has no such question, or no photo in it was rated.
+    """
+    files = _files(path)
+    question = _question(path, files[0], question)
+    means: list[np.ndarray] = []
+    errors: Counter[str] = Counter()
+    folders, months = _Groups(), _Groups()
+    first: dict[str, str] = {}
+    for table in _tables(files, ["path", "taken", f"{question}_mean", "error", "checkpoint", "version"]):
+        if not first and len(table):
+            first = {name: str(table.column(name)[0].as_py()) for name in ("checkpoint", "version")}
+        ratings = np.array(table.column(f"{question}_mean").to_pylist(), np.float32)  # nothing becomes NaN
+        means.append(ratings)
+        errors.update(error for error in table.column("error").to_pylist() if error is not None)
+        folders.add(map(folder_of, table.column("path").to_pylist()), ratings)
+        months.add((taken and f"{taken:%Y-%m}" for taken in table.column("taken").to_pylist()), ratings)
+    ratings = np.concatenate(means) if means else np.empty(0, np.float32)
+    rated = ratings[~np.isnan(ratings)]
+    if not len(rated):
+        raise JobError(f"{path}: no photo in it has a rating.")
+    order = np.argsort(-ratings, kind="stable")[: len(rated)]  # NaN comes last
+    low, high = _score_range(files[0])
+    shown = min(SHOWN, -(-len(order) // 2))
+    sheet = order[np.unique(np.linspace(0, len(order) - 1, min(SHEET, len(order))).round().astype(int))]
+    best, worst = order[:shown], order[::-1][: min(shown, len(order) - shown)]
+    rows = _rows(files, question, {*best.tolist(), *worst.tolist(), *sheet.tolist()})
+    return RatingsSummary(
+        question=question,
+        score_range=(low, high),
+        rated=len(rated),
+        quantiles=tuple(map(float, np.quantile(rated, (0.1, 0.25, 0.5, 0.75, 0.9)))),
+        mean=float(rated.mean(dtype=np.float64)),
+        histogram=tuple(map(int, np.histogram(rated, BINS, (low, high))[0])),
+        errors=tuple(errors.most_common(MOST_GROUPS)),
+        folders=folders.largest(),
+        left_out=max(0, len(folders.counts) - MOST_GROUPS),
+        months=months.all(),
+        dated=sum(months.counts.values()),
+        best=tuple(rows[place] for place in best.tolist()),
+        worst=tuple(rows[place] for place in worst.tolist()),
+        sheet=tuple(rows[place] for place in sheet.tolist()),
+        checkpoint=first["checkpoint"],
+        version=first["version"],
+    )
+
+
+def folder_of(path: str) -> str:
+    """The folder of a photo, or the table, archive or data set that it is in."""
+    container, inside, _ = path.partition("#")
+    is_container = inside and (container.startswith(HUB) or not os.path.splitext(path)[1] or ".tar#" in path or ".tgz#" in path)
+    return container if is_container or ".parquet#" in path else os.path.dirname(path) or "."
+
+
+class _Groups:
+    """Counts and sums of ratings by name."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.sums: Counter[str] = Counter()
+
+    def add(self, names: Iterator[str | None], ratings: np.ndarray) -> None:
+        for name, rating in zip(names, ratings.tolist(), strict=True):
+            if name and rating == rating:
+                self.counts[name] += 1
+                self.sums[name] += rating
+
+    def all(self) -> tuple[Group, ...]:
+        return tuple(Group(name, count, self.sums[name] / count) for name, count in sorted(self.counts.items()))
+
+    def largest(self) -> tuple[Group, ...]:
+        kept = {name for name, _ in self.counts.most_common(MOST_GROUPS)}
+        return tuple(group for group in self.all() if group.name in kept)
+
+
+def _files(path: Path) -> list[Path]:
+    files = sorted(path.glob("part-*.parquet")) if path.is_dir() else [path]
+    if not files or not files[0].is_file():
+        raise JobError(f"{path}: no such file, or no folder of a job.")
+    return files
+
+
+def _question(path: Path, file: Path, wanted: str | None) -> str:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        names = pyarrow.parquet.read_schema(file).names
+    except (pyarrow.ArrowException, OSError) as error:
+        raise JobError(f"{path}: not a parquet file, or damaged ({error}).") from error
+    found = [name.removesuffix("_mean") for name in names if name.endswith("_mean")]
+    if not found or "path" not in names or "taken" not in names:
+        raise JobError(f"{path}: no table that `score` or `assess` wrote; its columns are {', '.join(names)}.")
+    if wanted is not None and wanted not in found:
+        raise JobError(f"{path} has no ratings of {wanted!r}; it has {', '.join(found)}.")
+    return wanted or found[0]
+
+
+def _score_range(file: Path) -> tuple[float, float]:
+    import pyarrow.parquet
+
+    said = (pyarrow.parquet.read_schema(file).metadata or {}).get(SCORE_RANGE.encode(), b"1,10")
+    low, high = json.loads(f"[{said.decode()}]")
+    return float(low), float(high)
+
+
+def _tables(files: list[Path], columns: list[str]) -> "Iterator[pyarrow.Table]":
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    for file in files:
+        with pyarrow.parquet.ParquetFile(file) as opened:
+            for batch in opened.iter_batches(columns=columns):
+                yield pa.Table.from_batches([batch])
+
+
+def _rows(files: list[Path], question: str, wanted: set[int]) -> dict[int, RatedRow]:
+    """The rows at these places."""
+    found = {}
+    start = 0
+    for table in _tables(files, ["path", "path_bytes", "name", f"{question}_mean"]):
+        for place in sorted(each for each in wanted if start <= each < start + len(table)):
+            path, exact, name, mean = (column[place - start].as_py() for column in table.select(
+                ["path", "path_bytes", "name", f"{question}_mean"]
+            ).columns)  # fmt: skip
+            found[place] = RatedRow(path, path if exact is None else os.fsdecode(exact), name, mean)
+        start += len(table)
+    return found

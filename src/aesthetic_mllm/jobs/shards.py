@@ -1,0 +1,238 @@
+"""A job's folder: a manifest and parquet shards, of which each is whole or not there."""
+
+import json
+import logging
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+from uuid import uuid4
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from .job_error import JobError
+from .table import Row, keys, schema, to_table
+
+if TYPE_CHECKING:
+    import pyarrow
+
+FORMAT = 1
+# Names with such beginnings are passed over by whoever reads the folder as a table: pandas, Arrow, Spark, DuckDB.
+MANIFEST, LOCK = "_manifest.json", ".lock"
+UNFINISHED = "_unfinished-"
+_SHARD = re.compile(r"part-\d{6,}\.parquet")
+# Rows that the consolidated table holds in a row group, and that are in memory while it is written.
+GROUP_ROWS = 16_384
+logger = logging.getLogger(__name__)
+
+
+def shard_path(folder: Path, number: int) -> Path:
+    """Where a shard is."""
+    return folder / f"part-{number:06}.parquet"
+
+
+def write_shard(shard: Path, table: "pyarrow.Table") -> None:
+    """Writes a shard in the place of what is there; whoever looks sees one of both, and both are whole."""
+    import pyarrow.parquet
+
+    unfinished = shard.with_name(f"{UNFINISHED}{uuid4().hex}-{shard.name}")
+    with open(unfinished, "wb") as file:
+        pyarrow.parquet.write_table(table, file, compression="zstd")
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(unfinished, shard)
+
+
+def key_digest(key: bytes) -> bytes:
+    """16 bytes for a key: among a hundred million keys two are the same with a probability of 10^-23."""
+    return blake2b(key, digest_size=16).digest()
+
+
+class KeySet:
+    """Keys that are known, in 16 bytes each."""
+
+    def __init__(self, digests: Sequence[bytes]):
+        self._sorted = np.sort(np.array(digests, dtype="S16"))
+
+    def __len__(self) -> int:
+        return len(self._sorted)
+
+    def __contains__(self, key: bytes) -> bool:
+        digest = np.array(key_digest(key), dtype="S16")
+        place = int(np.searchsorted(self._sorted, digest))
+        return place < len(self._sorted) and bool(self._sorted[place] == digest)
+
+    def save(self, path: Path) -> None:
+        """Writes a file for [`load`]."""
+        np.save(path, self._sorted)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """The keys of a file, which stays on disk and is looked up there."""
+        found = cls(())
+        found._sorted = np.load(path, mmap_mode="r" if path.stat().st_size > 4096 else None)
+        return found
+
+
+class ShardFolder:
+    """The folder of one job, while nobody else works in it.
+
+    Args:
+        folder: made if need be.
+        fingerprint: of the job, as `table.fingerprint` gives it.
+
+    Raises:
+        JobError: the folder belongs to another job or to something else, or another process works in it.
+    """
+
+    def __init__(self, folder: Path, fingerprint: Mapping[str, Any]):
+        self.folder = folder
+        self.columns = schema(fingerprint)
+        if folder.exists() and not (folder / MANIFEST).is_file() and _foreign(folder):
+            raise JobError(f"the output {folder} is no job's folder and not empty; choose another.")
+        try:
+            folder.mkdir(exist_ok=True)
+            self._lock = FileLock(folder / LOCK, timeout=0)
+            self._lock.acquire()
+        except Timeout as error:
+            raise JobError(f"another process is at work in {folder}; wait for it, or choose another output.") from error
+        except OSError as error:
+            raise JobError(f"the output {folder} cannot be written ({error.strerror}).") from error
+        try:
+            self._check_manifest(fingerprint)
+            self.shards = self._whole_shards()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets others work in the folder."""
+        self._lock.release()
+
+    def next_number(self) -> int:
+        """The number of the next shard."""
+        return _number(self.shards[-1]) + 1 if self.shards else 0
+
+    def append(self, rows: Sequence[Row]) -> None:
+        """Writes the next shard."""
+        shard = shard_path(self.folder, self.next_number())
+        write_shard(shard, to_table(rows, self.columns))
+        self.shards.append(shard)
+
+    def look_again(self) -> None:
+        """Finds the shards that others have written."""
+        self.shards = self._whole_shards()
+
+    def table(self, shard: Path) -> "pyarrow.Table":
+        """All of a shard."""
+        return _read(shard)
+
+    def tables(self, columns: Sequence[str] | None = None) -> "Iterator[tuple[Path, pyarrow.Table]]":
+        """Each shard with its table, in order."""
+        for shard in self.shards:
+            yield shard, _read(shard, columns)
+
+    def done(self) -> KeySet:
+        """The keys of all rows."""
+        return KeySet([key_digest(key) for _, table in self.tables(("path", "path_bytes")) for key in keys(table)])
+
+    def failed(self) -> dict[bytes, Path]:
+        """The digests of the keys of rows with an error, and their shards."""
+        found: dict[bytes, Path] = {}
+        for shard, table in self.tables(("path", "path_bytes", "error")):
+            wrong = table.filter(table.column("error").is_valid())
+            found |= {key_digest(key): shard for key in keys(wrong)}
+        return found
+
+    def counts(self) -> tuple[int, int]:
+        """Rows, and how many of them have an error."""
+        errors = [table.column("error") for _, table in self.tables(("error",))]
+        rows = sum(len(column) for column in errors)
+        return rows, rows - sum(column.null_count for column in errors)
+
+    def consolidate(self, output: Path) -> None:
+        """Writes all rows to one file, which holds the same whatever shards they come from."""
+        import pyarrow as pa
+        import pyarrow.parquet
+
+        unfinished = self.folder / f"{UNFINISHED}{output.name}"
+        with pyarrow.parquet.ParquetWriter(unfinished, self.columns, compression="zstd") as writer:
+            waiting = self.columns.empty_table()
+            for _, table in self.tables():
+                waiting = pa.concat_tables([waiting, table])
+                while len(waiting) >= GROUP_ROWS:
+                    writer.write_table(waiting.slice(0, GROUP_ROWS).combine_chunks())
+                    waiting = waiting.slice(GROUP_ROWS).combine_chunks()
+            if len(waiting):
+                writer.write_table(waiting.combine_chunks())
+        os.replace(unfinished, output)
+
+    def _check_manifest(self, fingerprint: Mapping[str, Any]) -> None:
+        path = self.folder / MANIFEST
+        if not path.exists():
+            self._write(path, json.dumps({"format": FORMAT, "job": dict(fingerprint)}, indent=1))
+            return
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            earlier = found["job"]
+            known = found["format"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise JobError(f"{path} is no manifest of a job ({error}).") from error
+        names = sorted(earlier.keys() | fingerprint.keys())
+        differ = [name for name in names if earlier.get(name) != fingerprint.get(name)]
+        if differ or known != FORMAT:
+            said = "; ".join(f"{name} was {earlier.get(name)}, now {fingerprint.get(name)}" for name in differ)
+            raise JobError(
+                f"{self.folder} holds another job's ratings ({said or 'of another format'}). Choose another output, or ask for "
+                "the same."
+            )
+
+    def _write(self, path: Path, content: str) -> None:
+        unfinished = path.with_name(UNFINISHED + path.name)
+        unfinished.write_text(content + "\n", encoding="utf-8")
+        os.replace(unfinished, path)
+
+    def _whole_shards(self) -> list[Path]:
+        """The shards that are there; a damaged one, which only a broken disk or a copy leaves behind, is put aside."""
+        import pyarrow as pa
+
+        for unfinished in self.folder.glob(f"{UNFINISHED}*"):
+            unfinished.unlink()
+        found = []
+        for path in sorted(self.folder.iterdir()):
+            if _SHARD.fullmatch(path.name):
+                try:
+                    _read(path, ("path", "path_bytes", "error"))
+                except (pa.ArrowException, OSError) as error:
+                    logger.warning("%s is damaged (%s); its photos are rated again.", path, error)
+                    path.unlink()
+                else:
+                    found.append(path)
+        return sorted(found, key=_number)
+
+
+def _number(shard: Path) -> int:
+    return int(shard.stem.removeprefix("part-"))
+
+
+def _read(shard: Path, columns: Sequence[str] | None = None) -> "pyarrow.Table":
+    import pyarrow.parquet
+
+    with pyarrow.parquet.ParquetFile(shard) as file:
+        return file.read(None if columns is None else list(columns))
+
+
+def _foreign(folder: Path) -> bool:
+    """Whether a folder without a manifest holds more than what a job that was killed at its start leaves behind."""
+    if not folder.is_dir():
+        raise JobError(f"the output {folder} is a file, not a folder.")
+    return any(path.name not in (LOCK, UNFINISHED + MANIFEST) for path in folder.iterdir())

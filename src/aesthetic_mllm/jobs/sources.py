@@ -1,0 +1,373 @@
+"""Where a job's photos come from: files, tables, WebDataset archives, data sets; each in fragments that can be read on their own.
+
+A fragment is a small object that can be sent to another process. What it yields are [`Item`]s with keys that are unique in a job,
+or an `ImageError` for a place where photos may be and that cannot be read.
+"""
+
+import json
+import os
+import tarfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..inference.photo_files import FoundPhotos, find_photos, readable_suffixes
+from ..processing.image_loading import ImageError, UnreadableImageError
+from .job_error import JobError
+
+FILES_A_FRAGMENT = 256
+ROWS_A_FRAGMENT = 1024
+ARCHIVES = (".tar", ".tar.gz", ".tgz")
+HUB = "hf://datasets/"
+# Names that a column of paths has in most tables.
+PATH_COLUMNS = ("path", "image_path", "photo", "image", "file_name", "filename", "file")
+
+# A column of a job's own table, which may be another job's input.
+NO_PHOTOS = "path_bytes"
+
+Wanted = Callable[[str], bool]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One photo of a job.
+
+    Args:
+        key: what tells it apart: its path, or `container#` and its row or name within.
+        photo: path, or the bytes of a file.
+        name: what the container calls it, such as the path in a table's column; `None` for a file.
+    """
+
+    key: str
+    photo: str | bytes
+    name: str | None = None
+
+
+class Fragment(Protocol):
+    """A part of the input."""
+
+    def items(self, wanted: Wanted) -> Iterator[Item | ImageError]:
+        """The photos whose keys are wanted, in order; what is not wanted is not read where that can be helped."""
+        ...
+
+
+@dataclass(frozen=True)
+class Files:
+    """Photos that are files of their own."""
+
+    paths: tuple[str, ...]
+
+    def items(self, wanted: Wanted) -> Iterator[Item | ImageError]:
+        return (Item(path, path) for path in self.paths if wanted(path))
+
+
+@dataclass(frozen=True)
+class TableRows:
+    """A row group of a parquet file, of which one column holds photos or their paths.
+
+    Args:
+        path: of the file.
+        group: number of the row group.
+        first: row of the file with which it begins.
+        count: rows in it.
+        column: with photos as bytes, as `datasets` stores images, or paths, which are relative to the file's folder.
+    """
+
+    path: str
+    group: int
+    first: int
+    count: int
+    column: str
+
+    def items(self, wanted: Wanted) -> Iterator[Item | ImageError]:
+        import pyarrow.parquet
+
+        keys = [f"{self.path}#{row}" for row in range(self.first, self.first + self.count)]
+        flags = [wanted(key) for key in keys]
+        if not any(flags):
+            return
+        with pyarrow.parquet.ParquetFile(self.path) as file:
+            place = 0
+            for batch in file.iter_batches(batch_size=64, row_groups=[self.group], columns=[self.column]):
+                for value in batch.column(0):
+                    if flags[place]:
+                        yield _item(keys[place], value.as_py(), os.path.dirname(self.path))
+                    place += 1
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A tar file of a WebDataset: its members that are photos."""
+
+    path: str
+
+    def items(self, wanted: Wanted) -> Iterator[Item | ImageError]:
+        suffixes = readable_suffixes()
+        seen: Counter[str] = Counter()
+        try:
+            with tarfile.open(self.path) as archive:
+                remembered: Any = archive
+                while (member := archive.next()) is not None:
+                    remembered.members.clear()  # else all of them stay in memory
+                    if not member.isfile() or os.path.splitext(member.name)[1].lower() not in suffixes:
+                        continue
+                    seen[member.name] += 1
+                    again = f"#{seen[member.name]}" if seen[member.name] > 1 else ""
+                    key = f"{self.path}#{member.name}{again}"
+                    if wanted(key) and (content := archive.extractfile(member)) is not None:
+                        yield Item(key, content.read(), member.name)
+        except (tarfile.TarError, OSError, EOFError) as error:
+            yield UnreadableImageError(self.path, f"an archive that is damaged or truncated ({error}).")
+
+
+@dataclass(frozen=True)
+class SavedRows:
+    """Rows of a data set that `datasets` saved to disk.
+
+    Args:
+        folder: of `save_to_disk`.
+        first, count: the rows.
+        column: as of `TableRows`; paths are relative to the folder.
+    """
+
+    folder: str
+    first: int
+    count: int
+    column: str
+
+    def items(self, wanted: Wanted) -> Iterator[Item | ImageError]:
+        rows = range(self.first, self.first + self.count)
+        flags = {row: wanted(f"{self.folder}#{row}") for row in rows}
+        if any(flags.values()):
+            dataset = _undecoded(_datasets().load_from_disk(self.folder), self.column).select_columns([self.column])
+            for row in rows:
+                if flags[row]:
+                    yield _item(f"{self.folder}#{row}", dataset[row][self.column], self.folder)
+
+
+@dataclass(frozen=True)
+class HubRows:
+    """All rows of a data set on the Hub, which comes as a stream.
+
+    Args:
+        name: of the repository, such as "me/photos".
+        split: of the data set.
+        column: as of `TableRows`.
+    """
+
+    name: str
+    split: str
+    column: str
+
+    def items(self, wanted: Wanted) -> Iterator[Item | ImageError]:
+        dataset = _undecoded(_datasets().load_dataset(self.name, split=self.split, streaming=True), self.column)
+        for row, values in enumerate(dataset.select_columns([self.column])):
+            if wanted(self.key(row)):
+                yield _item(self.key(row), values[self.column], "")
+
+    def key(self, row: int) -> str:
+        return f"{HUB}{self.name}/{self.split}#{row}"
+
+
+@dataclass
+class Sources:
+    """What a job is to rate.
+
+    Args:
+        fragments: in order.
+        problems: folders within the given ones that cannot be read.
+        total: how many photos there are, as far as it is known without reading them.
+        remark: about files that were passed over; empty where there are none.
+    """
+
+    fragments: list[Fragment] = field(default_factory=list)
+    problems: list[ImageError] = field(default_factory=list)
+    total: int | None = 0
+    remark: str = ""
+
+    def items(self, wanted: Wanted = lambda key: True) -> Iterator[Item | ImageError]:
+        """All photos that are wanted, in order."""
+        yield from self.problems
+        for fragment in self.fragments:
+            yield from fragment.items(wanted)
+
+
+def find_sources(paths: Iterable[str], *, column: str | None = None, split: str | None = None) -> Sources:
+    """What paths mean: photos, folders of photos, parquet files, tar files, data sets.
+
+    Args:
+        paths: a folder means the photos in it and below, unless `datasets` saved it; `hf://datasets/NAME` is a data set of the
+            Hub. What is named twice counts once.
+        column: of tables and data sets; default the one that holds images, else one that is named as paths are.
+        split: of data sets; default their only one.
+
+    Raises:
+        JobError: a path means no photos, or which column or split is meant cannot be told.
+    """
+    found = Sources()
+    files: dict[str, None] = {}
+    listed: dict[str, None] = {}
+    containers = set()
+    passed_over: Counter[str] = Counter()
+
+    def end_of_files() -> None:
+        names = list(files)
+        found.fragments += [
+            Files(tuple(names[start : start + FILES_A_FRAGMENT])) for start in range(0, len(names), FILES_A_FRAGMENT)
+        ]
+        found.total = None if found.total is None else found.total + len(names)
+        listed.update(files)
+        files.clear()
+
+    for path in paths:
+        name = os.fspath(path)
+        fragments = _container(name, column, split)
+        if fragments is None:
+            photos = find_photos([name])
+            passed_over += photos.passed_over
+            for photo in photos.photos:
+                if not isinstance(photo, ImageError):
+                    if str(photo) not in listed:
+                        files[str(photo)] = None
+                elif photo.source in (name, str(Path(name))):
+                    raise JobError(str(photo))
+                else:
+                    found.problems.append(photo)
+        elif os.path.realpath(name) not in containers:
+            containers.add(os.path.realpath(name))
+            end_of_files()
+            found.fragments += fragments
+            counts = [getattr(fragment, "count", None) for fragment in fragments]
+            known = found.total is not None and None not in counts
+            found.total = (found.total or 0) + sum(count or 0 for count in counts) if known else None
+    end_of_files()
+    found.remark = FoundPhotos(passed_over=passed_over).remark()
+    return found
+
+
+def _container(name: str, column: str | None, split: str | None) -> Sequence[Fragment] | None:
+    """The fragments of what holds many photos; `None` for a photo, or a folder of them."""
+    if name.startswith(HUB):
+        return [_hub_rows(name.removeprefix(HUB).strip("/"), column, split)]
+    if os.path.isdir(name):
+        return _saved_rows(Path(name), column, split)
+    if not os.path.isfile(name):
+        return None
+    if name.lower().endswith(ARCHIVES):
+        return [Archive(name)]
+    return _table_rows(name, column) if name.lower().endswith(".parquet") else None
+
+
+def _table_rows(name: str, column: str | None) -> list[Fragment]:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        with pyarrow.parquet.ParquetFile(name) as file:
+            kinds = {each.name: _kind(each.type) for each in file.schema_arrow if each.name != NO_PHOTOS}
+            column = _chosen(name, kinds, column)
+            counts = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+    except (pyarrow.ArrowException, OSError) as error:
+        raise JobError(f"{name}: not a parquet file, or damaged ({error}).") from error
+    return [TableRows(name, group, sum(counts[:group]), count, column) for group, count in enumerate(counts)]
+
+
+def _saved_rows(folder: Path, column: str | None, split: str | None) -> list[Fragment] | None:
+    if (folder / "dataset_dict.json").is_file():
+        splits = json.loads((folder / "dataset_dict.json").read_text(encoding="utf-8"))["splits"]
+        folder = folder / _only(str(folder), "split", splits, split)
+    if not ((folder / "state.json").is_file() and (folder / "dataset_info.json").is_file()):
+        return None
+    dataset = _datasets().load_from_disk(str(folder))
+    column = _chosen(str(folder), _feature_kinds(dataset), column)
+    starts = range(0, len(dataset), ROWS_A_FRAGMENT)
+    return [SavedRows(str(folder), start, min(ROWS_A_FRAGMENT, len(dataset) - start), column) for start in starts]
+
+
+def _hub_rows(name: str, column: str | None, split: str | None) -> HubRows:
+    datasets = _datasets()
+    try:
+        split = _only(f"{HUB}{name}", "split", datasets.get_dataset_split_names(name), split)
+        dataset = datasets.load_dataset(name, split=split, streaming=True)
+    except (OSError, ValueError) as error:
+        raise JobError(f"{HUB}{name}: cannot be loaded ({error}).") from error
+    return HubRows(name, split, _chosen(f"{HUB}{name}", _feature_kinds(dataset), column))
+
+
+def _only(name: str, what: str, found: Sequence[str], wanted: str | None) -> str:
+    """The wanted one, or the only one that there is."""
+    if wanted in found:
+        return str(wanted)
+    if wanted is None and len(found) == 1:
+        return found[0]
+    raise JobError(f"{name} has the {what}s {', '.join(found)}; choose one with --{what}.")
+
+
+def _chosen(name: str, kinds: dict[str, str], wanted: str | None) -> str:
+    """The column that is wanted; else the only one with images, the only one with bytes, or one of paths.
+
+    Args:
+        kinds: of each column "image", "bytes", "text" or "".
+    """
+    usable = [column for column, kind in kinds.items() if kind]
+    if wanted is not None:
+        if wanted not in usable:
+            raise JobError(f"{name} has no column {wanted!r} of photos or paths; it has {', '.join(usable) or 'none'}.")
+        return wanted
+    for kind in ("image", "bytes"):
+        columns = [column for column, each in kinds.items() if each == kind]
+        if len(columns) == 1:
+            return columns[0]
+    paths = [column for column in PATH_COLUMNS if kinds.get(column) == "text"]
+    if not paths or "image" in kinds.values() or "bytes" in kinds.values():
+        raise JobError(f"{name}: which column holds the photos? Choose with --column one of {', '.join(usable) or 'none'}.")
+    return paths[0]
+
+
+def _kind(kind: Any) -> str:
+    import pyarrow.types as types
+
+    if types.is_struct(kind):
+        return "image" if {kind.field(place).name for place in range(kind.num_fields)} == {"bytes", "path"} else ""
+    if types.is_binary(kind) or types.is_large_binary(kind):
+        return "bytes"
+    return "text" if types.is_string(kind) or types.is_large_string(kind) else ""
+
+
+def _feature_kinds(dataset: Any) -> dict[str, str]:
+    def kind(feature: Any) -> str:
+        if type(feature).__name__ == "Image" or (isinstance(feature, dict) and feature.keys() == {"bytes", "path"}):
+            return "image"
+        return {"binary": "bytes", "large_binary": "bytes", "string": "text", "large_string": "text"}.get(
+            getattr(feature, "dtype", ""), ""
+        )
+
+    return {column: kind(feature) for column, feature in (dataset.features or {}).items()}
+
+
+def _undecoded(dataset: Any, column: str) -> Any:
+    """The data set with the column's photos as files, as they were stored."""
+    is_image = type((dataset.features or {}).get(column)).__name__ == "Image"
+    return dataset.cast_column(column, _datasets().Image(decode=False)) if is_image else dataset
+
+
+def _item(key: str, value: Any, folder: str) -> Item:
+    """A row's photo; nothing in the row is a photo of no bytes, which cannot be read."""
+    if isinstance(value, dict):
+        content, name = value["bytes"], value["path"]
+        value = name if content is None else content
+    else:
+        name = value if isinstance(value, str) else None
+    if value is None:
+        return Item(key, b"", name)
+    return Item(key, os.path.join(folder, value) if isinstance(value, str) else value, name)
+
+
+def _datasets() -> Any:
+    try:
+        import datasets
+    except ImportError as error:
+        raise JobError("data sets need the library `datasets`: pip install 'aesthetic-mllm[jobs]'.") from error
+    return datasets
