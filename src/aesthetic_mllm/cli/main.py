@@ -23,6 +23,12 @@ from . import (
     train,
 )
 
+# In the order of the help.
+COMMANDS = (
+    score, assess, comment, suggest, rank, compare, cull, report, personalize,
+    train, evaluate, card, push, export, pretext,
+)  # fmt: skip
+
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands; heavy imports wait until a command runs."""
@@ -32,23 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.add_argument("-v", "--verbose", action="store_true", help="say more on the error stream")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (
-        score,
-        assess,
-        comment,
-        suggest,
-        rank,
-        compare,
-        cull,
-        report,
-        personalize,
-        train,
-        evaluate,
-        card,
-        push,
-        export,
-        pretext,
-    ):
+    for command in COMMANDS:
         command.add_parser(commands)
     return parser
 
