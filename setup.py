@@ -11,8 +11,14 @@ VERSION = runpy.run_path(str(ROOT / "src" / "aesthetic_mllm" / "_version.py"))["
 # Readers of HEIC and of camera raw files.
 FORMATS = ["pillow-heif>=1.0", "rawpy>=0.24"]
 
+# The client that asks vLLM's and other servers of this interface.
+SERVER = ["openai>=2.0"]
+
 EXTRAS = {
     "formats": FORMATS,
+    "server": SERVER,
+    # vLLM with a GPU; docs/serve.md says how it runs on a CPU.
+    "vllm": [*SERVER, "vllm>=0.32"],
     # Training and the recipes: TRL trainers, LoRA, tables, GGUF, which nano's recipe starts from, and what else pretext samples
     # measure.
     "train": [
@@ -25,7 +31,7 @@ EXTRAS = {
         "trl>=1.16,<2",
     ],
     # Tests and checks; the tests train too, so they need `train` as well.
-    "dev": [*FORMATS, "hypothesis>=6.100", "jsonschema>=4.20", "mypy>=2.0", "pytest>=9.0", "ruff>=0.17"],
+    "dev": [*FORMATS, *SERVER, "hypothesis>=6.100", "jsonschema>=4.20", "mypy>=2.0", "pytest>=9.0", "ruff>=0.17"],
 }
 
 setup(
@@ -58,7 +64,10 @@ setup(
         "wrapt>=2.0",
     ],
     extras_require=EXTRAS,
-    entry_points={"console_scripts": ["aesthetic-mllm=aesthetic_mllm.cli.main:main"]},
+    entry_points={
+        "console_scripts": ["aesthetic-mllm=aesthetic_mllm.cli.main:main"],
+        "vllm.general_plugins": ["aesthetic_mllm=aesthetic_mllm.serving.vllm_plugin:register"],
+    },
     classifiers=[
         "Development Status :: 3 - Alpha",
         "Intended Audience :: Developers",

@@ -26,6 +26,7 @@ _PUBLIC_NAMES = {
     "Rating": "processing.rating_scale",
     "RatingScale": "processing.rating_scale",
     "RatingScaleError": "processing.rating_scale",
+    "ServerError": "serving.server_errors",
     "Suggestion": "tasks.suggesting",
 }
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from .processing.image_processing_aesthetic_mllm import AestheticMLLMImageProcessor
     from .processing.processing_aesthetic_mllm import AestheticMLLMProcessor
     from .processing.rating_scale import Rating, RatingScale, RatingScaleError
+    from .serving.server_errors import ServerError
     from .tasks.assessment import Assessment
     from .tasks.ranking import Comparison, RankedPhoto
     from .tasks.suggesting import Suggestion
@@ -58,6 +60,7 @@ __all__ = [
     "Rating",
     "RatingScale",
     "RatingScaleError",
+    "ServerError",
     "Suggestion",
     "__version__",
 ]
