@@ -5,7 +5,7 @@ import logging
 from collections.abc import Sequence
 
 from .._version import __version__
-from . import assess, comment, compare, personalize, pretext, rank, score, suggest, train
+from . import assess, comment, compare, personalize, pretext, rank, score, serve, suggest, train
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -16,7 +16,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.add_argument("-v", "--verbose", action="store_true", help="say more on the error stream")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (score, assess, comment, suggest, rank, compare, personalize, train, pretext):
+    for command in (score, assess, comment, suggest, rank, compare, personalize, train, pretext, serve):
         command.add_parser(commands)
     return parser
 
