@@ -1,9 +1,10 @@
 """What docs/scale.md reckons with, measured in one run: decoding, shrinking and sending photos, and ratings by each engine.
 
-    python benchmarks/scale.py [--server http://127.0.0.1:8000] [--count 100] [--output scale.json]
+    python benchmarks/scale.py [--server http://127.0.0.1:8000 --server-pid PID] [--count 100] [--output scale.json]
 
-Rounds of all engines alternate, so that a machine that slows down slows them all. With a server, the largest difference between
-its ratings and those computed here is told too. `--threads` is for this process; the server's are its own.
+Rounds of all engines alternate, so that a machine that slows down slows them all. Beside the rate stands what a photo costs in
+processor time, which other work on the machine hardly changes; of a server on this machine, its own with `--server-pid`. With a
+server, the largest difference between its ratings and those computed here is told too. `--threads` is for this process.
 """
 
 import argparse
@@ -22,7 +23,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageEnhance, ImageOps
 
-from aesthetic_mllm import AestheticAssessor
+from aesthetic_mllm import AestheticAssessor, Rating
 from aesthetic_mllm.engine.engine import ReadPhoto
 from aesthetic_mllm.inference.photo_files import find_photos
 from aesthetic_mllm.serving.server_engine import as_png, on_canvas
@@ -59,7 +60,7 @@ def sized_photo(source: Path, size: tuple[int, int]) -> bytes:
 
 
 def measure_reading(assessor: AestheticAssessor, source: Path, repeats: int) -> list[dict[str, Any]]:
-    """Milliseconds of one thread to decode a JPEG in full, and to read it as the image processor does; KB of what is sent."""
+    """Milliseconds of processor time to decode a JPEG in full, and to read it as the image processor does; KB of what is sent."""
     image_processor = assessor.processor.image_processor
     rows = []
     for name, size in SIZES.items():
@@ -75,7 +76,7 @@ def measure_reading(assessor: AestheticAssessor, source: Path, repeats: int) -> 
         row: dict[str, Any] = {"photo": name, "file_kb": len(jpeg) / 1000, "sent_kb": len(as_png(small)) / 1000}
         for step, task in steps.items():
             task()
-            row[step] = 1000 * min(seconds(task) for _ in range(repeats))
+            row[step] = 1000 * min(thread_seconds(task) for _ in range(repeats))
         rows.append(row)
         print(
             f"{name:6} {row['file_kb']:7.0f} KB  decoded {row['decode_ms']:6.1f} ms  read as the model sees it "
@@ -85,53 +86,65 @@ def measure_reading(assessor: AestheticAssessor, source: Path, repeats: int) -> 
     return rows
 
 
-def measure_engines(
-    assessor: AestheticAssessor,
-    photos: list[Path],
-    batch_sizes: list[int],
-    server: str | None,
-    concurrencies: list[int],
-    rounds: int,
-) -> list[dict[str, Any]]:
+def measure_engines(assessor: AestheticAssessor, photos: list[Path], options: argparse.Namespace) -> list[dict[str, Any]]:
     """Photos a second of each engine: from files, and, where the model runs here, of photos that were read before."""
     read: list[ReadPhoto[None]] = [assessor.engine.read(photo) for photo in photos]
-    tasks: dict[str, Callable[[], object]] = {}
+    tasks: dict[str, Callable[[], list[Rating]]] = {}
     warm_up: list[Callable[[], object]] = [lambda: assessor.score(photos[:8])]
-    for size in batch_sizes:
+    for size in options.batch_sizes:
         tasks[f"PyTorch, batch {size}"] = lambda size=size: assessor.score(photos, batch_size=size)
         tasks[f"PyTorch, batch {size}, read before"] = lambda size=size: rate_read(assessor, read, size)
-    served = {}
-    for concurrency in concurrencies if server else ():
-        served[concurrency] = AestheticAssessor.from_server(server or "", concurrency=concurrency)
-        tasks[f"server, {concurrency} at a time"] = lambda other=served[concurrency]: other.score(photos)
-        warm_up.append(lambda other=served[concurrency]: other.score(photos[:8]))
+    for concurrency in options.concurrency if options.server else ():
+        other = AestheticAssessor.from_server(options.server, concurrency=concurrency)
+        tasks[f"server, {concurrency} at a time"] = lambda other=other: other.score(photos)
+        warm_up.append(lambda other=other: other.score(photos[:8]))
     for task in warm_up:
         task()
     rates: dict[str, list[float]] = {name: [] for name in tasks}
-    for _ in range(rounds):
+    costs: dict[str, list[float]] = {name: [] for name in tasks}
+    means: dict[str, list[float]] = {}
+    for _ in range(options.rounds):
         for name, task in tasks.items():
-            rates[name].append(len(photos) / seconds(task))
-    rows = [{"engine": name, "per_second": statistics.median(found), "best": max(found)} for name, found in rates.items()]
-    for row in rows:
-        print(f"{row['engine']:34} {row['per_second']:7.1f} photos/s (best {row['best']:.1f})")
-    for other in list(served.values())[:1]:
-        pairs = zip(assessor.score(photos), other.score(photos), strict=True)
-        largest = max(abs(here.mean - there.mean) for here, there in pairs)
-        rows.append({"engine": "server", "largest_difference": largest, "photos": len(photos)})
-        print(f"largest difference between server and here over {len(photos)} photos: {largest:.6f} points")
+            before, start = processor_seconds(options.server_pid), time.perf_counter()
+            means[name] = [rating.mean for rating in task()]
+            rates[name].append(len(photos) / (time.perf_counter() - start))
+            costs[name].append(1000 * (processor_seconds(options.server_pid) - before) / len(photos))
+    rows: list[dict[str, Any]] = []
+    expected = next(iter(means.values()))
+    for name in tasks:
+        largest = max(abs(here - there) for here, there in zip(expected, means[name], strict=True))
+        rate, cost = statistics.median(rates[name]), statistics.median(costs[name])
+        rows.append({"engine": name, "per_second": rate, "processor_ms": cost, "largest_difference": largest})
+        print(f"{name:34} {rate:7.1f} photos/s  {cost:6.1f} ms of processor time a photo  largest difference {largest:.6f}")
     return rows
 
 
+def processor_seconds(server_pid: int | None) -> float:
+    """That this process has used, and a server with its children."""
+    used = time.process_time()
+    if server_pid is None:
+        return used
+    import psutil
+
+    server = psutil.Process(server_pid)
+    times = [process.cpu_times() for process in (server, *server.children(recursive=True))]
+    return used + sum(each.user + each.system for each in times)
+
+
 @torch.inference_mode()
-def rate_read(assessor: AestheticAssessor, read: list[ReadPhoto[None]], batch_size: int) -> None:
+def rate_read(assessor: AestheticAssessor, read: list[ReadPhoto[None]], batch_size: int) -> list[Rating]:
+    ratings = []
     for start in range(0, len(read), batch_size):
-        assessor.engine.rate(assessor.engine.encode(read[start : start + batch_size]), ["aesthetic"])
+        rated = assessor.engine.rate(assessor.engine.encode(read[start : start + batch_size]), ["aesthetic"])
+        ratings += [each["aesthetic"] for each in rated]
+    return ratings
 
 
-def seconds(task: Callable[[], object]) -> float:
-    start = time.perf_counter()
+def thread_seconds(task: Callable[[], object]) -> float:
+    """Processor time of this thread."""
+    start = time.thread_time()
     task()
-    return time.perf_counter() - start
+    return time.thread_time() - start
 
 
 def main() -> None:
@@ -142,6 +155,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=[1, 8, 32])
     parser.add_argument("--server", help="address of a server of the embedded checkpoint")
+    parser.add_argument("--server-pid", type=int, help="its process, where it runs on this machine, to count its processor time")
     parser.add_argument("--concurrency", type=int, nargs="+", default=[1, 8, 32])
     parser.add_argument("--output", type=Path, help="write the figures there as JSON")
     options = parser.parse_args()
@@ -153,7 +167,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         photos = different_photos(sources, Path(folder), options.count)
         reading = measure_reading(assessor, sources[0], 5)
-        engines = measure_engines(assessor, photos, options.batch_sizes, options.server, options.concurrency, options.rounds)
+        engines = measure_engines(assessor, photos, options)
     if options.output:
         result = {"load": load, "cores": os.cpu_count(), "threads": options.threads, "reading": reading, "engines": engines}
         options.output.write_text(json.dumps(result, indent=2) + "\n")

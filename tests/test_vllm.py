@@ -4,6 +4,8 @@ import importlib.metadata
 import importlib.util
 import json
 import os
+import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -83,29 +85,39 @@ def largest_difference(found: list[Rating], expected: list[Rating]) -> float:
     return max(abs(one.mean - other.mean) for one, other in zip(found, expected, strict=True))
 
 
-@pytest.mark.parametrize("remote_code", [True, False])
-def test_vllm_rates_as_transformers_does(
-    remote_code: bool, assessor: AestheticAssessor, paths: list[Path], environment: dict[str, str], tmp_path: Path
+def test_vllm_rates_as_transformers_does_by_the_checkpoints_own_code(
+    assessor: AestheticAssessor, paths: list[Path], environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """Offline, with the checkpoint's own code or with the plugin's: the means from the five level words' log-probabilities."""
+    """The means from the five level words' log-probabilities, without the plugin."""
     processor = assessor.processor
     request, answer = tmp_path / "request.json", tmp_path / "answer.json"
     asked = {
         "checkpoint": str(embedded_checkpoint()),
-        "remote_code": remote_code,
         "prompt": processor.rating_prompt(),
         "photos": [str(path) for path in paths],
         "level_ids": processor.level_ids,
     }
     request.write_text(json.dumps(asked))
     script = Path(__file__).with_name("vllm_ratings.py")
-    without = {**environment, "VLLM_PLUGINS": ""} if remote_code else environment
+    without = {**environment, "VLLM_PLUGINS": ""}
     done = subprocess.run([sys.executable, str(script), str(request), str(answer)], capture_output=True, text=True, env=without)
     assert done.returncode == 0, done.stderr[-5000:]
     found = processor.rating_scale.read_level_logits(torch.tensor(json.loads(answer.read_text())))
     difference = largest_difference(found, assessor.score(paths))
     print(f"largest difference between vLLM and transformers over {COUNT} photos: {difference:.6f} points")  # noqa: T201
     assert difference < TOLERANCE
+
+
+def test_vllm_rates_as_the_page_says(assessor: AestheticAssessor, environment: dict[str, str], tmp_path: Path) -> None:
+    """The block of docs/serve.md, which runs the package's code by the plugin."""
+    page = (ROOT / "docs" / "serve.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```python\n(.*?from vllm import.*?)^```", page, re.S | re.M)
+    (tmp_path / "rate.py").write_text(block)
+    shutil.copy(SAMPLES[0], tmp_path / "photo.jpg")
+    done = subprocess.run([sys.executable, "rate.py"], capture_output=True, text=True, env=environment, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-5000:]
+    (mean,) = re.findall(r"Rating\(mean=([\d.]+)", done.stdout)
+    assert abs(float(mean) - assessor.score(SAMPLES[0]).mean) < TOLERANCE
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,7 @@
 """Asks vLLM a rating question about photos, in a process of its own: `python vllm_ratings.py REQUEST ANSWER`.
 
-The request is a JSON file with `checkpoint` (a folder), `remote_code`, `prompt`, `photos` (paths) and `level_ids`; the answer
-one with the log-probabilities of the level words for each photo. With `remote_code` the checkpoint brings its code, and nothing
-of the package is needed beside vLLM.
+The request is a JSON file with `checkpoint` (a folder), `prompt`, `photos` (paths) and `level_ids`; the answer a JSON file with
+the log-probabilities of the level words for each photo. Needs vLLM, and nothing of the package: the checkpoint brings its code.
 """
 
 import json
@@ -22,7 +21,7 @@ def main(request: Path, answer: Path) -> None:
     model = LLM(
         model=asked["checkpoint"],
         model_impl="transformers",
-        trust_remote_code=asked["remote_code"],
+        trust_remote_code=True,
         dtype="float32",
         max_model_len=512,
         enforce_eager=True,
