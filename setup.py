@@ -17,7 +17,7 @@ SERVER = ["openai>=2.0"]
 EXTRAS = {
     "formats": FORMATS,
     "server": SERVER,
-    # vLLM with a GPU; docs/serve.md says how it runs on a CPU.
+    # Needs a GPU; docs/serve.md says how vLLM runs on a CPU.
     "vllm": [*SERVER, "vllm>=0.32"],
     # Training and the recipes: TRL trainers, LoRA, tables, GGUF, which nano's recipe starts from, and what else pretext samples
     # measure.
