@@ -111,6 +111,14 @@ def test_nobody_there(pauses: list[float]) -> None:
         said(ChatClient([address], retries=1))
 
 
+@pytest.mark.parametrize("wrong", [{}, [], {"choices": []}, {"choices": None}, {"object": "error"}, "page"])
+def test_answers_that_are_none(echo: Echo, monkeypatch: pytest.MonkeyPatch, wrong: Any) -> None:
+    monkeypatch.setattr(echo, "answer", lambda body: wrong)
+    with pytest.raises(ServerError, match="answers what is none.*OpenAI's interface") as raised:
+        said(ChatClient([echo.address]))
+    assert raised.value.address == f"{echo.address}/v1" and len(echo.bodies) == 1
+
+
 def test_several_servers_share_the_work_and_stand_in_for_each_other(pauses: list[float]) -> None:
     with ExitStack() as stack:
         first, second = (stack.enter_context(running(Echo(name))) for name in ("first", "second"))

@@ -80,6 +80,13 @@ class ChatClient:
         """
         return self._tried(lambda server: [model.id for model in server.models.list().data])
 
+    @staticmethod
+    def _chat(server: "OpenAI", body: Body) -> "ChatCompletion":
+        answer = server.chat.completions.create(**body)
+        if not getattr(answer, "choices", None):
+            raise ValueError("it holds no choices")
+        return answer
+
     def ask(self, body: Body) -> "ChatCompletion":
         """The answer to one chat.
 
@@ -89,7 +96,7 @@ class ChatClient:
         Raises:
             ServerError: no server answers in time, after all tries; or one refuses.
         """
-        return self._tried(lambda server: server.chat.completions.create(**body))
+        return self._tried(lambda server: self._chat(server, body))
 
     def ask_all(self, bodies: Sequence[Body]) -> "list[ChatCompletion]":
         """The answers to several chats, which are asked at the same time; raises as `ask`."""
@@ -114,8 +121,11 @@ class ChatClient:
                 except APIConnectionError as error:  # a time-out too
                     failure = self._silence(address, error)
                     self._resting[address] = time.monotonic() + RESTING
-                except APIResponseValidationError as error:
-                    raise ServerError(address, f"answers what is no chat ({error}); is it a server of this interface?") from error
+                except (APIResponseValidationError, AttributeError, TypeError, ValueError) as error:
+                    # `openai` gives on what is not of the form that it expects, a page of another server for one
+                    raise ServerError(
+                        address, f"answers what is none ({error}); is it a server of OpenAI's interface?"
+                    ) from error
             if attempt >= self.retries:
                 raise failure
             time.sleep(max(pause, min(FIRST_PAUSE * 2**attempt, LONGEST_PAUSE) * random.uniform(0.75, 1.25)))
