@@ -114,7 +114,7 @@ def test_nobody_there(pauses: list[float]) -> None:
 @pytest.mark.parametrize("wrong", [{}, [], {"choices": []}, {"choices": None}, {"object": "error"}, "page"])
 def test_answers_that_are_none(echo: Echo, monkeypatch: pytest.MonkeyPatch, wrong: Any) -> None:
     monkeypatch.setattr(echo, "answer", lambda body: wrong)
-    with pytest.raises(ServerError, match="answers what is none.*OpenAI's interface") as raised:
+    with pytest.raises(ServerError, match="none of OpenAI's interface.*is the address right") as raised:
         said(ChatClient([echo.address]))
     assert raised.value.address == f"{echo.address}/v1" and len(echo.bodies) == 1
 

@@ -4,9 +4,9 @@ import itertools
 import random
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .server_errors import ServerError
 
@@ -20,6 +20,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds between rounds of tries; each 
 RESTING = 15.0  # seconds for which a server that could not be reached is asked after the others
 
 Body = dict[str, Any]
+Answer = TypeVar("Answer")
 
 
 class ChatClient:
@@ -104,10 +105,11 @@ class ChatClient:
             return [self.ask(bodies[0])]
         return list(self._askers.map(self.ask, bodies))
 
-    def _tried(self, ask: Any) -> Any:
+    def _tried(self, ask: "Callable[[OpenAI], Answer]") -> Answer:
         from openai import APIConnectionError, APIResponseValidationError, APIStatusError
 
-        for attempt in itertools.count():
+        attempt = 0
+        while True:
             pause = 0.0
             for address in self._in_turn():
                 try:
@@ -124,11 +126,12 @@ class ChatClient:
                 except (APIResponseValidationError, AttributeError, TypeError, ValueError) as error:
                     # `openai` gives on what is not of the form that it expects, a page of another server for one
                     raise ServerError(
-                        address, f"answers what is none ({error}); is it a server of OpenAI's interface?"
+                        address, f"what it answers is none of OpenAI's interface ({error}); is the address right?"
                     ) from error
             if attempt >= self.retries:
                 raise failure
             time.sleep(max(pause, min(FIRST_PAUSE * 2**attempt, LONGEST_PAUSE) * random.uniform(0.75, 1.25)))
+            attempt += 1
 
     def _in_turn(self) -> list[str]:
         """All addresses: each time another one first, and last those that could not be reached lately."""
