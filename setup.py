@@ -17,11 +17,17 @@ EVALUATE = ["evaluate>=0.4.5", "sacrebleu>=2.4"]
 # Tables of ratings. pyarrow is larger than all that rating a few photos needs beside PyTorch and transformers, so it is an extra.
 JOBS = ["datasets>=4.7", "pyarrow>=21.0"]
 
+# The client that asks vLLM's and other servers of this interface.
+SERVER = ["openai>=2.0"]
+
 EXTRAS = {
     "formats": FORMATS,
     # Jobs of very many photos; the second on a cluster.
     "jobs": JOBS,
     "ray": [*JOBS, "ray[data]>=2.50"],
+    "server": SERVER,
+    # Needs a GPU; docs/serve.md says how vLLM runs on a CPU.
+    "vllm": [*SERVER, "vllm>=0.32"],
     # Training and the recipes: TRL trainers, LoRA, tables, GGUF, which nano's recipe starts from, and what else pretext samples
     # measure.
     "train": [
@@ -45,6 +51,7 @@ EXTRAS = {
         *ONNX,
         *EVALUATE,
         *JOBS,
+        *SERVER,
         *XMP,
         "hypothesis>=6.100",
         "jsonschema>=4.20",
@@ -88,7 +95,10 @@ setup(
         "wrapt>=2.0",
     ],
     extras_require=EXTRAS,
-    entry_points={"console_scripts": ["aesthetic-mllm=aesthetic_mllm.cli.main:main"]},
+    entry_points={
+        "console_scripts": ["aesthetic-mllm=aesthetic_mllm.cli.main:main"],
+        "vllm.general_plugins": ["aesthetic_mllm=aesthetic_mllm.serving.vllm_plugin:register"],
+    },
     classifiers=[
         "Development Status :: 3 - Alpha",
         "Intended Audience :: Developers",

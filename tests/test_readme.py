@@ -26,6 +26,7 @@ from aesthetic_mllm.cli.evaluate import data_entry
 from aesthetic_mllm.cli.main import build_parser, main
 from aesthetic_mllm.data.catalogue import OWN, PUBLIC
 from aesthetic_mllm.trainers.tuning_recipe import check_entries
+from fake_chat_server import FakeChatServer, running
 from photo_files import jpeg_bytes, scene
 from rated_table import write_table
 from tiny_checkpoints import save_language_model, save_llava, save_siglip
@@ -43,6 +44,7 @@ PUBLISHING = "docs/publish.md"  # tests/test_push.py and tests/test_published_tr
 # Its commands and code are run by tests/publishing/test_onnx_export.py, tests/metrics and tests/integrations.
 ELSEWHERE = ("docs/export.md",)
 JUDGING = ("score", "assess", "comment", "suggest", "personalize", "rank", "cull", "compare")
+SERVING = ("docs/serve.md", "docs/scale.md")
 SHORT = ["use_cpu=true", "bf16=false", "--smoke-test"]
 
 
@@ -112,7 +114,7 @@ def stand_ins(tmp_path: Path) -> dict[str, str]:
 def test_every_page_is_tested_and_listed() -> None:
     """A page with code is run by a test of this file; docs/README.md and README link each page."""
     with_code = {page for page in PAGES if any(code(page, language) for language in ("python", "bash", "text", "yaml"))}
-    assert with_code <= {*USING, *TRAINING, *EVALUATING, *ELSEWHERE, PUBLISHING, JOBS}
+    assert with_code <= {*USING, *TRAINING, *EVALUATING, *ELSEWHERE, *SERVING, PUBLISHING, JOBS}
     for page in USING[1:]:
         lines = [line for block in code(page, "bash") for line in block.splitlines()]
         assert all(line.startswith("aesthetic-mllm ") for line in lines), page
@@ -284,6 +286,24 @@ def test_opening_a_public_data_set(folder: Path) -> None:
     entries = [entry for recipe in code(page, "yaml") for entry in yaml.safe_load(recipe)["data"]]
     assert len(entries) == 3
     assert check_entries(entries) == entries
+
+
+def test_serving(folder: Path, one_model: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server's assessor does what the page says, and the command is one. tests/test_vllm.py runs vLLM's block."""
+    page = "docs/serve.md"
+    (block,) = code(page, title="The assessor of a server")
+    shutil.copy("a.jpg", "photo.jpg")
+    local = AestheticAssessor.from_pretrained()
+    with running(FakeChatServer(local)) as server:
+        names: dict[str, Any] = {"paths": ["a.jpg", "missing.jpg"]}
+        exec(block.replace("http://127.0.0.1:8000", server.address), names)
+        assert names["assessor"].score("a.jpg").mean == pytest.approx(local.score("a.jpg").mean, abs=1e-4)
+        assert isinstance(names["rating"], ImageError)
+        assert len(server.bodies) == 2 + 2 * len(local.processor.rating_scale.attributes) + 1
+    served: list[tuple[str, list[str]]] = []
+    monkeypatch.setattr("aesthetic_mllm.serving.transformers_serve.serve", lambda model, options: served.append((model, options)))
+    (arguments,) = commands(page)
+    assert main(arguments) == 0 and served == [(str(embedded_checkpoint()), ["--port", "8000"])]
 
 
 @pytest.mark.parametrize("title", ["Building a model", "From a LLaVA"])

@@ -27,6 +27,7 @@ _PUBLIC_NAMES = {
     "Rating": "processing.rating_scale",
     "RatingScale": "processing.rating_scale",
     "RatingScaleError": "processing.rating_scale",
+    "ServerError": "serving.server_errors",
     "Suggestion": "tasks.suggesting",
 }
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from .processing.image_processing_aesthetic_mllm import AestheticMLLMImageProcessor
     from .processing.processing_aesthetic_mllm import AestheticMLLMProcessor
     from .processing.rating_scale import Rating, RatingScale, RatingScaleError
+    from .serving.server_errors import ServerError
     from .tasks.assessment import Assessment
     from .tasks.culling import CulledPhoto
     from .tasks.ranking import Comparison, RankedPhoto
@@ -61,6 +63,7 @@ __all__ = [
     "Rating",
     "RatingScale",
     "RatingScaleError",
+    "ServerError",
     "Suggestion",
     "__version__",
 ]

@@ -36,7 +36,13 @@ def _register_config(auto: ModuleType) -> None:
 def _register_models(auto: ModuleType) -> None:
     room = "modeling.modeling_aesthetic_mllm"
     auto.MODEL_MAPPING.register(_config_class(), _lazy(room, "AestheticMLLMModel"))
-    auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING.register(_config_class(), _lazy(room, "AestheticMLLMForConditionalGeneration"))
+    generating = "AestheticMLLMForConditionalGeneration"
+    auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING.register(_config_class(), _lazy(room, generating))
+    auto.MODEL_FOR_MULTIMODAL_LM_MAPPING.register(_config_class(), _lazy(room, generating))
+    # `transformers serve` asks these tables of names, to which `register` adds nothing, how a model is loaded and that it sees
+    # photos; the Auto classes do not look here for models that were registered
+    auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES["aesthetic_mllm"] = generating
+    auto.MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES["aesthetic_mllm"] = generating
 
 
 def _register_image_processor(auto: ModuleType) -> None:

@@ -35,6 +35,9 @@ class Parrot:
     def __init__(self, processor: Any = PROCESSOR):
         self.processor = processor
 
+    def prompt(self, request: str) -> list[int]:
+        return [1]
+
     def write(
         self,
         encoded: int,
@@ -62,7 +65,7 @@ class Parrot:
 
 
 def written(photos: int, known: TrainingNgrams | None = None) -> list[str]:
-    return CommentWriter(Parrot(), known).write(photos, [1], STYLES["brief"])  # type: ignore[arg-type]
+    return CommentWriter(Parrot(), known).write(photos, "Comment.", STYLES["brief"])  # type: ignore[arg-type]
 
 
 def test_nothing_is_said_twice() -> None:
@@ -98,6 +101,9 @@ class Script:
     def __init__(self, *texts: str):
         self.texts = [[SCRIPT_WORDS.index(word) for word in text.split()] for text in texts]
 
+    def prompt(self, request: str) -> list[int]:
+        return [1]
+
     def write(
         self,
         encoded: Any,
@@ -128,7 +134,7 @@ def test_a_clause_that_is_not_wanted_is_left_out_whole(liked: str, instead: str)
     """What stands in its place begins otherwise; where the model has nothing else to say, the comment ends there."""
     script: Any = Script(liked, *([instead] if instead.endswith(" .") else []))
     one: Any = None  # its photo is not looked at
-    assert CommentWriter(script).write(one, [1], STYLES["brief"]) == [instead]
+    assert CommentWriter(script).write(one, "Comment.", STYLES["brief"]) == [instead]
 
 
 def test_a_comment_ends_where_nothing_else_can_be_said() -> None:
@@ -173,8 +179,8 @@ def test_no_comment_contradicts_itself_or_claims_what_is_not_borne_out() -> None
     shades = [(20 * photo, 200 - 10 * photo, (60 * photo) % 250) for photo in range(photos)]
     evidence = [PhotoEvidence(Image.new("RGB", (16, 16), shade), cuts) for shade in shades]
     encoded: Any = photos
-    liked = writer.write(encoded, [1], STYLES["brief"])
-    written = writer.write(encoded, [1], STYLES["brief"], evidence)
+    liked = writer.write(encoded, "Comment.", STYLES["brief"])
+    written = writer.write(encoded, "Comment.", STYLES["brief"], evidence)
 
     def faults(text: str, photo: PhotoEvidence) -> set[Any]:
         return inner_faults(text) | unfounded_claims(text, photo)
@@ -204,7 +210,7 @@ def test_a_claim_is_chosen_anew_where_its_part_begins(liked: str, instead: str) 
     cuts = {"brightness": [0.1, 0.2, 0.3, 0.4], "saturation": [0.1, 0.2, 0.3, 0.4]}
     vivid = PhotoEvidence(Image.new("RGB", (16, 16), (255, 160, 0)), cuts)
     one: Any = None  # its encoded photo is not looked at
-    assert CommentWriter(script).write(one, [1], STYLES["brief"], [vivid]) == [instead]
+    assert CommentWriter(script).write(one, "Comment.", STYLES["brief"], [vivid]) == [instead]
 
 
 def test_comments_on_the_sample_photos_are_borne_out() -> None:

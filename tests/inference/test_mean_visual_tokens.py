@@ -52,4 +52,4 @@ def test_another_models_is_refused() -> None:
     writer = CommentWriter(assessor.engine, mean_tokens={"low": tokens["low"]})
     encoded = assessor.engine.encode([assessor.engine.read(scene())])
     with pytest.raises(CommentingError, match="another|make it anew"):
-        writer.write(encoded, assessor.engine.rating_prompt("quality"), STYLES["brief"])
+        writer.write(encoded, "Comment on this photo.", STYLES["brief"])

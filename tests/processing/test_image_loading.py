@@ -1,5 +1,6 @@
 """Reading photos: what can be read is read right, the rest is an error that names file and reason."""
 
+import base64
 import builtins
 import errno
 import gc
@@ -136,6 +137,16 @@ def test_path_bytes_and_image_are_the_same_photo(tmp_path: Path) -> None:
         loaded = [np.asarray(load_image(source)) for source in (path, str(path), path.read_bytes(), given)]
         assert given.getexif()[0x0112] == 6
     assert all(np.array_equal(loaded[0], other) for other in loaded[1:])
+
+
+def test_data_urls_are_photos_too() -> None:
+    file = jpeg_bytes(scene())
+    url = f"data:image/jpeg;base64,{base64.b64encode(file).decode()}"
+    assert load_image(url).tobytes() == load_image(file).tobytes()
+    for broken in (url[: len(url) // 2], "data:image/png;base64,A", "data:image/png;base64,", "data:image/png"):
+        with pytest.raises(UnreadableImageError) as raised:
+            load_image(broken)
+        assert raised.value.source == "<data URL>" and len(str(raised.value)) < 200
 
 
 def test_large_jpegs_are_decoded_small_but_large_enough() -> None:

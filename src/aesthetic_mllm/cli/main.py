@@ -19,6 +19,7 @@ from . import (
     rank,
     report,
     score,
+    serve,
     suggest,
     train,
 )
@@ -26,7 +27,7 @@ from . import (
 # In the order of the help.
 COMMANDS = (
     score, assess, comment, suggest, rank, compare, cull, report, personalize,
-    train, evaluate, card, push, export, pretext,
+    train, evaluate, card, push, export, serve, pretext,
 )  # fmt: skip
 
 

@@ -151,6 +151,15 @@ class AestheticEngine:
             self._rating_prompts[question] = self.processor.rating_prompt_ids(question)
         return self._rating_prompts[question]
 
+    @property
+    def name(self) -> str:
+        """What to call the model in messages."""
+        return str(self.model.name_or_path)
+
+    def prompt(self, request: str) -> list[int]:
+        """Token ids of the prompt with a photo and a user's words, up to where the model's words begin."""
+        return self.processor.prompt_ids(self.processor.assistant_prompt(request))
+
     @torch.inference_mode()
     def read_beginning(self, encoded: EncodedPhotos, prompts: Sequence[Sequence[int]]) -> None:
         """Reads what prompts have in common behind the photos, so that `rate` and `write` go on from there.

@@ -1,7 +1,7 @@
 """The public face: photos in; ratings, comments and suggestions out, for everybody or in the eyes of one person."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import torch
@@ -15,6 +15,7 @@ from ..personalization.profile_making import Progress, Ratings, Source, make_pro
 from ..processing.image_loading import ImageSource
 from ..tasks.personalizing import Profile, Reliability, Taste
 from .base_assessor import BaseAssessor
+from .server_assessor import ServerAssessor
 
 
 class AestheticAssessor(BaseAssessor):
@@ -65,6 +66,52 @@ class AestheticAssessor(BaseAssessor):
         """
         name = str(embedded_checkpoint() if model is None else model)
         return AestheticAssessor(*load_checkpoint(name, dtype=dtype, device=device, **kwargs))
+
+    @classmethod
+    def from_server(
+        cls,
+        url: str | Sequence[str],
+        model: str | os.PathLike[str] | None = None,
+        *,
+        served_model: str | None = None,
+        token: str | None = None,
+        timeout: float = 60.0,
+        retries: int = 4,
+        concurrency: int = 16,
+        **kwargs: Any,
+    ) -> ServerAssessor:
+        """An assessor that asks servers with OpenAI's interface, such as `vllm serve`, instead of loading the weights.
+
+        Ratings are those of a loaded checkpoint, within the server's arithmetic. Comments are plain: what guides them away from
+        what can be said of any photo, and checks them against it, needs a loaded checkpoint. So do `embed` and `personalize`.
+
+        Args:
+            url: address of a server, such as "http://127.0.0.1:8000"; or several, which share the work and stand in for each
+                other.
+            model: folder or Hub id of the checkpoint that is served, of which only the processor is loaded; default the
+                checkpoint that ships inside the package.
+            served_model: the checkpoint's name on the servers; default the only one that they serve.
+            token: API key of the servers.
+            timeout: seconds for one try.
+            retries: how often all servers are tried again, with growing pauses, where they are busy, broken or away.
+            concurrency: questions that are under way at a time, over all servers.
+            kwargs: what says where the processor's files are: `revision`, `cache_dir`, `subfolder`, `local_files_only`.
+
+        Raises:
+            ImportError: `openai` is not installed.
+            ServerError: no server answers, or they serve several models and none was named.
+            ValueError: no address, or a number that is out of range.
+        """
+        return ServerAssessor.connect(
+            [url] if isinstance(url, str) else list(url),
+            model,
+            served_model=served_model,
+            token=token,
+            timeout=timeout,
+            retries=retries,
+            concurrency=concurrency,
+            **kwargs,
+        )
 
     def personalize(
         self,

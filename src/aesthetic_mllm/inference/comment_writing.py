@@ -58,16 +58,17 @@ class CommentWriter:
     def write(
         self,
         encoded: EncodedPhotos,
-        prompt: Sequence[int],
+        request: str,
         style: CommentStyle,
         evidence: Sequence[PhotoEvidence] | None = None,
     ) -> list[str]:
         """A comment on each photo.
 
         Args:
-            prompt: token ids of the prompt that asks for it.
+            request: the user's words that ask for it.
             evidence: of each photo; `None`: claims are not checked, neither against photos nor against each other.
         """
+        prompt = self.engine.prompt(request)
         written = self.engine.write(encoded, prompt, style.max_new_tokens, away_from=self._mean_photo())
         corrected = [
             self._with_a_claim(tokens, encoded, prompt, style, photo, evidence[photo])

@@ -193,13 +193,13 @@ class StreamAssessor:
         """A comment on each photo in words; arguments and errors as of `comment`."""
         if not self.processor.writes_comments:
             raise CommentingError(
-                f"The checkpoint {self.model.name_or_path} was taught to rate, not to comment. Tune it on comments "
+                f"The checkpoint {self.engine.name} was taught to rate, not to comment. Tune it on comments "
                 "(aesthetic-mllm train sft with tasks: [comment]), or load another."
             )
-        prompt = self._comment_prompt(style, aspect)
+        request = comment_prompt(aspect, style)
 
         def comment(photos: list[ReadPhoto[PhotoEvidence]]) -> list[str]:
-            return self.comments.write(self.encode(photos), prompt, STYLES[style], self._checked([p.noted for p in photos]))
+            return self.comments.write(self.encode(photos), request, STYLES[style], self._checked([p.noted for p in photos]))
 
         return self.engine.stream(as_photos(images), comment, self._evidence, on_error=on_error, batch_size=batch_size)
 
@@ -244,21 +244,23 @@ class StreamAssessor:
         from_flaws = bool(search.flaws) and not verify
         asked = [scale.default_question, "quality", *scale.attributes, *(search.flaws if from_flaws else ())]
         questions = list(dict.fromkeys(key for key in asked if key in scale.questions))
-        comment = self._comment_prompt("brief") if self.processor.writes_comments else None
+        request = comment_prompt(style="brief") if self.processor.writes_comments else None
         prompts = [self.engine.rating_prompt(question) for question in questions]
+        if request is not None:
+            prompts.append(self.engine.prompt(request))
 
         def note(image: Image.Image) -> tuple[PhotoEvidence, Image.Image | None]:
             return self._evidence(image), None if from_flaws else image
 
         def assess(photos: list[ReadPhoto[tuple[PhotoEvidence, Image.Image | None]]]) -> list[Assessment]:
             encoded = self.encode(photos)
-            self.engine.read_beginning(encoded, prompts if comment is None else [*prompts, comment])
+            self.engine.read_beginning(encoded, prompts)
             evidence = [photo.noted[0] for photo in photos]
             images = [photo.noted[1] for photo in photos]
             comments = [""] * len(photos)
             ratings = self.rate(encoded, questions)
-            if comment is not None:
-                comments = self.comments.write(encoded, comment, STYLES["brief"], self._checked(evidence))
+            if request is not None:
+                comments = self.comments.write(encoded, request, STYLES["brief"], self._checked(evidence))
             return [
                 Assessment(
                     rating=rated[scale.default_question],
@@ -318,9 +320,6 @@ class StreamAssessor:
             return result if isinstance(result, ImageError) else RatedFrame(*result, capture)
 
         return map(frame, results)
-
-    def _comment_prompt(self, style: str, aspect: str | None = None) -> list[int]:
-        return self.processor.prompt_ids(self.processor.assistant_prompt(comment_prompt(aspect, style)))
 
     def _evidence(self, image: Image.Image) -> PhotoEvidence:
         return PhotoEvidence(image, self.processor.measurement_cuts)

@@ -1,5 +1,6 @@
 """Any photo a user has, as an upright 8-bit RGB image; or an error that says what is wrong with it."""
 
+import base64
 import io
 import os
 import re
@@ -40,6 +41,9 @@ class ArrayLike(Protocol):
 
 ImageSource = str | os.PathLike | bytes | Image.Image | ArrayLike
 
+# How chats hold a photo within their text.
+_DATA_URL = "data:image/"
+
 _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 
 
@@ -56,6 +60,8 @@ def source_name(source: Any) -> str:
         return str(getattr(source, "filename", "") or "<image>")
     if is_array(source):
         return array_name(source)
+    if _is_data_url(source):
+        return "<data URL>"
     return str(os.fspath(source)) if isinstance(source, str | os.PathLike) else f"<{type(source).__name__}>"
 
 
@@ -71,7 +77,8 @@ def load_image(
     converted to sRGB, of an animation the first frame taken. Metadata that cannot be read does not matter.
 
     Args:
-        source: path, bytes of a file, Pillow image (which is not changed), or array or tensor as of [`array_to_image`].
+        source: path, bytes of a file, data URL of one ("data:image/png;base64,..."), Pillow image (which is not changed), or
+            array or tensor as of [`array_to_image`].
         min_size: width and height that are needed. A much larger JPEG is then decoded at a fraction of its size, which still
             is at least twice as large.
         background: RGB, 0 to 255.
@@ -109,6 +116,8 @@ def _image_or_error(source: Any, min_size: tuple[int, int] | None, background: t
                 return _upright_rgb(source, name, background)
             if isinstance(source, bytes | bytearray | memoryview):
                 return _read(io.BytesIO(source), name, "", min_size, background)
+            if _is_data_url(source):
+                return _read(io.BytesIO(base64.b64decode(source.partition(",")[2])), name, "", min_size, background)
             if isinstance(source, str | os.PathLike):
                 return _read_path(os.fspath(source), name, min_size, background)
             if is_array(source):
@@ -125,6 +134,10 @@ def _image_or_error(source: Any, min_size: tuple[int, int] | None, background: t
         if isinstance(error, OSError) and error.errno is not None:  # the system's, not a decoder's
             return UnreadableImageError(name, f"cannot be read ({error.strerror}).")
         return UnreadableImageError(name, f"damaged or truncated ({str(error) or type(error).__name__}).")
+
+
+def _is_data_url(source: Any) -> bool:
+    return isinstance(source, str) and source.startswith(_DATA_URL)
 
 
 def _read_path(
