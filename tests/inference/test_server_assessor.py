@@ -12,6 +12,7 @@ from PIL import Image, ImageCms
 
 from aesthetic_mllm import AestheticAssessor, AestheticMLLMImageProcessor, Assessment, ImageError, Rating, ServerError
 from aesthetic_mllm.inference.server_assessor import ServerAssessor
+from aesthetic_mllm.processing.image_errors import UnreadableImageError
 from aesthetic_mllm.processing.rating_scale import RatingScaleError
 from aesthetic_mllm.serving.chat_client import ChatClient
 from aesthetic_mllm.serving.server_engine import ServerEngine, as_png, on_canvas
@@ -169,6 +170,8 @@ def test_photos_that_cannot_be_read(server: FakeChatServer, tmp_path: Path) -> N
     assert results[1].source == str(broken) and results[1].__traceback__ is None
     with pytest.raises(ImageError, match="broken"):
         there.score(mixed)
+    unread = UnreadableImageError("by somebody else")
+    assert there.score([PHOTOS[0], unread], on_error="return")[1] is unread
     with pytest.raises(ValueError, match="on_error"):
         there.score(mixed, on_error="ignore")  # type: ignore[call-overload]
 

@@ -6,6 +6,7 @@ because published work reports them. BLEU needs sacrebleu, CIDEr needs pycocoeva
 
 from collections.abc import Sequence
 from importlib.util import find_spec
+from typing import Any
 
 from ..tasks.ngram_overlap import words_of
 
@@ -34,7 +35,7 @@ def bleu(texts: Sequence[str], references: Sequence[Sequence[str]]) -> float:
     import sacrebleu
 
     most = max(map(len, references))
-    columns = [[given[place] if place < len(given) else None for given in references] for place in range(most)]
+    columns: list[Any] = [[given[place] if place < len(given) else None for given in references] for place in range(most)]
     return float(sacrebleu.corpus_bleu(list(texts), columns, lowercase=True).score)
 
 

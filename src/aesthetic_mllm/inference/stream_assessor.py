@@ -304,9 +304,9 @@ class StreamAssessor:
         self.engine.rating_prompt(question)
         photos, captures = as_photos(images), deque[Capture]()
 
-        def captured() -> Iterator[ImageSource]:
+        def captured() -> Iterator[ImageSource | ImageError]:
             for photo in photos:
-                captures.append(read_capture(photo))
+                captures.append(Capture() if isinstance(photo, ImageError) else read_capture(photo))
                 yield photo
 
         def rate(read: list[ReadPhoto[FrameNote]]) -> list[tuple[Rating, FrameNote]]:

@@ -184,11 +184,11 @@ def _card(folder: Path) -> Iterator[Problem]:
         first = str(error).splitlines()[0].rstrip(".")
         yield Problem(f"{CARD} has no metadata that can be read ({first})", write)
         return
-    if not card.data.license:
+    if not card.data.get("license"):
         yield Problem(
             f"{CARD} names no licence in its metadata", "Add license: there, such as license: cc-by-nc-4.0.", harms=False
         )
-    if not (card.data.eval_results or card.data.get("model-index") or any((folder / RESULT_FOLDER).glob("*.yaml"))):
+    if not (card.data.get("eval_results") or card.data.get("model-index") or any((folder / RESULT_FOLDER).glob("*.yaml"))):
         yield Problem(
             f"{CARD} has no results",
             f"Measure them: aesthetic-mllm evaluate --model {folder.name} --data SOURCE=FOLDER --output eval. {write}",

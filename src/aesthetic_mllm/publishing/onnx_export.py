@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from .._version import __version__
-from ..engine.engine import AestheticEngine
+from ..engine.engine import AestheticEngine, ReadPhoto
 from ..engine.loading import is_quantized
 from ..engine.rating_graph import RatingGraph
 from ..modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGeneration
@@ -92,7 +92,7 @@ def export_onnx(
     asked = tuple(questions or processor.rating_scale.people_questions)
     engine = AestheticEngine(model, processor)
     graph = RatingGraph(model, processor, asked).eval()
-    photos = [engine.read(_noise(*shape)) for shape in CHECKED_SHAPES]
+    photos: list[ReadPhoto[None]] = [engine.read(_noise(*shape)) for shape in CHECKED_SHAPES]
     example = tuple(torch.cat([getattr(photo, name) for photo in photos]).to(model.device) for name in INPUTS)
     program = _traced(graph, example, opset)
     program.model.metadata_props[METADATA_KEY] = json.dumps(rating_metadata(processor, asked, opset))

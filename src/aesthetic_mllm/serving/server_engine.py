@@ -106,7 +106,7 @@ class ServerEngine(AestheticEngine):
 
     def stream(
         self,
-        images: Iterable[ImageSource],
+        images: Iterable[ImageSource | ImageError],
         judge: Callable[[list[ReadPhoto[Noted]]], list[Result]],
         note: Callable[[Image.Image], Noted],
         *,
@@ -116,13 +116,15 @@ class ServerEngine(AestheticEngine):
         """Reads photos and asks about each as soon as it is read; results come in order, few photos are held at a time.
 
         Args:
-            judge, note, on_error: as of the local engine.
+            images, judge, note, on_error: as of the local engine.
             batch_size: has no say: the server makes its own batches.
         """
         if on_error not in ("raise", "return"):
             raise ValueError(f"on_error must be 'raise' or 'return', got {on_error!r}.")
 
-        def result(source: ImageSource) -> Result | ImageError:
+        def result(source: ImageSource | ImageError) -> Result | ImageError:
+            if isinstance(source, ImageError):
+                return source
             try:
                 photo = self.read(source, note)
             except ImageError as error:
