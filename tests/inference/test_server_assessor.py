@@ -170,7 +170,7 @@ def test_photos_that_cannot_be_read(server: FakeChatServer, tmp_path: Path) -> N
     assert results[1].source == str(broken) and results[1].__traceback__ is None
     with pytest.raises(ImageError, match="broken"):
         there.score(mixed)
-    unread = UnreadableImageError("by somebody else")
+    unread = UnreadableImageError("gone.jpg", "nobody could read it")
     assert there.score([PHOTOS[0], unread], on_error="return")[1] is unread
     with pytest.raises(ValueError, match="on_error"):
         there.score(mixed, on_error="ignore")  # type: ignore[call-overload]
