@@ -22,7 +22,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m recipes.nano", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--data", type=Path, help="folder with biq2021/, oasis_beauty/, photos_unlabeled/, photos_large/, critiques/"
+        "--data",
+        type=Path,
+        help="folder with biq2021/, oasis_beauty/, agiqa3k/, photos_unlabeled/, photos_large/, critiques/",
     )
     parser.add_argument("--work", type=Path, default=Path("build/nano"), help="folder for all that is made (default: build/nano)")
     parser.add_argument("--config", type=Path, default=CONFIGURATION, help="settings (default: nano.yaml of the recipe)")

@@ -61,7 +61,7 @@ from .finishing import CHECKPOINT, flaw_photos, rate_pools
 from .kernel_ridge import BEAUTY_ALPHA, QUALITY_ALPHA
 from .language import CRITIQUES, healing_texts, split_texts, uncut
 from .people import held_out_people, known_votes, read_people
-from .rated_photos import RatedPhoto, photo_key, read_beauty, read_quality, split_beauty, split_quality
+from .rated_photos import RatedPhoto, photo_key, read_beauty, read_quality, split
 from .rating_heads import ALL, BATCH_SIZE, RatingHeads
 from .tastes import kept_features
 from .unaligned import STATISTICS, UNALIGNED
@@ -95,8 +95,8 @@ class Evaluations:
         self.scale = self.assessor.processor.rating_scale
         quality, beauty = read_quality(data, self.scale), read_beauty(data, self.scale)
         self.cache = FeatureCache(work, quality + beauty)
-        self.known_quality, self.quality = split_quality(quality)
-        self.known_beauty, self.beauty = split_beauty(beauty)
+        self.known_quality, self.quality = split(quality)
+        self.known_beauty, self.beauty = split(beauty)
 
     def run(self, names: Sequence[str], sizes: Mapping[str, int]) -> None:
         """Some of the evaluations, each into its files; one that is there already is not repeated.

