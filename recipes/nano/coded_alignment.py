@@ -25,10 +25,11 @@ from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset
 
 from aesthetic_mllm import AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
 from aesthetic_mllm.editing.measurements import measure
+from aesthetic_mllm.editing.measurements.pool_statistics import PoolStatistics
 from aesthetic_mllm.pretext.photo_pool import photo_source
 from aesthetic_mllm.pretext.phrase_bank import BINS, PhraseBank
 from aesthetic_mllm.pretext.pretext_dataset import load_photo
-from aesthetic_mllm.pretext.pretext_samples import LEVELS, PretextSampleMaker
+from aesthetic_mllm.pretext.pretext_samples import LEVELS
 from aesthetic_mllm.processing.image_loading import ImageError
 from aesthetic_mllm.trainers.precision import has_bfloat16
 from aesthetic_mllm.trainers.pretext_cache import CachedSample, PretextCache
@@ -165,8 +166,12 @@ def mirrored(sample: CachedSample, bins: Mapping[str, int] | None) -> tuple[Cach
         pretext_sample = replace(pretext_sample, signed_strength=-float(pretext_sample.signed_strength or 0))
     if pretext_sample.kind == "measured" and pretext_sample.subject in TURNED:
         pretext_sample = replace(pretext_sample, bin=BINS - 1 - int(pretext_sample.bin or 0))
-    turned = bins and {name: BINS - 1 - bin if name in TURNED else bin for name, bin in bins.items()}
-    return replace(sample, pretext_sample=pretext_sample, feature_maps=maps), turned
+    return replace(sample, pretext_sample=pretext_sample, feature_maps=maps), bins and mirrored_bins(bins)
+
+
+def mirrored_bins(bins: Mapping[str, int]) -> dict[str, int]:
+    """Those of the mirrored photo."""
+    return {name: BINS - 1 - bin if name in TURNED else bin for name, bin in bins.items()}
 
 
 class MeasuredPretextSamples(Dataset):
@@ -186,20 +191,25 @@ class MeasuredPretextSamples(Dataset):
 def measured_bins(pretext_samples: PretextCache, path: Path) -> dict[str, dict[str, int]]:
     """The bin of every attribute of each photo of the pool, by key; kept in a file, for measuring takes its time."""
     if not path.exists():
-        pool = pretext_samples.pretext_samples.pool
-        with ProcessPoolExecutor() as workers:
-            found = workers.map(partial(_bins, pretext_samples.maker), (photo_source(row["image"]) for row in pool), chunksize=32)
-            path.write_text(json.dumps({key: bins for key, bins in zip(pool["key"], found, strict=True) if bins}))
+        pool, maker = pretext_samples.pretext_samples.pool, pretext_samples.maker
+        found = bins_of(maker.statistics, list(maker.bank.attributes), [photo_source(row["image"]) for row in pool])
+        path.write_text(json.dumps({key: bins for key, bins in zip(pool["key"], found, strict=True) if bins}))
     known: dict[str, dict[str, int]] = json.loads(path.read_text())
     return known
 
 
-def _bins(maker: PretextSampleMaker, source: Any) -> dict[str, int]:
+def bins_of(statistics: PoolStatistics, names: Sequence[str], sources: Sequence[str | bytes]) -> list[dict[str, int]]:
+    """The bins of some attributes of each photo, measured by all processors; none of a photo that cannot be read."""
+    with ProcessPoolExecutor() as workers:
+        return list(workers.map(partial(_bins, statistics, names), sources, chunksize=32))
+
+
+def _bins(statistics: PoolStatistics, names: Sequence[str], source: str | bytes) -> dict[str, int]:
     try:
-        values = measure(load_photo(source), list(maker.bank.attributes))
+        values = measure(load_photo(source), list(names))
     except ImageError:
         return {}
-    return {name: maker.statistics.bin(name, value) for name, value in values.items()}
+    return {name: statistics.bin(name, value) for name, value in values.items()}
 
 
 class CodedAlignment:

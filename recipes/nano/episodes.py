@@ -219,6 +219,7 @@ def train_on_people(
     steps: int,
     learning_rate: float,
     pairs: bool,
+    sure: float,
     seed: int,
 ) -> None:
     """From WORK/language_trained to WORK/personal.
@@ -226,10 +227,10 @@ def train_on_people(
     Args:
         reading_steps: of tastes in directions, before the others.
         steps: of episodes beside ratings, pretext samples and comments.
-        pairs: as of `train_language_model`.
+        pairs, sure: as of `train_language_model`.
     """
     assessor = AestheticAssessor.from_pretrained(work / LANGUAGE_TRAINED, device="cpu")
-    training = open_training(data, work, pairs, seed)
+    training = open_training(data, work, pairs, sure, seed)
     for processor in (assessor.processor, training.processor):
         processor.num_example_tokens = dict(NUM_EXAMPLE_TOKENS)
         processor.in_context_weight = EXAMPLE_WEIGHT

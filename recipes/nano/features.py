@@ -107,22 +107,41 @@ class FeatureCache:
         return self.pooled[[self.index[0][photo.name] for photo in photos]]
 
     def pixels(self, rows: list[dict]) -> dict[str, torch.Tensor]:
-        """The rows' `pixel_values` for [`UpperTower`] and `image_sizes`; a row names a photo (`image`) and a `view`."""
+        """The rows' `pixel_values` for [`UpperTower`] and `image_sizes`.
+
+        A row names a photo (`image`) and a `view`; what is seen in a `mirrored` photo is taken to be the mirror image.
+        """
         pixels = torch.zeros(len(rows), PLANES * CANVAS**2)
         sizes = []
         for index, row in enumerate(rows):
             number = self.index[row["view"]][row["image"]]
-            pixels[index, :SIZE] = torch.from_numpy(self.features[row["view"]][number].astype(np.float32))
-            sizes.append(self.sizes[row["view"]][number])
+            features, size = self.features[row["view"]][number].astype(np.float32), self.sizes[row["view"]][number]
+            pixels[index, :SIZE] = torch.from_numpy(_mirrored(features, size[1]) if row.get("mirrored") else features)
+            sizes.append(size)
         return {
             "pixel_values": pixels.view(len(rows), PLANES, CANVAS, CANVAS),
             "image_sizes": torch.from_numpy(np.stack(sizes).astype(np.int64)),
         }
 
 
+def _mirrored(features: np.ndarray, width: int) -> np.ndarray:
+    """[SIZE] of a photo so wide, each row of cells turned round."""
+    parts = np.split(features, np.cumsum([int(np.prod(shape)) for shape in SHAPES])[:-1])
+    for part, shape in zip(parts, SHAPES, strict=True):
+        cells = part.reshape(shape)  # a view
+        columns = -(-width // (CANVAS // shape[1]))
+        cells[:, :columns] = cells[:, :columns][:, ::-1].copy()
+    return np.concatenate(parts)
+
+
 def views_of(photo: Photo) -> int:
     """How many undamaged views of the photo are cached."""
     return VIEWS[photo.source] if photo.may_teach else 1
+
+
+def is_damaged(view: int) -> bool:
+    """Whether photos are damaged in a view."""
+    return view in DAMAGED_VIEWS or view in LARGE_DAMAGED_VIEWS
 
 
 def has_view(photo: Photo, view: int) -> bool:

@@ -18,6 +18,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM, 
 from aesthetic_mllm.data.comments import GREETING
 from aesthetic_mllm.trainers.precision import has_bfloat16
 
+from .steps import take_step
 from .weights import LANGUAGE, fetch
 
 logger = logging.getLogger(__name__)
@@ -148,34 +149,29 @@ def split_texts(texts: list[str]) -> tuple[list[str], list[str]]:
     return texts[: len(texts) // 50], texts[len(texts) // 50 :]
 
 
-def heal(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, texts: list[str], minutes: float, seed: int) -> list[float]:
-    """Next-token training on packed texts until the time is up; one text in fifty is held out. Returns held-out losses."""
+def heal(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, texts: list[str], steps: int, seed: int) -> list[float]:
+    """Next-token training on packed texts; one text in fifty is held out. Returns held-out losses."""
     held_out, train = split_texts(texts)
     packed = {name: pack(tokenizer, part) for name, part in (("held out", held_out), ("train", train))}
     logger.info("heal: %d training sequences of %d tokens", len(packed["train"]), SEQUENCE_LENGTH)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=0.01, betas=(0.9, 0.95))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=0.01, betas=(0.9, 0.95), fused=True)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / 20) * (1 - step / steps))
     generator = torch.Generator().manual_seed(seed)
-    batch, step, losses, start = 16, 0, [], time.monotonic()
-    while (elapsed := time.monotonic() - start) < minutes * 60:
-        # the rate falls with the time spent, so the run ends at zero wherever it runs
-        rate = LEARNING_RATE * min(1.0, (step + 1) / 20) * (1 - elapsed / (minutes * 60))
-        for group in optimizer.param_groups:
-            group["lr"] = rate
+    batch, losses, start = 16, [], time.monotonic()
+    for step in range(steps):
         copied = round(COPY_SHARE * batch)
         rows = packed["train"][torch.randint(len(packed["train"]), (batch - copied,), generator=generator)]
         rows = torch.cat([rows, repeated(copied, len(tokenizer), generator)])
         with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
             loss = model(input_ids=rows, labels=rows).loss
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
+        take_step(list(model.parameters()), optimizer, schedule)
         if step % 50 == 0:
             losses.append(_held_out_loss(model, packed["held out"]))
-            logger.info("heal: step %d, %.0f s, train %.3f, held out %.3f", step, elapsed, loss.item(), losses[-1])
-        step += 1
+            spent = time.monotonic() - start
+            logger.info("heal: step %d of %d, %.0f s, train %.3f, held out %.3f", step, steps, spent, loss.item(), losses[-1])
     losses.append(_held_out_loss(model, packed["held out"]))
-    logger.info("heal: %d steps, held out %.3f", step, losses[-1])
+    logger.info("heal: held out %.3f", losses[-1])
     return losses
 
 
@@ -198,11 +194,11 @@ def pack(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> torch.Tensor:
     return torch.tensor(ids[:usable]).view(-1, SEQUENCE_LENGTH)
 
 
-def make_language_model(data: Path, work: Path, minutes: float, rounds: int, seed: int) -> None:
+def make_language_model(data: Path, work: Path, steps: int, rounds: int, seed: int) -> None:
     """Cuts and heals, into WORK/language.
 
     Args:
-        minutes: of healing.
+        steps: of healing.
         rounds: batches of 64 answers sampled from the uncut model.
     """
     model, tokenizer = uncut(work)
@@ -212,7 +208,7 @@ def make_language_model(data: Path, work: Path, minutes: float, rounds: int, see
     if not answers.exists():  # sampling takes as long as the healing
         answers.write_text(json.dumps(own_answers(model, tokenizer, rounds, seed)))
     del model
-    losses = heal(small, small_tokenizer, healing_texts(work, data / CRITIQUES), minutes, seed)
+    losses = heal(small, small_tokenizer, healing_texts(work, data / CRITIQUES), steps, seed)
     small.save_pretrained(work / LANGUAGE_MODEL)
     small_tokenizer.save_pretrained(work / LANGUAGE_MODEL)
     (work / LANGUAGE_MODEL / "healing.json").write_text(json.dumps({"held_out_losses": losses}))

@@ -109,6 +109,30 @@ def run_stages(
     return done
 
 
+def run_stage(stages: Sequence[Stage], name: str, run: Run, seed_all: Callable[[int], object] = lambda seed: None) -> bool:
+    """Runs one stage, unless it is done; stages that need nothing of each other may so run side by side.
+
+    Returns:
+        Whether it was run.
+
+    Raises:
+        StageError: no such stage, or a stage whose files it needs is not done.
+        Exception: whatever the stage raises.
+    """
+    numbers = {stage.name: number for number, stage in enumerate(stages, 1)}
+    if name not in numbers:
+        raise StageError(f"There is no stage {name!r}; choose one of {', '.join(numbers)}.")
+    stage = stages[numbers[name] - 1]
+    makers = {_maker(stages, needed).name: _maker(stages, needed) for needed in stage.needs}
+    if undone := [maker.name for maker in makers.values() if not is_done(stages, maker, run)]:
+        raise StageError(f"{name!r} cannot be run yet: {', '.join(undone)} is not done.")
+    if is_done(stages, stage, run):
+        logger.info("%02d %s: done already", numbers[name], name)
+        return False
+    _run_stage(stages, numbers[name], stage, run, False, seed_all)
+    return True
+
+
 def is_done(stages: Sequence[Stage], stage: Stage, run: Run) -> bool:
     """Whether a stage ended well with these settings, on what is there, and its files are still there."""
     mark = _read(_mark(run, stage))

@@ -17,6 +17,7 @@ from aesthetic_mllm.data.splits import hash_bucket, is_agiqa3k_validation, is_bi
 from aesthetic_mllm.processing.rating_scale import RatingScale
 
 QUALITY, BEAUTY, GENERATED, LARGE = "biq2021", "oasis_beauty", "agiqa3k", "photos_large"  # folders
+ASKED = {QUALITY: "quality", BEAUTY: "beauty", GENERATED: "quality"}  # what the people of a source rated
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from aesthetic_mllm.trainers.rating_metrics import rank_correlation
 
 from .codebook import rating_value
 from .features import CANVAS
+from .prompts import WHOLE
 from .steps import take_step
 
 logger = logging.getLogger(__name__)
@@ -142,7 +143,7 @@ class RatingHeads:
     def rating_loss(self, logits: dict[str, torch.Tensor], rows: list[dict[str, Any]]) -> torch.Tensor:
         """Soft level and rank loss: of all groups together, and half as much of each by itself on average.
 
-        The rank loss is of the scale's first two questions, which people rated.
+        The rank loss is of the questions about the whole photo, which people rated.
         """
         asked = [(index, question, rating) for index, row in enumerate(rows) for question, rating in ratings_of(row).items()]
         places = (
@@ -153,7 +154,7 @@ class RatingHeads:
         labels = torch.tensor([rating[0] for _, _, rating in asked])
         # only photos of one source are ranked, by their answers to one question
         sources = torch.tensor([rows[index]["group"] * len(self.heads.questions) for index, _, _ in asked]) + places[1]
-        ranked = torch.tensor([self.heads.questions[name] < 2 for _, name, _ in asked])
+        ranked = torch.tensor([name in WHOLE for _, name, _ in asked])
         losses = {}
         for group, values in logits.items():
             own = values[places]  # [asked, levels]

@@ -18,7 +18,7 @@ from .features import FEATURES, cache_features
 from .finishing import CHECKPOINT, FLAW_RATINGS, LARGE_PHOTOS, finish_checkpoint
 from .language import CRITIQUES, LANGUAGE_MODEL, OWN_ANSWERS, make_language_model
 from .pipeline import Run, Stage, StageError
-from .targets import BEAUTY_BINS
+from .targets import OTHER_BINS
 from .tastes import features_file
 from .token_cache import TOKENS
 from .train_language_model import LANGUAGE_TRAINED, train_language_model
@@ -48,8 +48,8 @@ def contents(run: Run, least_confidence: float) -> None:
     label_contents(run.data, run.work, least_confidence)
 
 
-def language(run: Run, minutes: float, rounds: int, pair_steps: int, key_steps: int, code_steps: int) -> None:
-    make_language_model(run.data, run.work, minutes, rounds, run.seed)
+def language(run: Run, healing_steps: int, rounds: int, pair_steps: int, key_steps: int, code_steps: int) -> None:
+    make_language_model(run.data, run.work, healing_steps, rounds, run.seed)
     teach_codes(run.data, run.work, pair_steps, key_steps, code_steps, run.seed)
 
 
@@ -62,12 +62,16 @@ def rating_heads(run: Run, rating_steps: int, steps: int, learning_rate: float, 
     train_rating_heads(run.data, run.work, rating_steps, steps, learning_rate, tower_learning_rate, run.seed)
 
 
-def language_model(run: Run, steps: int, last_steps: int, learning_rate: float, last_learning_rate: float, pairs: bool) -> None:
-    train_language_model(run.data, run.work, steps, last_steps, learning_rate, last_learning_rate, pairs, run.seed)
+def language_model(
+    run: Run, steps: int, last_steps: int, learning_rate: float, last_learning_rate: float, pairs: bool, sure: float
+) -> None:
+    train_language_model(run.data, run.work, steps, last_steps, learning_rate, last_learning_rate, pairs, sure, run.seed)
 
 
-def personal(run: Run, reading_steps: int, reading_learning_rate: float, steps: int, learning_rate: float, pairs: bool) -> None:
-    train_on_people(run.data, run.work, reading_steps, reading_learning_rate, steps, learning_rate, pairs, run.seed)
+def personal(
+    run: Run, reading_steps: int, reading_learning_rate: float, steps: int, learning_rate: float, pairs: bool, sure: float
+) -> None:
+    train_on_people(run.data, run.work, reading_steps, reading_learning_rate, steps, learning_rate, pairs, sure, run.seed)
 
 
 def checkpoint(run: Run, average_photos: int, flaw_pools: Mapping[str, int]) -> None:
@@ -122,19 +126,19 @@ STAGES = (
     Stage(
         "rating_heads",
         "alignment module and upper tower learn ratings, attributes and flaws, without the language model",
-        (QUALITY, BEAUTY, POOL),
+        (*RATED, POOL),
         (FEATURES, CONTENTS, CODES, VALIDATION_FILE, STATISTICS, POOL_CACHE, f"{POOL_CACHE}_middle", MEASURED, ALIGNED),
-        (BEAUTY_BINS, RATINGS_FILE, HEADS_FILE, HEADS_REPORT),
+        (OTHER_BINS, RATINGS_FILE, HEADS_FILE, HEADS_REPORT),
         30,
         rating_heads,
     ),
     Stage(
         "language_model",
         "the language model learns to say what the heads read",
-        (QUALITY, BEAUTY, POOL, CRITIQUES),
+        (*RATED, POOL, CRITIQUES),
         (
-            FEATURES, CONTENTS, OWN_ANSWERS, CODES, VALIDATION_FILE, STATISTICS, POOL_CACHE, f"{POOL_CACHE}_middle", MEASURED,
-            ALIGNED, BEAUTY_BINS, RATINGS_FILE, HEADS_FILE,
+            FEATURES, CONTENTS, CONFIDENCES, OWN_ANSWERS, CODES, VALIDATION_FILE, STATISTICS, POOL_CACHE, f"{POOL_CACHE}_middle", MEASURED,
+            ALIGNED, OTHER_BINS, RATINGS_FILE, HEADS_FILE,
         ),
         (TOKENS, LANGUAGE_TRAINED),
         55,
@@ -143,10 +147,10 @@ STAGES = (
     Stage(
         "personal",
         "the language model learns to read a person's rated photos",
-        (QUALITY, BEAUTY, VOTES, POOL, CRITIQUES),
+        (*RATED, VOTES, POOL, CRITIQUES),
         (
-            FEATURES, CONTENTS, OWN_ANSWERS, CODES, VALIDATION_FILE, STATISTICS, POOL_CACHE, f"{POOL_CACHE}_middle", MEASURED,
-            ALIGNED, BEAUTY_BINS, RATINGS_FILE, HEADS_FILE, TOKENS, LANGUAGE_TRAINED,
+            FEATURES, CONTENTS, CONFIDENCES, OWN_ANSWERS, CODES, VALIDATION_FILE, STATISTICS, POOL_CACHE, f"{POOL_CACHE}_middle", MEASURED,
+            ALIGNED, OTHER_BINS, RATINGS_FILE, HEADS_FILE, TOKENS, LANGUAGE_TRAINED,
         ),
         (features_file(LANGUAGE_TRAINED), PERSONAL),
         55,

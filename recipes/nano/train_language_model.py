@@ -16,13 +16,12 @@ import torch
 
 from aesthetic_mllm import AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
-from aesthetic_mllm.pretext.teachers import load_contents
 from aesthetic_mllm.trainers.precision import has_bfloat16
 
 from .codebook import Codebook
 from .coded_alignment import ALIGNED, CodedAlignment, open_caches
-from .contents import CONTENTS
-from .features import DAMAGED_VIEWS, UpperTower
+from .contents import sure_contents
+from .features import ALL_VIEWS, UpperTower, has_view, is_damaged
 from .language import CRITIQUES, healing_texts, pack, split_texts
 from .pseudo_labels import PairPretextSamples, PseudoLabels, read_views
 from .question_rows import CausalView, coded_loss
@@ -121,36 +120,46 @@ def train(
             )
 
 
-def open_training(data: Path, work: Path, pairs: bool, seed: int) -> LanguageTraining:
+def open_training(data: Path, work: Path, pairs: bool, sure: float, seed: int) -> LanguageTraining:
     """What the language model learns from, and the model with the tower and alignment module of the rating heads.
 
     Args:
         pairs: whether pretext samples of two photos are among them.
+        sure: the least confidence with which comments name what a photo shows.
     """
     model = AestheticMLLMForConditionalGeneration.from_pretrained(work / ALIGNED, dtype=torch.float32)
     processor = AestheticMLLMProcessor.from_pretrained(work / ALIGNED)
     bank = PhraseBank()
     book = Codebook.load(work, processor, bank)
-    photos, _, _ = read_photos(data, work, processor.rating_scale)
+    photos, _ = read_photos(data, work, processor.rating_scale)
     tower = model.model.vision_tower
     model.model.vision_tower = UpperTower(tower)
     reader = open_rating_heads(model, processor, photos, book)
-    views = [(photo.name, view) for photo in (*photos.quality, *photos.beauty) for view in (0, *DAMAGED_VIEWS)]
-    rated = {photo.name for photo in photos.beauty}
+    told = [view for view in ALL_VIEWS if view == 0 or is_damaged(view)]
+    views = [(photo.name, view) for photo in photos.photos for view in told if has_view(photo, view)]
     shares, tokens = read_views(reader, work, views, photos.cache, processor.num_group_tokens)
     logger.info("%d views read", len(views))
     alignment = CodedAlignment(model.model.multi_modal_projector, book, processor.image_processor.canvas_size)
     alignment.projector.eval()
     samples = PairPretextSamples(open_caches(data, work, ALIGNED, seed), alignment, bank, seed) if pairs else None
-    contents = {key.split("/")[-1]: label for key, label in load_contents(work / CONTENTS).items()}
-    labels = PseudoLabels(processor, tokens, shares, views, alignment.loss, bank, contents, rated, seed)
+    contents = {key.split("/")[-1]: label for key, label in sure_contents(work, sure).items()}
+    sources = {photo.name: photo.source for photo in photos.photos}
+    labels = PseudoLabels(processor, tokens, shares, views, alignment.loss, bank, contents, sources, seed)
     texts = pack(processor.tokenizer, split_texts(healing_texts(work, data / CRITIQUES))[1])
     model.model.vision_tower = tower  # its upper stages have learned
     return LanguageTraining(model, processor, labels, samples, texts)
 
 
 def train_language_model(
-    data: Path, work: Path, steps: int, last_steps: int, learning_rate: float, last_learning_rate: float, pairs: bool, seed: int
+    data: Path,
+    work: Path,
+    steps: int,
+    last_steps: int,
+    learning_rate: float,
+    last_learning_rate: float,
+    pairs: bool,
+    sure: float,
+    seed: int,
 ) -> None:
     """From WORK/aligned and the rating heads to WORK/language_trained.
 
@@ -158,8 +167,9 @@ def train_language_model(
         steps: of everything.
         last_steps: then, mostly of ratings.
         pairs: whether pretext samples of two photos are among them, whose cache takes long.
+        sure: the least confidence with which comments name what a photo shows.
     """
-    training = open_training(data, work, pairs, seed)
+    training = open_training(data, work, pairs, sure, seed)
     train(training, steps, SHARES, learning_rate, first_words=True)
     train(training, last_steps, LAST_SHARES, last_learning_rate)
     training.save(work / LANGUAGE_TRAINED)
