@@ -27,7 +27,7 @@ from aesthetic_mllm.processing.rating_scale import RatingScale
 from aesthetic_mllm.trainers.precision import has_bfloat16
 from aesthetic_mllm.trainers.taste_fitting import Votes
 
-from .people import held_out_people, known_votes, read_people
+from .people import PEOPLE_RATED, held_out_people, known_votes, read_people
 from .steps import take_step
 from .tastes import kept_features
 from .train_language_model import LANGUAGE_TRAINED, LanguageTraining, open_training, train
@@ -52,12 +52,16 @@ PERSONAL = "personal"
 
 @dataclass(frozen=True)
 class Episode:
-    """Places of photos, and what a person gave the examples; of the photos that are asked about the levels to be said."""
+    """Places of photos, and what a person gave the examples; of the photos that are asked about the levels to be said.
+
+    All of it answers one question: what the people were asked, or what people ask by default (`None`).
+    """
 
     examples: np.ndarray
     levels: Sequence[int]
     asked: np.ndarray
     wanted: Sequence[Sequence[float]]
+    question: str | None = None
 
 
 class Episodes:
@@ -66,10 +70,11 @@ class Episodes:
     Args:
         seen: of all photos.
         votes: that may be learned from; no others are looked at, and no other photos are shown.
+        question: that the voters answered; default the checkpoint's first.
     """
 
-    def __init__(self, seen: PhotoFeatures, votes: Votes, scale: RatingScale, seed: int = 0):
-        self.seen, self.votes, self.scale = seen, votes, scale
+    def __init__(self, seen: PhotoFeatures, votes: Votes, scale: RatingScale, seed: int = 0, question: str | None = None):
+        self.seen, self.votes, self.scale, self.question = seen, votes, scale, question
         self.rng = np.random.default_rng(seed)
         self.rows = [np.flatnonzero(votes.rater == rater) for rater in np.unique(votes.rater)]
         self.known = np.unique(votes.photo)
@@ -89,7 +94,7 @@ class Episodes:
         examples, asked = order[:count], order[count : count + ASKED]
         wanted = [self.scale.level_distribution(float(value), PERSON_SPREAD) for value in values[asked]]
         levels = [self.scale.nearest_level(float(value)) for value in values[examples]]
-        return Episode(photos[examples], levels, photos[asked], wanted)
+        return Episode(photos[examples], levels, photos[asked], wanted, self._either())
 
     def of_directions(self, count: int) -> Episode:
         """Of somebody whose taste is a direction among the `count` in which the photos differ most."""
@@ -101,12 +106,17 @@ class Episodes:
         values = values.clip(*self.scale.score_range)
         levels = [self.scale.nearest_level(float(value)) for value in values[:READING_EXAMPLES]]
         wanted = [self.scale.level_distribution(float(value), TASTE_LEVEL_SPREAD) for value in values[READING_EXAMPLES:]]
-        return Episode(self.known[order[:READING_EXAMPLES]], levels, self.known[order[READING_EXAMPLES:]], wanted)
+        examples, asked = self.known[order[:READING_EXAMPLES]], self.known[order[READING_EXAMPLES:]]
+        return Episode(examples, levels, asked, wanted, self._either())
+
+    def _either(self) -> str | None:
+        """What examples are ratings of: one taste may part from everybody's answer to more than one question."""
+        return self.question if self.rng.random() < 0.5 else None
 
     def _everybodys(self) -> Episode:
         chosen = self.rng.choice(len(self.known), ASKED, replace=False)
         wanted = [self.scale.level_distribution(float(self.crowd[place]), float(self.crowd_spread[place])) for place in chosen]
-        return Episode(self.known[:0], [], self.known[chosen], wanted)
+        return Episode(self.known[:0], [], self.known[chosen], wanted, self.question)
 
     def _rater(self) -> tuple[np.ndarray, np.ndarray]:
         rows = self.rows[self.rng.integers(len(self.rows))]
@@ -147,8 +157,8 @@ def episode_loss(
     model: AestheticMLLMForConditionalGeneration, processor: AestheticMLLMProcessor, seen: PhotoFeatures, drawn: Sequence[Episode]
 ) -> torch.Tensor:
     """Soft cross-entropy of the levels of all photos that are asked about, each after its episode's examples."""
-    start, examples, asked = processor.example_prompt_ids()
-    packed = [_packed(start, examples, asked, episode) for episode in drawn]
+    prompts = {question: processor.example_prompt_ids(question) for question in {episode.question for episode in drawn}}
+    packed = [_packed(*prompts[episode.question], episode) for episode in drawn]
     length = max(len(ids) for ids, *_ in packed)
     ids = torch.full((len(drawn), length), processor.tokenizer.pad_token_id)
     places, owners = torch.zeros(len(drawn), length, dtype=torch.long), torch.full((len(drawn), length), PADDING)
@@ -238,7 +248,7 @@ def train_on_people(
     seen = kept_features(assessor, records, work, LANGUAGE_TRAINED)
     training.model.model.language_model.load_state_dict(assessor.model.model.language_model.state_dict())
     scale = training.processor.rating_scale
-    episodes = Episodes(seen, known_votes(records, held_out_people(records), scale), scale, seed)
+    episodes = Episodes(seen, known_votes(records, held_out_people(records), scale), scale, seed, PEOPLE_RATED)
 
     def loss() -> torch.Tensor:
         drawn = [episodes.draw() for _ in range(BATCH_SIZE)]

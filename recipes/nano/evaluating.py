@@ -60,8 +60,20 @@ from .features import CANVAS, FeatureCache, UpperTower, pool_stages, views_of
 from .finishing import CHECKPOINT, flaw_photos, rate_pools
 from .kernel_ridge import BEAUTY_ALPHA, QUALITY_ALPHA
 from .language import CRITIQUES, healing_texts, split_texts, uncut
-from .people import held_out_people, known_votes, read_people
-from .rated_photos import RatedPhoto, photo_key, read_beauty, read_quality, split
+from .people import PEOPLE_RATED, held_out_people, known_votes, read_people
+from .rated_photos import (
+    ASKED,
+    BEAUTY,
+    GENERATED,
+    QUALITY,
+    RatedPhoto,
+    photo_key,
+    read_all,
+    read_beauty,
+    read_generated,
+    read_quality,
+    split,
+)
 from .rating_heads import ALL, BATCH_SIZE, RatingHeads
 from .tastes import kept_features
 from .unaligned import STATISTICS, UNALIGNED
@@ -82,7 +94,7 @@ UNCUT_PROMPT = "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
 
 
 class Evaluations:
-    """What the evaluations share: the checkpoint, and the photos of both sources, known and held out.
+    """What the evaluations share: the checkpoint, and the photos of all sources, known and held out.
 
     Args:
         data, work: the run's folders.
@@ -93,10 +105,10 @@ class Evaluations:
         self.data, self.work, self.seed = data, work, seed
         self.assessor = AestheticAssessor.from_pretrained(work / CHECKPOINT, device="cpu")
         self.scale = self.assessor.processor.rating_scale
-        quality, beauty = read_quality(data, self.scale), read_beauty(data, self.scale)
-        self.cache = FeatureCache(work, quality + beauty)
-        self.known_quality, self.quality = split(quality)
-        self.known_beauty, self.beauty = split(beauty)
+        self.cache = FeatureCache(work, read_all(data, self.scale))
+        self.known_quality, self.quality = split(read_quality(data, self.scale))
+        self.known_beauty, self.beauty = split(read_beauty(data, self.scale))
+        self.known_generated, self.generated = split(read_generated(data, self.scale))
 
     def run(self, names: Sequence[str], sizes: Mapping[str, int]) -> None:
         """Some of the evaluations, each into its files; one that is there already is not repeated.
@@ -117,31 +129,36 @@ class Evaluations:
             logger.info("%s:\n%s", name, table)
 
     def ratings(self, sizes: Mapping[str, int]) -> tuple[dict, str]:
-        """Quality and beauty beside ridge regression on the same pixels, and what each group of tokens gives to them."""
+        """What people rated beside ridge regression on the same pixels, and what each group of tokens gives to them."""
         parts = {
             subset: [place for place, photo in enumerate(self.quality) if photo.name.startswith(subset)] for subset in SUBSETS
         }
         report = {}
-        for question, known, asked, alpha in (
-            ("quality", self.known_quality, self.quality, QUALITY_ALPHA),
-            ("aesthetic", self.known_beauty, self.beauty, BEAUTY_ALPHA),
+        for source, known, asked, alpha in (
+            (QUALITY, self.known_quality, self.quality, QUALITY_ALPHA),
+            (BEAUTY, self.known_beauty, self.beauty, BEAUTY_ALPHA),
+            (GENERATED, self.known_generated, self.generated, QUALITY_ALPHA),
         ):
+            question = ASKED[source]
             baseline = self._ridge(known, alpha)(self.cache.pooled_of(asked))
-            report[question] = evaluate_ratings(
+            report[source] = evaluate_ratings(
                 self.assessor,
                 [photo.path for photo in asked],
                 [photo.mean for photo in asked],
                 question,
                 baseline=baseline,
-                parts=parts if question == "quality" else None,
+                parts=parts if source == QUALITY else None,
                 exchange=True,
             )
-        lines = ["| question | photos | SRCC | PLCC | ridge SRCC | gain (95% interval) |", "|---|---|---|---|---|---|"]
-        for question, found in report.items():
+        lines = [
+            "| source | question | photos | SRCC | PLCC | ridge SRCC | gain (95% interval) |",
+            "|---|---|---|---|---|---|---|",
+        ]
+        for source, found in report.items():
             low, high = found["srcc_gain_interval"]
             lines.append(
-                f"| {question} | {found['n']} | {found['srcc']:.3f} | {found['plcc']:.3f} | {found['baseline']['srcc']:.3f} | "
-                f"{found['srcc_gain']:+.3f} ({low:+.3f} to {high:+.3f}) |"
+                f"| {source} | {ASKED[source]} | {found['n']} | {found['srcc']:.3f} | {found['plcc']:.3f} | "
+                f"{found['baseline']['srcc']:.3f} | {found['srcc_gain']:+.3f} ({low:+.3f} to {high:+.3f}) |"
             )
         return report, "\n".join(lines)
 
@@ -199,7 +216,9 @@ class Evaluations:
         seen = kept_features(self.assessor, records, self.work, PERSONAL)
         baselines = {"public tower": self._people_on_the_tower(records, protocol)}
         prompted = (sizes["personal.prompted_people"], sizes["personal.prompted_draws"])
-        report = evaluate_personal(self.assessor, seen, protocol, SOURCE_RANGE, baselines=baselines, prompted=prompted)
+        report = evaluate_personal(
+            self.assessor, seen, protocol, SOURCE_RANGE, baselines=baselines, prompted=prompted, question=PEOPLE_RATED
+        )
         return report, personal_table(report)
 
     def pretext(self, sizes: Mapping[str, int]) -> tuple[dict, str]:

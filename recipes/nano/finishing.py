@@ -15,7 +15,7 @@ from aesthetic_mllm.evaluation.flaw_ratings import FlawRatings, rate_flaws
 
 from .comment_side_files import add_comment_side_files
 from .episodes import PERSONAL
-from .rated_photos import RatedPhoto, read_quality, split
+from .rated_photos import LARGE, RatedPhoto, read_large, read_quality, split
 from .tastes import fit_rater_prior
 
 logger = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 CHECKPOINT = "checkpoint"
 FLAW_RATINGS = "flaw_ratings"  # folder below WORK, a file for each pool
 UNSPLASH = "ss03"  # names of BIQ2021's photos that are undamaged as far as is known
-LARGE_PHOTOS = "photos_large"  # below DATA, undamaged ones of 1,600 pixels, which the alignment has seen without labels
+LARGE_PHOTOS = LARGE  # below DATA, undamaged ones of 1,600 pixels, most of which the alignment has seen smaller, without labels
 
 
 def finish_checkpoint(data: Path, work: Path, average_photos: int, flaw_pools: Mapping[str, int], seed: int) -> None:
@@ -65,7 +65,11 @@ def flaw_photos(data: Path, held_out: list[RatedPhoto]) -> dict[str, list[Path]]
     paths = [photo.path for photo in held_out if photo.name.startswith(UNSPLASH)]
     paths.sort(key=lambda path: hashlib.sha256(path.name.encode()).hexdigest())
     half = len(paths) // 2
-    return {"learning": paths[:half], "reporting": paths[half:], "large": sorted((data / LARGE_PHOTOS).glob("*.webp"))}
+    return {
+        "learning": paths[:half],
+        "reporting": paths[half:],
+        "large": [photo.path for photo in read_large(data) if not photo.may_teach],
+    }
 
 
 def rate_pools(

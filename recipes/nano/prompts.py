@@ -44,8 +44,9 @@ WHOLE = ("aesthetic", "quality", "beauty")
 # others at the size of real photos (AUC 0.50 to 0.56 on photos of 1,600 pixels; blocked shadows 0.66 on small ones, too).
 FLAWS = {
     "too_dark": "too dark", "too_bright": "too bright", "flat": "too flat", "harsh": "too hard", "pale": "too pale",
-    "garish": "too colourful", "too_cool": "too cool", "too_warm": "too warm", "hazy": "hazy", "blown_highlights": "white highlights",
-    "soft": "too soft", "oversharpened": "too sharp", "noisy": "noisy", "compressed": "compressed", "out_of_focus": "out of focus",
+    "garish": "too colourful", "too_cool": "too cool", "too_warm": "too warm", "hazy": "hazy",
+    "blown_highlights": "white highlights", "soft": "too soft", "oversharpened": "too sharp", "noisy": "noisy",
+    "compressed": "compressed", "out_of_focus": "out of focus",
 }  # fmt: skip
 
 
@@ -55,7 +56,7 @@ def short_question(words: str) -> RatingQuestion:
 
 
 def nano_scale() -> RatingScale:
-    """What photographers mean by aesthetic first, which is beauty and quality together; both of these; the eight attributes; flaws."""
+    """First what photographers mean by aesthetic, beauty and quality together; then both, the eight attributes, and flaws."""
     questions = {
         "aesthetic": short_question("looks"), "quality": short_question("quality"), "beauty": short_question("beauty"),
     }  # fmt: skip

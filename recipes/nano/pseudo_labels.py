@@ -34,6 +34,7 @@ ALWAYS_WEIGHT = 3.0  # of what people rated
 FLAW_WEIGHT = 4.0  # of the flaw that a damage made, which is always asked about
 SURE = 0.7  # a bin is told in a comment if its code is that likely
 DAMAGED_SHARE = 0.5  # of the photos
+CONTENT_SHARE = 0.95  # of the comments on photos that surely show something name it
 SHORT_SHARE = 0.5  # of the pretext samples: "light: very dark", of all attributes of a level at once
 DECIMAL_SHARE = 0.03  # of the ratings
 
@@ -65,8 +66,8 @@ class PseudoLabels:
     ):
         self.processor, self.tokens, self.shares, self.views = processor, tokens, shares, views
         self.loss, self.bank, self.contents = loss, bank, contents
-        self.composer = CommentComposer(bank)
-        longest_first = sorted(self.composer.phrases.wordings(), key=len, reverse=True)
+        self.composer = CommentComposer(bank, content_share=CONTENT_SHARE)
+        longest_first = sorted({*self.composer.phrases.wordings(), *contents.values()}, key=len, reverse=True)
         self.wordings = re.compile("|".join(rf"\b{re.escape(words)}\b" for words in longest_first), re.IGNORECASE)
         self.rng, self.words = random.Random(seed), FirstWords(seed)
         self.scale = processor.rating_scale
@@ -158,7 +159,10 @@ class PseudoLabels:
         if is_damaged(view):
             damage, strength = damage_strength(name, view)
             # only what is seen to be wrong is said
-            if damage.flaw in FLAWS and means[f"flaw_{damage.flaw}"] < (self.scale.score_range[0] + self.scale.score_range[1]) / 2:
+            if (
+                damage.flaw in FLAWS
+                and means[f"flaw_{damage.flaw}"] < (self.scale.score_range[0] + self.scale.score_range[1]) / 2
+            ):
                 word = "strongly" if strength > 0.9 else "clearly" if strength > 0.5 else "slightly"
                 edits = ((damage.edit, "more" if damage.sign > 0 else "less", word),)
         return PhotoFacts(

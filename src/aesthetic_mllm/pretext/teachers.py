@@ -102,9 +102,7 @@ class ClassifierTeacher:
         shares = logits.float().softmax(-1).cpu()
         merged = torch.zeros(len(photos), len(self.labels)).index_add_(1, self._merged, shares)
         best = merged.max(-1)
-        return [
-            (self.labels[number], share) for share, number in zip(best.values.tolist(), best.indices.tolist(), strict=True)
-        ]
+        return [(self.labels[number], share) for share, number in zip(best.values.tolist(), best.indices.tolist(), strict=True)]
 
 
 class ZeroShotTeacher:
