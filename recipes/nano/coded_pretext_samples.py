@@ -3,7 +3,7 @@
 In a coded photo the visual tokens are vectors of a code book (`codebook.py`): "rather dark" on its way to "medium", some of
 "brighter" for what an edit did, a part of the way from "bad" to "excellent" in all of them. The language model learns to say
 what such tokens mean, and by what two photos differ, before it has seen any photo. It is frozen after that, and the alignment
-module has only to learn the codes. No photo and no rating is used.
+module has only to learn the codes. No photo and no rating is used, and no trainer of the package takes rows without photos.
 
 First the model learns to look up: pairs of random words stand before a question for one of them, and then such words on the
 attributes' keys. A model that cannot do that learns how answers sound, and no more.

@@ -25,6 +25,7 @@ from aesthetic_mllm.pretext.photo_pool import open_pool
 from aesthetic_mllm.pretext.teachers import ClassifierTeacher, label_pool, save_contents, with_article
 from aesthetic_mllm.processing.image_processing_aesthetic_mllm import AestheticMLLMImageProcessor
 from aesthetic_mllm.processing.rating_scale import RatingScale
+from aesthetic_mllm.trainers.precision import has_bfloat16
 
 from .rated_photos import BEAUTY, GENERATED, LARGE, QUALITY, photo_key, read_generated
 from .weights import VISION, WeightPackage, WeightPackageError, convert_vision, fetch, folded
@@ -177,8 +178,9 @@ class Classifier:
     def __call__(self, photos: Sequence[Image.Image]) -> torch.Tensor:
         """Logits [N, 1000]."""
         inputs = self.image_processor(list(photos), return_tensors="pt")
-        feature_map = self.tower(inputs["pixel_values"], inputs["image_sizes"]).feature_maps[-1]
-        return self.head(feature_map, inputs["image_sizes"])
+        with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
+            feature_map = self.tower(inputs["pixel_values"], inputs["image_sizes"]).feature_maps[-1]
+        return self.head(feature_map.float(), inputs["image_sizes"])
 
 
 def class_names(path: Path) -> list[str]:

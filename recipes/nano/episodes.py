@@ -7,7 +7,8 @@ sees another; so one row asks about several photos.
 
 Reading examples is learned first, of people who like or dislike one direction in which photos differ much, then of tastes in more
 and more directions: from votes alone it is not learned. Beside the other episodes it goes on with what
-`train_language_model.py` taught. Tower and alignment module stay as they are: all is learned from cached visual tokens.
+`train_language_model.py` taught. Tower and alignment module stay as they are: all is learned from cached visual tokens, in rows
+that ask about many photos, which no trainer of the package takes.
 """
 
 import logging

@@ -1,7 +1,8 @@
 """Nano's language model: SmolLM2-135M-Instruct cut to a part of its vocabulary and layers, then healed.
 
 The tokenizer's merges are in order of frequency, so the first ones with their embedding rows are a smaller tokenizer of the
-same kind. The cut model is healed on the uncut model's own answers and on photo critiques.
+same kind. The cut model is healed on the uncut model's own answers and on photo critiques. That is a loop of its own, for a
+quarter of each batch are random tokens said twice, drawn anew, and the trainers of the package train models that see photos.
 """
 
 import json

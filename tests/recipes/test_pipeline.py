@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from recipes.nano.pipeline import Run, Stage, StageError, check_stages, is_done, list_stages, run_stages
+from recipes.nano.pipeline import Run, Stage, StageError, check_stages, is_done, list_stages, run_stage, run_stages
 
 
 class Kitchen:
@@ -128,6 +128,20 @@ def test_from_and_to(kitchen: Kitchen) -> None:
     assert kitchen.go(first="knead") == ["knead", "bake"]
     with pytest.raises(StageError, match="no stage 'kned'; choose one of mix, knead, bake"):
         kitchen.go(first="kned")
+
+
+def test_a_stage_alone(kitchen: Kitchen) -> None:
+    """It is run if what it needs is done and it is not, with the mark that it gets beside the others."""
+
+    def alone(name: str) -> bool:
+        return run_stage(kitchen.stages, name, kitchen.run_of)
+
+    with pytest.raises(StageError, match="'knead' cannot be run yet: mix is not done"):
+        alone("knead")
+    assert [alone("mix"), alone("mix"), alone("knead")] == [True, False, True] and kitchen.calls == ["mix", "knead"]
+    assert kitchen.go() == ["bake"]
+    with pytest.raises(StageError, match="no stage 'kned'; choose one of mix, knead, bake"):
+        alone("kned")
 
 
 def test_what_is_missing_is_named(kitchen: Kitchen) -> None:
