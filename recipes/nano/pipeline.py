@@ -9,6 +9,7 @@ leaves no mark.
 import hashlib
 import json
 import logging
+import resource
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -199,7 +200,7 @@ def _run_stage(
     log = logging.FileHandler(folder / f"{number:02d}_{stage.name}.log", encoding="utf-8")
     log.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s"))
     logging.getLogger().addHandler(log)
-    start = time.monotonic()
+    start, processors = time.monotonic(), _processor_seconds()
     try:
         logger.info("%02d %s: %s", number, stage.name, stage.about)
         seed_all(run.seed)
@@ -209,14 +210,20 @@ def _run_stage(
             raise StageError(f"{stage.name}: ended without writing {', '.join(missing)}.")
         seconds = round(time.monotonic() - start, 1)
         outputs = {name: digest_of(run.work / name) for name in stage.writes}
-        told = {"key": key, "seconds": seconds, "outputs": outputs}
+        busy = round(_processor_seconds() - processors, 1)
+        told = {"key": key, "seconds": seconds, "processor_seconds": busy, "outputs": outputs}
         told["digest"] = hashlib.sha256(json.dumps(told["outputs"], sort_keys=True).encode()).hexdigest()
         mark.write_text(json.dumps(told, indent=2) + "\n")
         begun.unlink()
-        logger.info("%02d %s: %.0f s", number, stage.name, seconds)
+        logger.info("%02d %s: %.0f s, %.0f s of processors", number, stage.name, seconds, busy)
     finally:
         logging.getLogger().removeHandler(log)
         log.close()
+
+
+def _processor_seconds() -> float:
+    """Of this process and its children that have ended: what a stage costs, whatever else the machine does meanwhile."""
+    return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 
 
 def digest_of(path: Path) -> str:
