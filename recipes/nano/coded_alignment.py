@@ -212,10 +212,14 @@ def _bins(statistics: PoolStatistics, names: Sequence[str], source: str | bytes)
 
 
 class CodedAlignment:
-    """The alignment module of a model while it learns codes; the rest of the model is not used."""
+    """The alignment module of a model while it learns codes; the rest of the model is not used.
 
-    def __init__(self, projector: nn.Module, book: Codebook, canvas: int):
-        self.projector, self.canvas = projector, (canvas, canvas)
+    Args:
+        levels: whose pretext samples teach it.
+    """
+
+    def __init__(self, projector: nn.Module, book: Codebook, canvas: int, levels: Sequence[str] = LEVELS):
+        self.projector, self.canvas, self.levels = projector, (canvas, canvas), levels
         self.loss = CodeLoss(book)
 
     def losses(
@@ -224,7 +228,7 @@ class CodedAlignment:
         """Mean loss of a batch, and by level and kind which pretext samples were read right."""
         losses: list[torch.Tensor] = []
         right: dict[str, list[bool]] = {}
-        for level in LEVELS:
+        for level in self.levels:
             own = [(sample, bins) for sample, bins in batch if sample.pretext_sample.level == level]
             if not own:
                 continue

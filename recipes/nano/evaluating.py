@@ -30,12 +30,6 @@ from aesthetic_mllm.evaluation.eval_comments import (
     measured_bins,
     write_comments,
 )
-from aesthetic_mllm.evaluation.eval_label_efficiency import (
-    Learner,
-    evaluate_label_efficiency,
-    label_efficiency_table,
-    ridge_learner,
-)
 from aesthetic_mllm.evaluation.eval_personal import evaluate_personal, personal_table, ridge_predictions
 from aesthetic_mllm.evaluation.eval_pretext import evaluate_pretext, pretext_table
 from aesthetic_mllm.evaluation.eval_ratings import evaluate_ratings
@@ -49,14 +43,12 @@ from aesthetic_mllm.pretext.pretext_dataset import load_photo
 from aesthetic_mllm.pretext.pretext_samples import PretextSampleMaker
 from aesthetic_mllm.pretext.teachers import load_contents
 from aesthetic_mllm.processing.image_processing_aesthetic_mllm import AestheticMLLMImageProcessor
-from aesthetic_mllm.processing.rating_scale import RatingScale
 from aesthetic_mllm.tasks.commenting import STYLES
 from aesthetic_mllm.trainers.taste_fitting import fit_tastes
 
-from .coded_alignment import ALIGNED
 from .contents import CONTENTS
 from .episodes import PERSONAL
-from .features import CANVAS, FeatureCache, UpperTower, pool_stages, views_of
+from .features import CANVAS, FeatureCache, pool_stages
 from .finishing import CHECKPOINT, flaw_photos, rate_pools
 from .kernel_ridge import BEAUTY_ALPHA, QUALITY_ALPHA
 from .language import CRITIQUES, healing_texts, split_texts, uncut
@@ -74,7 +66,7 @@ from .rated_photos import (
     read_quality,
     split,
 )
-from .rating_heads import ALL, BATCH_SIZE, RatingHeads
+from .rating_heads import BATCH_SIZE
 from .tastes import kept_features
 from .unaligned import STATISTICS, UNALIGNED
 from .weights import VISION, convert_vision, fetch
@@ -84,8 +76,6 @@ logger = logging.getLogger(__name__)
 EVALUATION = "evaluation"  # folder below WORK: a JSON and a Markdown file for each
 SUBSETS = ("ss01", "ss02", "ss03")  # of BIQ2021
 SOURCE_RANGE = (LOW, HIGH)
-LABEL_STEPS = {0.05: 80, 0.1: 120, 1.0: 400}  # enough for the loss to settle; the same from every start
-LABEL_LEARNING_RATE = 5e-4
 # A critique as `language.critique_texts` puts it; and a question as the uncut language model takes one.
 CRITIQUE = re.compile(
     r"<\|im_start\|>user\n(Comment on (?:the .+ of )?this photo\.)<\|im_end\|>\n<\|im_start\|>assistant\n(.+)<\|im_end\|>\n"
@@ -243,15 +233,6 @@ class Evaluations:
         )
         return report, pretext_table(report)
 
-    def label_efficiency(self, sizes: Mapping[str, int]) -> tuple[dict, str]:
-        """Quality from few labels, from aligned and from unaligned weights; frozen tower, nothing beside the labels."""
-        learners: dict[str, Learner] = {name: self._learner(name) for name in (UNALIGNED, ALIGNED)}
-        known, asked = (self.cache.pooled_of(photos) for photos in (self.known_quality, self.quality))
-        labels, wanted = ([photo.mean for photo in photos] for photos in (self.known_quality, self.quality))
-        learners["ridge"] = ridge_learner(known, labels, asked, wanted)
-        runs = evaluate_label_efficiency(learners, len(known), tuple(LABEL_STEPS), tuple(range(sizes["label_efficiency.draws"])))
-        return runs, label_efficiency_table(runs, gain=(UNALIGNED, ALIGNED))
-
     def _ridge(self, known: list[RatedPhoto], alpha: float) -> Ridge:
         return Ridge(self.cache.pooled_of(known), np.array([photo.mean for photo in known]), (alpha,))
 
@@ -270,28 +251,8 @@ class Evaluations:
         general = Ridge(pooled[known], means, (BEAUTY_ALPHA,))(pooled)
         return ridge_predictions(pooled, general, self.scale, SOURCE_RANGE, fit_tastes(pooled, votes, general))
 
-    def _learner(self, name: str) -> Learner:
-        """How alignment module and heads learn from a start; SRCC of all groups together."""
 
-        def learn(places: list[int], seed: int) -> float:
-            set_seed(seed)  # new heads
-            rng = random.Random(seed)
-            model = AestheticMLLMForConditionalGeneration.from_pretrained(self.work / name, dtype=torch.float32)
-            model.model.vision_tower = UpperTower(model.model.vision_tower)
-            heads = RatingHeads(model, self.cache.pixels, RatingScale())
-            known = [self.known_quality[place] for place in places]
-            share = min(LABEL_STEPS, key=lambda share: abs(share - len(known) / len(self.known_quality)))
-            wanted = LABEL_STEPS[share] * BATCH_SIZE
-            rows: list[dict[str, Any]] = []
-            while len(rows) < wanted:
-                rows += quality_rows(rng.sample(known, len(known)), rng)
-            heads.train(rows[:wanted], LABEL_LEARNING_RATE)
-            return heads.correlations(quality_rows(self.quality), "quality")[ALL]
-
-        return learn
-
-
-EVALUATIONS = ("ratings", "attributes", "flaws", "suggestions", "comments", "personal", "pretext", "label_efficiency")
+EVALUATIONS = ("ratings", "attributes", "flaws", "suggestions", "comments", "personal", "pretext")
 
 
 class RidgeJudge:
@@ -330,21 +291,6 @@ class RidgeJudge:
         inputs = self.image_processor(list(images), return_tensors="pt")
         maps = self.tower(inputs["pixel_values"], inputs["image_sizes"]).feature_maps
         return pool_stages(maps, inputs["image_sizes"]).numpy()
-
-
-def quality_rows(photos: Sequence[RatedPhoto], rng: random.Random | None = None) -> list[dict[str, Any]]:
-    """Rows that ask for quality; with `rng`, for training, of random views: the whole photo as often as all of its crops."""
-    return [
-        {
-            "image": photo.name,
-            "view": rng.choice([0, rng.randrange(1, views_of(photo))]) if rng else 0,
-            "question": "quality",
-            "mean": photo.mean,
-            "std": photo.std,
-            "group": 0,  # photos of one group may be ranked
-        }
-        for photo in photos
-    ]
 
 
 def held_out_critiques(work: Path, critiques: Path, count: int) -> list[tuple[str, str]]:

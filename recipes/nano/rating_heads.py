@@ -71,6 +71,8 @@ class RatingHeads:
         codes: [questions, D], the directions in which the language model was taught to read ratings (`codebook.py`), one unit
             long; `None`: they are not learned.
         bin_loss: takes tokens and rows, and gives a loss beside the ratings'; default none.
+        groups: of tokens that are read.
+        soft_levels: whether a rating is told as a distribution over the levels; else as the nearest of them.
     """
 
     def __init__(
@@ -81,6 +83,8 @@ class RatingHeads:
         components: dict[str, np.ndarray] | None = None,
         codes: torch.Tensor | None = None,
         bin_loss: Callable[[dict[str, torch.Tensor], list[dict[str, Any]]], torch.Tensor] | None = None,
+        groups: Sequence[str] = TOKEN_GROUPS,
+        soft_levels: bool = True,
     ):
         self.projector = model.model.multi_modal_projector
         self.layers = model.model.feature_layers
@@ -90,6 +94,7 @@ class RatingHeads:
         # a direction's length is its unit
         self.codes = None if codes is None else codes / codes.square().sum(1, keepdim=True)
         self.bin_loss = bin_loss
+        self.groups, self.soft_levels = groups, soft_levels
         self.heads = GroupHeads(model.config.text_config.hidden_size, list(scale.questions), len(scale.level_scores))
         self.ranking = RankFidelityLoss(AestheticSFTConfig.rank_label_std)
         self.describe = nn.Linear(len(TOKEN_GROUPS) * model.config.text_config.hidden_size, COMPONENTS)
@@ -112,7 +117,7 @@ class RatingHeads:
         inputs = self.read_pixels(rows)
         with torch.autocast("cpu", enabled=False):  # convolutions are faster in float32
             maps = self.tower(inputs["pixel_values"], inputs["image_sizes"]).feature_maps
-        groups = {group: maps[layer].permute(0, 2, 3, 1) for group, layer in self.layers.items()}
+        groups = {group: maps[self.layers[group]].permute(0, 2, 3, 1) for group in self.groups}
         return self.projector(groups, inputs["image_sizes"], (CANVAS, CANVAS))
 
     def loss(self, rows: list[dict[str, Any]]) -> torch.Tensor:
@@ -120,7 +125,6 @@ class RatingHeads:
         with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
             tokens = self.tokens(rows)
             logits = self.heads(tokens)
-            described = self.describe(torch.cat([values.mean(1) for values in tokens.values()], dim=1)).float()
         loss = self.rating_loss(logits, rows) + self.damage_loss(logits, rows)
         if self.codes is not None:
             loss = loss + self.code_loss(tokens, rows)
@@ -129,8 +133,9 @@ class RatingHeads:
         if not self.components:
             return loss
         seen = [index for index, row in enumerate(rows) if row["view"] == 0 and row["image"] in self.components]
+        described = self.describe(torch.cat([values[seen].mean(1) for values in tokens.values()], dim=1).float())
         wanted = torch.tensor(np.stack([self.components[rows[index]["image"]] for index in seen]))
-        return loss + (described[seen] - wanted).square().mean()
+        return loss + (described - wanted).square().mean()
 
     def code_loss(self, tokens: dict[str, torch.Tensor], rows: list[dict[str, Any]]) -> torch.Tensor:
         """How far the mean token is from saying the ratings in the language model's code."""
@@ -150,7 +155,7 @@ class RatingHeads:
             torch.tensor([index for index, _, _ in asked]),
             torch.tensor([self.heads.questions[name] for _, name, _ in asked]),
         )
-        targets = torch.tensor([self.scale.level_distribution(*rating) for _, _, rating in asked])
+        targets = torch.tensor([self._levels(*rating) for _, _, rating in asked])
         labels = torch.tensor([rating[0] for _, _, rating in asked])
         # only photos of one source are ranked, by their answers to one question
         sources = torch.tensor([rows[index]["group"] * len(self.heads.questions) for index, _, _ in asked]) + places[1]
@@ -169,6 +174,12 @@ class RatingHeads:
             losses[group] = loss
         whole = losses.pop(ALL)
         return whole + 0.5 * torch.stack(list(losses.values())).mean()
+
+    def _levels(self, mean: float, std: float | None) -> list[float]:
+        if self.soft_levels:
+            return self.scale.level_distribution(mean, std)
+        nearest = self.scale.nearest_level(mean)
+        return [float(level == nearest) for level in range(len(self.scale.level_scores))]
 
     def damage_loss(self, logits: dict[str, torch.Tensor], rows: list[dict[str, Any]]) -> torch.Tensor:
         """How far the readings of damaged views are from falling by [`FALLS`] of what they should, beside the same photos whole.
