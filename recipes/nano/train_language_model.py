@@ -6,17 +6,20 @@ these (`aesthetic_mllm.pretext.comment_composer`), so that it never learns to cl
 asked of one photo in one row, and none sees the others, which is why this is no [`AestheticSFTTrainer`].
 """
 
+import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from aesthetic_mllm import AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
+from aesthetic_mllm import AestheticAssessor, AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
+from aesthetic_mllm.evaluation.eval_ratings import rate_tokens
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
 from aesthetic_mllm.trainers.precision import has_bfloat16
+from aesthetic_mllm.trainers.rating_metrics import rank_correlation
 
 from .codebook import Codebook
 from .coded_alignment import ALIGNED, CodedAlignment, open_caches
@@ -25,7 +28,9 @@ from .features import ALL_VIEWS, UpperTower, has_view, is_damaged
 from .language import CRITIQUES, healing_texts, pack, split_texts
 from .pseudo_labels import PairPretextSamples, PseudoLabels, read_views
 from .question_rows import CausalView, coded_loss
+from .rated_photos import ASKED, RatedPhoto
 from .steps import take_step
+from .token_cache import TokenCache
 from .train_rating_heads import open_rating_heads, read_photos
 
 logger = logging.getLogger(__name__)
@@ -38,6 +43,7 @@ FEW_WORDS_SHARE, GROWTH_SHARE = 0.3, 0.4
 DECIMAL_WEIGHT = 0.2  # of the loss of ratings in numbers
 CRITIQUE_EVERY = 5  # so often a batch of plain text
 LANGUAGE_TRAINED = "language_trained"
+ANSWERS_REPORT = "answers.json"  # beside the weights
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,7 @@ class LanguageTraining:
         labels: ratings, pretext samples and comments.
         pairs: pretext samples of two photos, if any.
         texts: [N, L] packed plain text.
+        held_out: rated photos that nothing is learned from, and their tokens, [N, T, D] of each group.
     """
 
     model: AestheticMLLMForConditionalGeneration
@@ -56,11 +63,26 @@ class LanguageTraining:
     labels: PseudoLabels
     pairs: PairPretextSamples | None
     texts: torch.Tensor
+    held_out: tuple[Sequence[RatedPhoto], Mapping[str, torch.Tensor]]
+
+    def answers_right(self) -> dict[str, float]:
+        """SRCC of the language model's own answers with people's ratings on held-out photos, by source."""
+        photos, tokens = self.held_out
+        assessor = AestheticAssessor(self.model.eval(), self.processor)
+        found = {}
+        for source, question in ASKED.items():
+            places = [place for place, photo in enumerate(photos) if photo.source == source]
+            own = {group: values[places].float() for group, values in tokens.items()}
+            found[source] = rank_correlation(rate_tokens(assessor, own, question), [photos[place].mean for place in places])
+        logger.info("SRCC of the language model's answers on held-out photos: %s", found)
+        return found
 
     def save(self, folder: Path) -> None:
-        """The checkpoint."""
+        """The checkpoint, and how right it answers."""
+        right = self.answers_right()
         self.model.bfloat16().save_pretrained(folder)
         self.processor.save_pretrained(folder)
+        (folder / ANSWERS_REPORT).write_text(json.dumps(right, indent=2) + "\n")
 
 
 def train(
@@ -131,13 +153,16 @@ def open_training(data: Path, work: Path, pairs: bool, sure: float, seed: int) -
     processor = AestheticMLLMProcessor.from_pretrained(work / ALIGNED)
     bank = PhraseBank()
     book = Codebook.load(work, processor, bank)
-    photos, _ = read_photos(data, work, processor.rating_scale)
+    photos, unknown = read_photos(data, work, processor.rating_scale)
     tower = model.model.vision_tower
     model.model.vision_tower = UpperTower(tower)
     reader = open_rating_heads(model, processor, photos, book)
     told = [view for view in ALL_VIEWS if view == 0 or is_damaged(view)]
     views = [(photo.name, view) for photo in photos.photos for view in told if has_view(photo, view)]
     shares, tokens = read_views(reader, work, views, photos.cache, processor.num_group_tokens)
+    held_out = [photo for photo in unknown if isinstance(photo, RatedPhoto)]
+    kept = TokenCache(work, reader, photos.cache, processor.num_group_tokens)
+    held_out_tokens = kept.tokens([{"image": photo.name, "view": 0} for photo in held_out])
     logger.info("%d views read", len(views))
     alignment = CodedAlignment(model.model.multi_modal_projector, book, processor.image_processor.canvas_size)
     alignment.projector.eval()
@@ -147,7 +172,7 @@ def open_training(data: Path, work: Path, pairs: bool, sure: float, seed: int) -
     labels = PseudoLabels(processor, tokens, shares, views, alignment.loss, bank, contents, sources, seed)
     texts = pack(processor.tokenizer, split_texts(healing_texts(work, data / CRITIQUES))[1])
     model.model.vision_tower = tower  # its upper stages have learned
-    return LanguageTraining(model, processor, labels, samples, texts)
+    return LanguageTraining(model, processor, labels, samples, texts, (held_out, held_out_tokens))
 
 
 def train_language_model(
