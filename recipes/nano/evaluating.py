@@ -46,7 +46,7 @@ from aesthetic_mllm.processing.image_processing_aesthetic_mllm import AestheticM
 from aesthetic_mllm.tasks.commenting import STYLES
 from aesthetic_mllm.trainers.taste_fitting import fit_tastes
 
-from .contents import CONTENTS
+from .contents import CONFIDENCES, CONTENTS
 from .episodes import PERSONAL
 from .features import CANVAS, FeatureCache, pool_stages
 from .finishing import CHECKPOINT, flaw_photos, rate_pools
@@ -189,10 +189,13 @@ class Evaluations:
         bins = measured_bins(photos, [photo.path for photo in pool])
         corpora = {"critiques": SharedNgrams(pd.read_parquet(self.data / CRITIQUES)["comment"].astype(str))}
         report: dict[str, Any] = {}
+        likeliest = json.loads((self.work / CONFIDENCES).read_text())
         for style in STYLES:
             for name, texts in zip((f"{style}, unchecked", style), write_comments(self.assessor, photos, style), strict=True):
                 report[name] = evaluate_comments(texts, bins, corpora)
+            report[style]["names"] = names_told(texts, likeliest)
         table = comments_table(report)
+        table += "\n" + "\n".join(f"Names in {style} comments: {report[style]['names']}." for style in STYLES)
         critiques = held_out_critiques(self.work, self.data / CRITIQUES, sizes["comments.critiques"])
         own = critique_perplexity(self.assessor, critiques)
         other = byte_perplexity(*uncut(self.work), [(UNCUT_PROMPT.format(prompt), text) for prompt, text in critiques])
@@ -291,6 +294,20 @@ class RidgeJudge:
         inputs = self.image_processor(list(images), return_tensors="pt")
         maps = self.tower(inputs["pixel_values"], inputs["image_sizes"]).feature_maps
         return pool_stages(maps, inputs["image_sizes"]).numpy()
+
+
+def names_told(texts: Mapping[str, str], likeliest: Mapping[str, tuple[str, float]]) -> dict[str, Any]:
+    """How many comments name what a photo shows, and how many of these names the public tower's classifier bears out.
+
+    Args:
+        texts: by key of the photo.
+        likeliest: label and confidence by key; a name is borne out where it is the likeliest label, however unsure.
+    """
+    labels = sorted({label for label, _ in likeliest.values()}, key=len, reverse=True)
+    pattern = re.compile(rf" of ({'|'.join(map(re.escape, labels))})\b")
+    named = {key: found[1] for key, text in texts.items() if (found := pattern.search(text))}
+    right = sum(likeliest[key][0] == label for key, label in named.items())
+    return {"comments": len(texts), "named": len(named), "borne out": right}
 
 
 def held_out_critiques(work: Path, critiques: Path, count: int) -> list[tuple[str, str]]:

@@ -170,8 +170,8 @@ STAGES = (
         "everything that is measured, on photos and people that no stage learned from",
         (QUALITY, BEAUTY, VOTES, CRITIQUES, LARGE_PHOTOS),
         (
-            PACKAGES, FEATURES, CONTENTS, OWN_ANSWERS, STATISTICS, UNALIGNED, ALIGNED, features_file(PERSONAL), FLAW_RATINGS,
-            CHECKPOINT,
+            PACKAGES, FEATURES, CONTENTS, CONFIDENCES, OWN_ANSWERS, STATISTICS, UNALIGNED, ALIGNED, features_file(PERSONAL),
+            FLAW_RATINGS, CHECKPOINT,
         ),
         (EVALUATION,),
         55,
