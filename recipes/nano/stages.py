@@ -93,7 +93,7 @@ STAGES = (
         RATED,
         (PACKAGES,),
         (FEATURES,),
-        60,
+        20,
         features,
     ),
     Stage(
@@ -102,7 +102,7 @@ STAGES = (
         (*RATED, POOL),
         (PACKAGES,),
         (CONTENTS, CONFIDENCES),
-        12,
+        5,
         contents,
     ),
     Stage(
@@ -111,7 +111,7 @@ STAGES = (
         (CRITIQUES,),
         (PACKAGES,),
         (OWN_ANSWERS, LANGUAGE_MODEL, TAUGHT, CODES),
-        45,
+        30,
         language,
     ),
     Stage(
@@ -120,7 +120,7 @@ STAGES = (
         (QUALITY, BEAUTY, POOL),
         (PACKAGES, CONTENTS, TAUGHT, CODES),
         (UNALIGNED, VALIDATION_FILE, STATISTICS, POOL_CACHE, f"{POOL_CACHE}_middle", MEASURED, ALIGNED),
-        60,
+        25,
         alignment,
     ),
     Stage(
@@ -141,7 +141,7 @@ STAGES = (
             MEASURED, ALIGNED, OTHER_BINS, RATINGS_FILE, HEADS_FILE,
         ),
         (TOKENS, LANGUAGE_TRAINED),
-        55,
+        30,
         language_model,
     ),
     Stage(
@@ -153,7 +153,7 @@ STAGES = (
             MEASURED, ALIGNED, OTHER_BINS, RATINGS_FILE, HEADS_FILE, TOKENS, LANGUAGE_TRAINED,
         ),
         (features_file(LANGUAGE_TRAINED), PERSONAL),
-        55,
+        20,
         personal,
     ),
     Stage(
@@ -162,7 +162,7 @@ STAGES = (
         (QUALITY, VOTES, CRITIQUES, LARGE_PHOTOS),
         (PERSONAL,),
         (features_file(PERSONAL), FLAW_RATINGS, CHECKPOINT),
-        25,
+        15,
         checkpoint,
     ),
     Stage(
@@ -174,7 +174,7 @@ STAGES = (
             FLAW_RATINGS, CHECKPOINT,
         ),
         (EVALUATION,),
-        55,
+        25,
         evaluation,
     ),
 )  # fmt: skip
