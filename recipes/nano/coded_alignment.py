@@ -30,11 +30,11 @@ from aesthetic_mllm.pretext.phrase_bank import BINS, PhraseBank
 from aesthetic_mllm.pretext.pretext_dataset import load_photo
 from aesthetic_mllm.pretext.pretext_samples import LEVELS
 from aesthetic_mllm.processing.image_loading import ImageError
-from aesthetic_mllm.trainers.precision import has_bfloat16
 from aesthetic_mllm.trainers.pretext_cache import CachedSample, PretextCache
 from aesthetic_mllm.trainers.recipes import cache_pretext_samples, load_model, open_pretext_samples, read_recipe
 
 from .codebook import EDIT_UNITS, Codebook, question_name
+from .devices import device, half_precision
 from .features import CANVAS
 from .steps import take_step
 from .unaligned import UNALIGNED, pool_overrides
@@ -219,7 +219,7 @@ class CodedAlignment:
     """
 
     def __init__(self, projector: nn.Module, book: Codebook, canvas: int, levels: Sequence[str] = LEVELS):
-        self.projector, self.canvas, self.levels = projector, (canvas, canvas), levels
+        self.projector, self.canvas, self.levels = projector.to(device()), (canvas, canvas), levels
         self.loss = CodeLoss(book)
 
     def losses(
@@ -233,8 +233,8 @@ class CodedAlignment:
             if not own:
                 continue
             maps, sizes = (torch.cat([getattr(sample, name) for sample, _ in own]) for name in ("feature_maps", "image_sizes"))
-            with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
-                tokens = self.projector({level: maps}, sizes, self.canvas)[level].float()
+            with half_precision():
+                tokens = self.projector({level: maps.to(device())}, sizes.to(device()), self.canvas)[level].float().cpu()
             parts = tokens.split([len(sample.feature_maps) for sample, _ in own])
             for (sample, bins), seen in zip(own, parts, strict=True):
                 loss, found = self.loss(sample, bins, seen)
@@ -300,7 +300,7 @@ def open_caches(data: Path, work: Path, model: str, seed: int) -> list[MeasuredP
     for number, part in enumerate((recipe, more)):
         own = copy(config)
         own.seed = config.seed + number  # of photos that both draw for, other pretext samples
-        with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):  # half the time, as in features.py
+        with half_precision():  # half the time, as in features.py
             pretext_samples = cache_pretext_samples(part, own, open_pretext_samples(part, own), seeing, processor)
         caches.append(MeasuredPretextSamples(pretext_samples.dataset, measured_bins(pretext_samples.dataset, work / MEASURED)))
     return caches

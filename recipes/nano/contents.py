@@ -25,8 +25,8 @@ from aesthetic_mllm.pretext.photo_pool import open_pool
 from aesthetic_mllm.pretext.teachers import ClassifierTeacher, label_pool, save_contents, with_article
 from aesthetic_mllm.processing.image_processing_aesthetic_mllm import AestheticMLLMImageProcessor
 from aesthetic_mllm.processing.rating_scale import RatingScale
-from aesthetic_mllm.trainers.precision import has_bfloat16
 
+from .devices import device, half_precision
 from .rated_photos import BEAUTY, GENERATED, LARGE, QUALITY, photo_key, read_generated
 from .weights import VISION, WeightPackage, WeightPackageError, convert_vision, fetch, folded
 
@@ -178,14 +178,14 @@ class Classifier:
 
     def __init__(self, weights: Path):
         self.image_processor = AestheticMLLMImageProcessor(canvas_size=CANVAS)
-        self.tower: EfficientNetLiteBackbone = convert_vision(weights, CANVAS).to(memory_format=torch.channels_last)
-        self.head = ClassifierHead(torch.load(weights, map_location="cpu", weights_only=True)).eval()
+        self.tower: EfficientNetLiteBackbone = convert_vision(weights, CANVAS).to(device(), memory_format=torch.channels_last)
+        self.head = ClassifierHead(torch.load(weights, map_location="cpu", weights_only=True)).eval().to(device())
 
     @torch.inference_mode()
     def __call__(self, photos: Sequence[Image.Image]) -> torch.Tensor:
         """Logits [N, 1000]."""
-        inputs = self.image_processor(list(photos), return_tensors="pt")
-        with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
+        inputs = self.image_processor(list(photos), return_tensors="pt").to(device())
+        with half_precision():
             feature_map = self.tower(inputs["pixel_values"], inputs["image_sizes"]).feature_maps[-1]
         return self.head(feature_map.float(), inputs["image_sizes"])
 

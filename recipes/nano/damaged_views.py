@@ -17,6 +17,7 @@ from aesthetic_mllm.pretext.pretext_samples import draw_amount
 from aesthetic_mllm.processing.image_loading import load_image
 from aesthetic_mllm.processing.rating_scale import RatingScale
 
+from .devices import device
 from .features import (
     CANVAS,
     DAMAGED_VIEWS,
@@ -64,7 +65,7 @@ def damage_strength(name: str, view: int) -> tuple[Damage, float]:
 
 def cache_damaged_features(data: Path, work: Path) -> None:
     """The damaged views of all photos, into WORK/features."""
-    tower = convert_vision(fetch(VISION, work), CANVAS).to(memory_format=torch.channels_last)
+    tower = convert_vision(fetch(VISION, work), CANVAS).to(device(), memory_format=torch.channels_last)
     tower.stages = tower.stages[:LOWER_STAGES]
     photos = read_all(data, RatingScale())
     for view in (*DAMAGED_VIEWS, *LARGE_DAMAGED_VIEWS):

@@ -25,9 +25,9 @@ from aesthetic_mllm.evaluation.synthetic_people import draw_person, ranks
 from aesthetic_mllm.personalization.example_prefix import example_tokens
 from aesthetic_mllm.personalization.personalizers import MOST_EXAMPLES
 from aesthetic_mllm.processing.rating_scale import RatingScale
-from aesthetic_mllm.trainers.precision import has_bfloat16
 from aesthetic_mllm.trainers.taste_fitting import Votes
 
+from .devices import device, half_precision
 from .people import PEOPLE_RATED, held_out_people, known_votes, read_people
 from .steps import take_step
 from .tastes import kept_features
@@ -141,7 +141,7 @@ def principal_ranks(seen: PhotoFeatures, places: np.ndarray, count: int) -> np.n
 
 def learn_to_read(training: LanguageTraining, episodes: Episodes, steps: int, learning_rate: float) -> None:
     """Trains the language model on tastes in more and more directions, in place."""
-    weights = [*training.model.model.language_model.parameters()]
+    weights = [*training.model.to(device()).model.language_model.parameters()]
     optimizer = torch.optim.AdamW(weights, learning_rate, weight_decay=0.01, betas=(0.9, 0.95), fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / READING_WARM_UP))
     for step in range(steps):
@@ -166,17 +166,19 @@ def episode_loss(
     for number, (row_ids, row_places, row_owners, _) in enumerate(packed):
         for whole, part in ((ids, row_ids), (places, row_places), (owners, row_owners)):
             whole[number, : len(part)] = torch.tensor(part)
+    where = model.device
+    ids, places, mask = ids.to(where), places.to(where), episode_mask(owners).to(where)
     embeddings = model.get_input_embeddings()(ids)
     visual = ids == processor.image_token_id
-    tokens = torch.cat([_tokens(processor, seen, episode) for episode in drawn])
-    embeddings = embeddings.masked_scatter(visual[..., None], tokens.to(embeddings.dtype))
-    with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
+    tokens = torch.cat([_tokens(processor, seen, episode) for episode in drawn]).to(embeddings)
+    embeddings = embeddings.masked_scatter(visual[..., None], tokens)
+    with half_precision():
         states = model.model.language_model(
-            inputs_embeds=embeddings, attention_mask=episode_mask(owners), position_ids=places, use_cache=False
+            inputs_embeds=embeddings, attention_mask=mask, position_ids=places, use_cache=False
         ).last_hidden_state
         rows = [(number, place) for number, (*_, answers) in enumerate(packed) for place in answers]
         logits = model.lm_head(states[tuple(torch.tensor(rows).T)]).float()
-    wanted = torch.tensor([levels for episode in drawn for levels in episode.wanted])
+    wanted = torch.tensor([levels for episode in drawn for levels in episode.wanted], device=where)
     return -(wanted * logits.log_softmax(-1)[:, processor.level_ids]).sum(1).mean()
 
 
@@ -240,7 +242,7 @@ def train_on_people(
         steps: of episodes beside ratings, pretext samples and comments.
         pairs, sure: as of `train_language_model`.
     """
-    assessor = AestheticAssessor.from_pretrained(work / LANGUAGE_TRAINED, device="cpu")
+    assessor = AestheticAssessor.from_pretrained(work / LANGUAGE_TRAINED, device=device())
     training = open_training(data, work, pairs, sure, seed)
     for processor in (assessor.processor, training.processor):
         processor.num_example_tokens = dict(NUM_EXAMPLE_TOKENS)

@@ -47,6 +47,7 @@ from aesthetic_mllm.tasks.commenting import STYLES
 from aesthetic_mllm.trainers.taste_fitting import fit_tastes
 
 from .contents import CONFIDENCES, CONTENTS
+from .devices import device
 from .episodes import PERSONAL
 from .features import CANVAS, FeatureCache, pool_stages
 from .finishing import CHECKPOINT, flaw_photos, rate_pools
@@ -93,7 +94,7 @@ class Evaluations:
 
     def __init__(self, data: Path, work: Path, seed: int):
         self.data, self.work, self.seed = data, work, seed
-        self.assessor = AestheticAssessor.from_pretrained(work / CHECKPOINT, device="cpu")
+        self.assessor = AestheticAssessor.from_pretrained(work / CHECKPOINT, device=device())
         self.scale = self.assessor.processor.rating_scale
         self.cache = FeatureCache(work, read_all(data, self.scale))
         self.known_quality, self.quality = split(read_quality(data, self.scale))
@@ -273,7 +274,7 @@ class RidgeJudge:
         self.regressions = [
             Ridge(cache.pooled_of(photos), values, (alpha,)) for (photos, alpha), values in zip(rated, labels, strict=True)
         ]
-        self.tower = convert_vision(fetch(VISION, work), CANVAS).to(memory_format=torch.channels_last)
+        self.tower = convert_vision(fetch(VISION, work), CANVAS).to(device(), memory_format=torch.channels_last)
         self.image_processor = AestheticMLLMImageProcessor(canvas_size=CANVAS)
 
     def __call__(self, images: Sequence[Image.Image]) -> np.ndarray:
@@ -292,8 +293,8 @@ class RidgeJudge:
     def features(self, images: Sequence[Image.Image]) -> np.ndarray:
         """[N, F]."""
         inputs = self.image_processor(list(images), return_tensors="pt")
-        maps = self.tower(inputs["pixel_values"], inputs["image_sizes"]).feature_maps
-        return pool_stages(maps, inputs["image_sizes"]).numpy()
+        maps = self.tower(inputs["pixel_values"].to(device()), inputs["image_sizes"].to(device())).feature_maps
+        return pool_stages([values.cpu() for values in maps], inputs["image_sizes"]).numpy()
 
 
 def names_told(texts: Mapping[str, str], likeliest: Mapping[str, tuple[str, float]]) -> dict[str, Any]:

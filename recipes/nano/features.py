@@ -23,8 +23,8 @@ from aesthetic_mllm.processing.image_loading import load_image
 from aesthetic_mllm.processing.image_processing_aesthetic_mllm import AestheticMLLMImageProcessor
 from aesthetic_mllm.processing.rating_scale import RatingScale
 from aesthetic_mllm.trainers.augmentation import random_aspect_crop
-from aesthetic_mllm.trainers.precision import has_bfloat16
 
+from .devices import device, half_precision
 from .rated_photos import BEAUTY, GENERATED, LARGE, QUALITY, Photo, read_all
 from .weights import VISION, convert_vision, fetch
 
@@ -180,8 +180,8 @@ def cache_view(tower: EfficientNetLiteBackbone, views: PhotoViews, view: int, fo
     sizes, pooled, start, done = [], [], time.monotonic(), 0
     for pixel_values, image_sizes in DataLoader(views, BATCH_SIZE, num_workers=1):
         # bf16 halves the time; its error, 3% of the features' length, is random, and the upper stages learn beside it
-        with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
-            maps = tower(pixel_values, image_sizes).feature_maps
+        with half_precision():
+            maps = [values.cpu() for values in tower(pixel_values.to(device()), image_sizes.to(device())).feature_maps]
         flat = torch.cat([maps[layer].permute(0, 2, 3, 1).flatten(1) for layer in LAYERS], dim=1)
         out[done : done + len(flat)] = flat.half().numpy()
         sizes.append(image_sizes.numpy())
@@ -198,7 +198,7 @@ def cache_view(tower: EfficientNetLiteBackbone, views: PhotoViews, view: int, fo
 
 def cache_features(data: Path, work: Path) -> None:
     """All undamaged views of all photos, into WORK/features."""
-    tower = convert_vision(fetch(VISION, work), CANVAS).to(memory_format=torch.channels_last)
+    tower = convert_vision(fetch(VISION, work), CANVAS).to(device(), memory_format=torch.channels_last)
     photos = read_all(data, RatingScale())
     folder = work / FEATURES
     folder.mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,7 @@ from aesthetic_mllm.evaluation.flaw_operating_points import learn_operating_poin
 from aesthetic_mllm.evaluation.flaw_ratings import FlawRatings, rate_flaws
 
 from .comment_side_files import add_comment_side_files
+from .devices import device
 from .episodes import PERSONAL
 from .rated_photos import LARGE, RatedPhoto, read_large, read_quality, split
 from .tastes import fit_rater_prior
@@ -33,7 +34,7 @@ def finish_checkpoint(data: Path, work: Path, average_photos: int, flaw_pools: M
         average_photos: that the average photo is the mean of.
         flaw_pools: of each pool of [`flaw_photos`] how many photos are damaged.
     """
-    assessor = AestheticAssessor.from_pretrained(work / PERSONAL, device="cpu")
+    assessor = AestheticAssessor.from_pretrained(work / PERSONAL, device=device())
     fit_rater_prior(assessor, data, work, PERSONAL)
     add_comment_side_files(assessor, data, average_photos, seed)
     _, held_out = split(read_quality(data, assessor.processor.rating_scale))

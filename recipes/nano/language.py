@@ -19,6 +19,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM, 
 from aesthetic_mllm.data.comments import GREETING
 from aesthetic_mllm.trainers.precision import has_bfloat16
 
+from .devices import device, half_precision
 from .steps import take_step
 from .weights import LANGUAGE, fetch
 
@@ -108,14 +109,14 @@ def own_answers(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, rou
     """Conversations of the uncut model about photographs, sampled."""
     rng = random.Random(seed)
     tokenizer.padding_side = "left"
-    model = model.bfloat16() if has_bfloat16() else model
+    model = (model.bfloat16() if has_bfloat16() else model).to(device())
     texts = []
     for number in range(rounds):
         prompts = [
             f"<|im_start|>user\n{rng.choice(QUESTIONS).format(subject=rng.choice(SUBJECTS))}<|im_end|>\n<|im_start|>assistant\n"
             for _ in range(64)
         ]
-        inputs = tokenizer(prompts, return_tensors="pt", padding=True)
+        inputs = tokenizer(prompts, return_tensors="pt", padding=True).to(device())
         answers = model.generate(**inputs, max_new_tokens=96, do_sample=True, temperature=0.7, top_p=0.9)
         answers = tokenizer.batch_decode(answers[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
         texts += [f"{prompt}{answer}<|im_end|>\n" for prompt, answer in zip(prompts, answers, strict=True)]
@@ -155,6 +156,7 @@ def heal(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, texts: lis
     held_out, train = split_texts(texts)
     packed = {name: pack(tokenizer, part) for name, part in (("held out", held_out), ("train", train))}
     logger.info("heal: %d training sequences of %d tokens", len(packed["train"]), SEQUENCE_LENGTH)
+    model.to(device())
     optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=0.01, betas=(0.9, 0.95), fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / 20) * (1 - step / steps))
     generator = torch.Generator().manual_seed(seed)
@@ -162,8 +164,8 @@ def heal(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, texts: lis
     for step in range(steps):
         copied = round(COPY_SHARE * batch)
         rows = packed["train"][torch.randint(len(packed["train"]), (batch - copied,), generator=generator)]
-        rows = torch.cat([rows, repeated(copied, len(tokenizer), generator)])
-        with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
+        rows = torch.cat([rows, repeated(copied, len(tokenizer), generator)]).to(device())
+        with half_precision():
             loss = model(input_ids=rows, labels=rows).loss
         loss.backward()
         take_step(list(model.parameters()), optimizer, schedule)
@@ -184,8 +186,9 @@ def repeated(rows: int, vocab_size: int, generator: torch.Generator) -> torch.Te
 
 @torch.inference_mode()
 def _held_out_loss(model: LlamaForCausalLM, rows: torch.Tensor) -> float:
-    with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
-        return model(input_ids=rows[:64], labels=rows[:64]).loss.item()
+    with half_precision():
+        rows = rows[:64].to(device())
+        return model(input_ids=rows, labels=rows).loss.item()
 
 
 def pack(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> torch.Tensor:

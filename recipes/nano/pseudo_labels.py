@@ -20,6 +20,7 @@ from aesthetic_mllm.trainers.pretext_cache import CachedSample
 from .coded_alignment import CodedAlignment, CodeLoss, MeasuredPretextSamples
 from .coded_pretext_samples import SHORT_CHANGE, FirstWords
 from .damaged_views import damage_strength
+from .devices import device
 from .features import FeatureCache, is_damaged
 from .prompts import FLAWS, WHOLE
 from .question_rows import CodedRow, Question, target_text_question
@@ -229,8 +230,8 @@ class PairPretextSamples:
         for sample in drawn:
             pretext_sample = sample.pretext_sample
             tokens = self.alignment.projector(
-                {pretext_sample.level: sample.feature_maps}, sample.image_sizes, self.alignment.canvas
-            )[pretext_sample.level]
+                {pretext_sample.level: sample.feature_maps.to(device())}, sample.image_sizes.to(device()), self.alignment.canvas
+            )[pretext_sample.level].cpu()
             _, direction, strength = pretext_sample.label.split(":")
             target_texts = [
                 self.bank.altered(pretext_sample.subject, direction, strength, str(pretext_sample.verdict), self.words)
@@ -277,5 +278,5 @@ def _heads_read(reader: RatingHeads, cache: TokenCache, views: Sequence[tuple[st
     parts = []
     for first in range(0, len(views), 256):
         tokens = cache.tokens([{"image": name, "view": view} for name, view in views[first : first + 256]])
-        parts.append(reader.heads({group: values.float() for group, values in tokens.items()})[ALL].softmax(-1))
+        parts.append(reader.heads({group: values.float().to(device()) for group, values in tokens.items()})[ALL].softmax(-1))
     return torch.cat(parts)

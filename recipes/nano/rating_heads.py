@@ -22,10 +22,10 @@ from aesthetic_mllm.modeling.configuration_aesthetic_mllm import TOKEN_GROUPS
 from aesthetic_mllm.processing.rating_scale import RatingScale
 from aesthetic_mllm.trainers.aesthetic_sft_config import AestheticSFTConfig
 from aesthetic_mllm.trainers.losses.rank_fidelity import RankFidelityLoss
-from aesthetic_mllm.trainers.precision import has_bfloat16
 from aesthetic_mllm.trainers.rating_metrics import rank_correlation
 
 from .codebook import rating_value
+from .devices import device, half_precision
 from .features import CANVAS
 from .prompts import WHOLE
 from .steps import take_step
@@ -53,9 +53,9 @@ class GroupHeads(nn.Module):
         self.heads = nn.ModuleDict({group: nn.Linear(size, len(questions) * levels) for group in TOKEN_GROUPS})
 
     def forward(self, tokens: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Groups of tokens [B, N, D] -> logits [B, questions, levels] by group and for [`ALL`]."""
+        """Groups of tokens [B, N, D] -> logits [B, questions, levels] by group and for [`ALL`], on the CPU."""
         logits = {
-            group: self.heads[group](values.mean(1)).float().unflatten(1, (len(self.questions), -1))
+            group: self.heads[group](values.mean(1)).float().cpu().unflatten(1, (len(self.questions), -1))
             for group, values in tokens.items()
         }
         return logits | {ALL: torch.stack(list(logits.values())).sum(0)}
@@ -98,6 +98,8 @@ class RatingHeads:
         self.heads = GroupHeads(model.config.text_config.hidden_size, list(scale.questions), len(scale.level_scores))
         self.ranking = RankFidelityLoss(AestheticSFTConfig.rank_label_std)
         self.describe = nn.Linear(len(TOKEN_GROUPS) * model.config.text_config.hidden_size, COMPONENTS)
+        for part in (self.tower, self.projector, self.heads, self.describe):
+            part.to(device())
         self.parts = {"tower": self.tower, "projector": self.projector, "heads": self.heads, "describe": self.describe}
 
     def save(self, path: Path) -> None:
@@ -115,16 +117,17 @@ class RatingHeads:
     def tokens(self, rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """The groups of tokens of the rows' photos."""
         inputs = self.read_pixels(rows)
-        with torch.autocast("cpu", enabled=False):  # convolutions are faster in float32
-            maps = self.tower(inputs["pixel_values"], inputs["image_sizes"]).feature_maps
-        groups = {group: maps[self.layers[group]].permute(0, 2, 3, 1) for group in self.groups}
-        return self.projector(groups, inputs["image_sizes"], (CANVAS, CANVAS))
+        with half_precision():
+            maps = self.tower(inputs["pixel_values"].to(device()), inputs["image_sizes"].to(device())).feature_maps
+        groups = {group: maps[self.layers[group]].float().permute(0, 2, 3, 1) for group in self.groups}
+        return self.projector(groups, inputs["image_sizes"].to(device()), (CANVAS, CANVAS))
 
     def loss(self, rows: list[dict[str, Any]]) -> torch.Tensor:
         """Of the ratings, of their codes, and of the components of those photos that are seen whole."""
-        with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
-            tokens = self.tokens(rows)
-            logits = self.heads(tokens)
+        with half_precision():
+            seen_tokens = self.tokens(rows)
+            logits = self.heads(seen_tokens)
+        tokens = {group: values.float().cpu() for group, values in seen_tokens.items()}
         loss = self.rating_loss(logits, rows) + self.damage_loss(logits, rows)
         if self.codes is not None:
             loss = loss + self.code_loss(tokens, rows)
@@ -133,13 +136,13 @@ class RatingHeads:
         if not self.components:
             return loss
         seen = [index for index, row in enumerate(rows) if row["view"] == 0 and row["image"] in self.components]
-        described = self.describe(torch.cat([values[seen].mean(1) for values in tokens.values()], dim=1).float())
+        described = self.describe(torch.cat([values[seen].float().mean(1) for values in seen_tokens.values()], dim=1)).cpu()
         wanted = torch.tensor(np.stack([self.components[rows[index]["image"]] for index in seen]))
         return loss + (described - wanted).square().mean()
 
     def code_loss(self, tokens: dict[str, torch.Tensor], rows: list[dict[str, Any]]) -> torch.Tensor:
         """How far the mean token is from saying the ratings in the language model's code."""
-        mean = torch.cat(list(tokens.values()), dim=1).mean(1).float()  # [B, D]
+        mean = torch.cat(list(tokens.values()), dim=1).mean(1)  # [B, D]
         asked = [(index, question, rating[0]) for index, row in enumerate(rows) for question, rating in ratings_of(row).items()]
         numbers = [self.heads.questions[question] for _, question, _ in asked]
         read = (mean @ self.codes.T)[[index for index, _, _ in asked], numbers]

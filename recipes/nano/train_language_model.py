@@ -18,12 +18,12 @@ import torch
 from aesthetic_mllm import AestheticAssessor, AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
 from aesthetic_mllm.evaluation.eval_ratings import rate_tokens
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
-from aesthetic_mllm.trainers.precision import has_bfloat16
 from aesthetic_mllm.trainers.rating_metrics import rank_correlation
 
 from .codebook import Codebook
 from .coded_alignment import ALIGNED, CodedAlignment, open_caches
 from .contents import sure_contents
+from .devices import device, half_precision
 from .features import ALL_VIEWS, UpperTower, has_view, is_damaged
 from .language import CRITIQUES, healing_texts, pack, split_texts
 from .pseudo_labels import PairPretextSamples, PseudoLabels, read_views
@@ -104,6 +104,7 @@ def train(
         return
     model, processor, texts = training.model, training.processor, training.texts
     labels, pairs = training.labels, training.pairs
+    model.to(device())
     language = CausalView(model)
     weights = [*model.model.language_model.parameters()]
     optimizer = torch.optim.AdamW(weights, learning_rate, weight_decay=0.01, betas=(0.9, 0.95), fused=True)
@@ -115,8 +116,8 @@ def train(
         if pairs is not None:
             pairs.words.variety = variety
         if step % CRITIQUE_EVERY == CRITIQUE_EVERY - 1:
-            rows = texts[torch.randint(len(texts), (12,))]
-            with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
+            rows = texts[torch.randint(len(texts), (12,))].to(device())
+            with half_precision():
                 loss = model(input_ids=rows, labels=rows).loss
         else:
             rated, pretext_samples = (round(share * BATCH_SIZE) for share in shares)
