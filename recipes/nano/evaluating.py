@@ -237,7 +237,7 @@ class Evaluations:
         )
         return report, pretext_table(report)
 
-    def _ridge(self, known: list[RatedPhoto], alpha: float) -> Ridge:
+    def _ridge(self, known: Sequence[RatedPhoto], alpha: float) -> Ridge:
         return Ridge(self.cache.pooled_of(known), np.array([photo.mean for photo in known]), (alpha,))
 
     def _some(self, photos: list[RatedPhoto], count: int) -> list[tuple[str, Image.Image]]:
