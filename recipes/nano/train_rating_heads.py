@@ -167,7 +167,8 @@ def attributes_agree(reader: RatingHeads, held_out: Sequence[Photo]) -> dict[str
     means = reader.means([{"image": photo.name, "view": 0} for photo in held_out]).numpy()
     own = {key: means[:, reader.heads.questions[key]] for key in ATTRIBUTE_QUESTIONS}
     return {
-        key: rank_correlation(values, np.sum([other for name, other in own.items() if name != key], axis=0)) for key, values in own.items()
+        key: rank_correlation(values, np.sum([other for name, other in own.items() if name != key], axis=0))
+        for key, values in own.items()
     }
 
 

@@ -82,6 +82,10 @@ def test_a_change_runs_what_depends_on_it(kitchen: Kitchen) -> None:
     assert kitchen.go() == ["mix"]
     kitchen.run_of = replace(kitchen.run_of, seed=8)
     assert kitchen.go() == ["mix", "knead", "bake"]
+    kitchen.stages = (replace(kitchen.stages[0], seeded=False), *kitchen.stages[1:])
+    kitchen.go()
+    kitchen.run_of = replace(kitchen.run_of, seed=9)
+    assert kitchen.go() == ["knead", "bake"]  # chance has no part in mixing
 
 
 def test_a_stage_that_fails_is_not_done(kitchen: Kitchen) -> None:
