@@ -13,7 +13,7 @@ from pathlib import Path
 
 from transformers.trainer_utils import set_seed
 
-from .pipeline import Run, StageError, check_stages, list_stages, run_stages
+from .pipeline import Run, StageError, check_stages, list_stages, run_stage, run_stages
 from .stages import CONFIGURATION, STAGES, read_configuration
 
 
@@ -22,12 +22,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m recipes.nano", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--data", type=Path, help="folder with biq2021/, oasis_beauty/, photos_unlabeled/, photos_large/, critiques/"
+        "--data",
+        type=Path,
+        help="folder with biq2021/, oasis_beauty/, agiqa3k/, photos_unlabeled/, photos_large/, critiques/",
     )
     parser.add_argument("--work", type=Path, default=Path("build/nano"), help="folder for all that is made (default: build/nano)")
     parser.add_argument("--config", type=Path, default=CONFIGURATION, help="settings (default: nano.yaml of the recipe)")
+    parser.add_argument("--seed", type=int, help="of all chance (default: that of the settings)")
     parser.add_argument("--from", dest="first", metavar="STAGE", help="run this stage and all after it again")
     parser.add_argument("--to", dest="last", metavar="STAGE", help="stop after this stage")
+    parser.add_argument("--only", metavar="STAGE", help="run this stage alone; what it needs must be done")
     parser.add_argument(
         "--list", action="store_true", help="say what the stages do, need and write, with --data also what is done; run nothing"
     )
@@ -35,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     try:
         seed, settings = read_configuration(options.config)
+        seed = seed if options.seed is None else options.seed
         check_stages(STAGES)
         if options.list:
             run = None if options.data is None else Run(options.data, options.work, seed, settings)
@@ -42,7 +47,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         if options.data is None:
             parser.error("--data: name the folder of photos, ratings and texts")
-        run_stages(STAGES, Run(options.data, options.work, seed, settings), options.first, options.last, set_seed)
+        run = Run(options.data, options.work, seed, settings)
+        if options.only is None:
+            run_stages(STAGES, run, options.first, options.last, set_seed)
+        elif options.first or options.last:
+            parser.error("--only: not together with --from and --to")
+        else:
+            run_stage(STAGES, options.only, run, set_seed)
     except StageError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

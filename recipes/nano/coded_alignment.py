@@ -16,7 +16,6 @@ from copy import copy
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -25,16 +24,17 @@ from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset
 
 from aesthetic_mllm import AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
 from aesthetic_mllm.editing.measurements import measure
+from aesthetic_mllm.editing.measurements.pool_statistics import PoolStatistics
 from aesthetic_mllm.pretext.photo_pool import photo_source
 from aesthetic_mllm.pretext.phrase_bank import BINS, PhraseBank
 from aesthetic_mllm.pretext.pretext_dataset import load_photo
-from aesthetic_mllm.pretext.pretext_samples import LEVELS, PretextSampleMaker
+from aesthetic_mllm.pretext.pretext_samples import LEVELS
 from aesthetic_mllm.processing.image_loading import ImageError
-from aesthetic_mllm.trainers.precision import has_bfloat16
 from aesthetic_mllm.trainers.pretext_cache import CachedSample, PretextCache
 from aesthetic_mllm.trainers.recipes import cache_pretext_samples, load_model, open_pretext_samples, read_recipe
 
 from .codebook import EDIT_UNITS, Codebook, question_name
+from .devices import device, half_precision
 from .features import CANVAS
 from .steps import take_step
 from .unaligned import UNALIGNED, pool_overrides
@@ -165,8 +165,12 @@ def mirrored(sample: CachedSample, bins: Mapping[str, int] | None) -> tuple[Cach
         pretext_sample = replace(pretext_sample, signed_strength=-float(pretext_sample.signed_strength or 0))
     if pretext_sample.kind == "measured" and pretext_sample.subject in TURNED:
         pretext_sample = replace(pretext_sample, bin=BINS - 1 - int(pretext_sample.bin or 0))
-    turned = bins and {name: BINS - 1 - bin if name in TURNED else bin for name, bin in bins.items()}
-    return replace(sample, pretext_sample=pretext_sample, feature_maps=maps), turned
+    return replace(sample, pretext_sample=pretext_sample, feature_maps=maps), bins and mirrored_bins(bins)
+
+
+def mirrored_bins(bins: Mapping[str, int]) -> dict[str, int]:
+    """Those of the mirrored photo."""
+    return {name: BINS - 1 - bin if name in TURNED else bin for name, bin in bins.items()}
 
 
 class MeasuredPretextSamples(Dataset):
@@ -186,27 +190,36 @@ class MeasuredPretextSamples(Dataset):
 def measured_bins(pretext_samples: PretextCache, path: Path) -> dict[str, dict[str, int]]:
     """The bin of every attribute of each photo of the pool, by key; kept in a file, for measuring takes its time."""
     if not path.exists():
-        pool = pretext_samples.pretext_samples.pool
-        with ProcessPoolExecutor() as workers:
-            found = workers.map(partial(_bins, pretext_samples.maker), (photo_source(row["image"]) for row in pool), chunksize=32)
-            path.write_text(json.dumps({key: bins for key, bins in zip(pool["key"], found, strict=True) if bins}))
+        pool, maker = pretext_samples.pretext_samples.pool, pretext_samples.maker
+        found = bins_of(maker.statistics, list(maker.bank.attributes), [photo_source(row["image"]) for row in pool])
+        path.write_text(json.dumps({key: bins for key, bins in zip(pool["key"], found, strict=True) if bins}))
     known: dict[str, dict[str, int]] = json.loads(path.read_text())
     return known
 
 
-def _bins(maker: PretextSampleMaker, source: Any) -> dict[str, int]:
+def bins_of(statistics: PoolStatistics, names: Sequence[str], sources: Sequence[str | bytes]) -> list[dict[str, int]]:
+    """The bins of some attributes of each photo, measured by all processors; none of a photo that cannot be read."""
+    with ProcessPoolExecutor() as workers:
+        return list(workers.map(partial(_bins, statistics, names), sources, chunksize=32))
+
+
+def _bins(statistics: PoolStatistics, names: Sequence[str], source: str | bytes) -> dict[str, int]:
     try:
-        values = measure(load_photo(source), list(maker.bank.attributes))
+        values = measure(load_photo(source), list(names))
     except ImageError:
         return {}
-    return {name: maker.statistics.bin(name, value) for name, value in values.items()}
+    return {name: statistics.bin(name, value) for name, value in values.items()}
 
 
 class CodedAlignment:
-    """The alignment module of a model while it learns codes; the rest of the model is not used."""
+    """The alignment module of a model while it learns codes; the rest of the model is not used.
 
-    def __init__(self, projector: nn.Module, book: Codebook, canvas: int):
-        self.projector, self.canvas = projector, (canvas, canvas)
+    Args:
+        levels: whose pretext samples teach it.
+    """
+
+    def __init__(self, projector: nn.Module, book: Codebook, canvas: int, levels: Sequence[str] = LEVELS):
+        self.projector, self.canvas, self.levels = projector.to(device()), (canvas, canvas), levels
         self.loss = CodeLoss(book)
 
     def losses(
@@ -215,13 +228,13 @@ class CodedAlignment:
         """Mean loss of a batch, and by level and kind which pretext samples were read right."""
         losses: list[torch.Tensor] = []
         right: dict[str, list[bool]] = {}
-        for level in LEVELS:
+        for level in self.levels:
             own = [(sample, bins) for sample, bins in batch if sample.pretext_sample.level == level]
             if not own:
                 continue
             maps, sizes = (torch.cat([getattr(sample, name) for sample, _ in own]) for name in ("feature_maps", "image_sizes"))
-            with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
-                tokens = self.projector({level: maps}, sizes, self.canvas)[level].float()
+            with half_precision():
+                tokens = self.projector({level: maps.to(device())}, sizes.to(device()), self.canvas)[level].float().cpu()
             parts = tokens.split([len(sample.feature_maps) for sample, _ in own])
             for (sample, bins), seen in zip(own, parts, strict=True):
                 loss, found = self.loss(sample, bins, seen)
@@ -287,7 +300,8 @@ def open_caches(data: Path, work: Path, model: str, seed: int) -> list[MeasuredP
     for number, part in enumerate((recipe, more)):
         own = copy(config)
         own.seed = config.seed + number  # of photos that both draw for, other pretext samples
-        pretext_samples = cache_pretext_samples(part, own, open_pretext_samples(part, own), seeing, processor)
+        with half_precision():  # half the time, as in features.py
+            pretext_samples = cache_pretext_samples(part, own, open_pretext_samples(part, own), seeing, processor)
         caches.append(MeasuredPretextSamples(pretext_samples.dataset, measured_bins(pretext_samples.dataset, work / MEASURED)))
     return caches
 

@@ -3,7 +3,7 @@
 In a coded photo the visual tokens are vectors of a code book (`codebook.py`): "rather dark" on its way to "medium", some of
 "brighter" for what an edit did, a part of the way from "bad" to "excellent" in all of them. The language model learns to say
 what such tokens mean, and by what two photos differ, before it has seen any photo. It is frozen after that, and the alignment
-module has only to learn the codes. No photo and no rating is used.
+module has only to learn the codes. No photo and no rating is used, and no trainer of the package takes rows without photos.
 
 First the model learns to look up: pairs of random words stand before a question for one of them, and then such words on the
 attributes' keys. A model that cannot do that learns how answers sound, and no more.
@@ -23,10 +23,10 @@ from aesthetic_mllm.editing import EDITS
 from aesthetic_mllm.modeling.configuration_aesthetic_mllm import TOKEN_GROUPS
 from aesthetic_mllm.pretext.phrase_bank import BINS, PhraseBank
 from aesthetic_mllm.pretext.pretext_samples import LEVELS, OPPOSITE, draw_amount
-from aesthetic_mllm.trainers.precision import has_bfloat16
 
 from .codebook import EDIT_UNITS, Codebook, rating_value
 from .contents import CLASS_NAMES, class_names, plain_labels
+from .devices import device, half_precision
 from .language import CRITIQUES, LANGUAGE_MODEL, healing_texts, pack, split_texts
 from .prompts import nano_processor
 from .question_rows import CodedRow, Question, coded_loss, target_text_question
@@ -213,7 +213,7 @@ class Teacher:
     """
 
     def __init__(self, model: LlamaForCausalLM, pretext_samples: CodedPretextSamples, texts: torch.Tensor):
-        self.model, self.pretext_samples, self.texts = model, pretext_samples, texts
+        self.model, self.pretext_samples, self.texts = model.to(device()), pretext_samples, texts
         self.start = time.monotonic()
 
     def learn_pairs(self, steps: int) -> None:
@@ -236,9 +236,9 @@ class Teacher:
                     ]
                 )
                 labels.append([-100] * 17 + [part for _, word in asked for part in (-100, -100, word, -100)])
-            ids = torch.tensor(rows)
-            with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
-                loss = self.model(input_ids=ids, labels=torch.tensor(labels), use_cache=False).loss
+            ids, said = torch.tensor(rows, device=device()), torch.tensor(labels, device=device())
+            with half_precision():
+                loss = self.model(input_ids=ids, labels=said, use_cache=False).loss
             self._step(loss, optimizer, schedule)
             if step % 10 == 0:
                 logger.info("pairs: step %d of %d, %.0f s, %.3f", step, steps, time.monotonic() - self.start, loss.item())
@@ -262,8 +262,8 @@ class Teacher:
             pretext_samples.words.variety = min(1.0, max(0.0, step / steps - FEW_WORDS_SHARE) / GROWTH_SHARE)
             pretext_samples.spread = SPREAD[0] + (SPREAD[1] - SPREAD[0]) * pretext_samples.words.variety
             if step % TEXT_EVERY == TEXT_EVERY - 1:
-                rows = self.texts[torch.randint(len(self.texts), (12,))]
-                with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
+                rows = self.texts[torch.randint(len(self.texts), (12,))].to(device())
+                with half_precision():
                     loss = self.model(input_ids=rows, labels=rows).loss
             else:
                 drawn = [

@@ -17,7 +17,7 @@ from aesthetic_mllm.processing.checkpoint_side_files import SideFile
 from aesthetic_mllm.tasks.ngram_overlap import TRAINING_NGRAMS, TrainingNgrams
 
 from .language import CRITIQUES
-from .rated_photos import read_quality, split_quality
+from .rated_photos import read_quality, split
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ def add_comment_side_files(assessor: AestheticAssessor, data: Path, photos: int,
         photos: to take the mean of.
     """
     known = TrainingNgrams.of_texts(pd.read_parquet(data / CRITIQUES)["comment"].astype(str))
-    trained, _ = split_quality(read_quality(data, assessor.processor.rating_scale))
+    trained, _ = split(read_quality(data, assessor.processor.rating_scale))
     chosen = random.Random(seed).sample(trained, min(photos, len(trained)))
     mean = mean_photo([visual_tokens(assessor, [photo.path for photo in chosen])])
     assessor.processor.side_files |= {TRAINING_NGRAMS: known.to_side_file(), MEAN_VISUAL_TOKENS: SideFile(mean)}

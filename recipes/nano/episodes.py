@@ -7,7 +7,8 @@ sees another; so one row asks about several photos.
 
 Reading examples is learned first, of people who like or dislike one direction in which photos differ much, then of tastes in more
 and more directions: from votes alone it is not learned. Beside the other episodes it goes on with what
-`train_language_model.py` taught. Tower and alignment module stay as they are: all is learned from cached visual tokens.
+`train_language_model.py` taught. Tower and alignment module stay as they are: all is learned from cached visual tokens, in rows
+that ask about many photos, which no trainer of the package takes.
 """
 
 import logging
@@ -24,10 +25,10 @@ from aesthetic_mllm.evaluation.synthetic_people import draw_person, ranks
 from aesthetic_mllm.personalization.example_prefix import example_tokens
 from aesthetic_mllm.personalization.personalizers import MOST_EXAMPLES
 from aesthetic_mllm.processing.rating_scale import RatingScale
-from aesthetic_mllm.trainers.precision import has_bfloat16
 from aesthetic_mllm.trainers.taste_fitting import Votes
 
-from .people import held_out_people, known_votes, read_people
+from .devices import device, half_precision
+from .people import PEOPLE_RATED, held_out_people, known_votes, read_people
 from .steps import take_step
 from .tastes import kept_features
 from .train_language_model import LANGUAGE_TRAINED, LanguageTraining, open_training, train
@@ -52,12 +53,16 @@ PERSONAL = "personal"
 
 @dataclass(frozen=True)
 class Episode:
-    """Places of photos, and what a person gave the examples; of the photos that are asked about the levels to be said."""
+    """Places of photos, and what a person gave the examples; of the photos that are asked about the levels to be said.
+
+    All of it answers one question: what the people were asked, or what people ask by default (`None`).
+    """
 
     examples: np.ndarray
     levels: Sequence[int]
     asked: np.ndarray
     wanted: Sequence[Sequence[float]]
+    question: str | None = None
 
 
 class Episodes:
@@ -66,10 +71,11 @@ class Episodes:
     Args:
         seen: of all photos.
         votes: that may be learned from; no others are looked at, and no other photos are shown.
+        question: that the voters answered; default the checkpoint's first.
     """
 
-    def __init__(self, seen: PhotoFeatures, votes: Votes, scale: RatingScale, seed: int = 0):
-        self.seen, self.votes, self.scale = seen, votes, scale
+    def __init__(self, seen: PhotoFeatures, votes: Votes, scale: RatingScale, seed: int = 0, question: str | None = None):
+        self.seen, self.votes, self.scale, self.question = seen, votes, scale, question
         self.rng = np.random.default_rng(seed)
         self.rows = [np.flatnonzero(votes.rater == rater) for rater in np.unique(votes.rater)]
         self.known = np.unique(votes.photo)
@@ -89,7 +95,7 @@ class Episodes:
         examples, asked = order[:count], order[count : count + ASKED]
         wanted = [self.scale.level_distribution(float(value), PERSON_SPREAD) for value in values[asked]]
         levels = [self.scale.nearest_level(float(value)) for value in values[examples]]
-        return Episode(photos[examples], levels, photos[asked], wanted)
+        return Episode(photos[examples], levels, photos[asked], wanted, self._either())
 
     def of_directions(self, count: int) -> Episode:
         """Of somebody whose taste is a direction among the `count` in which the photos differ most."""
@@ -101,12 +107,17 @@ class Episodes:
         values = values.clip(*self.scale.score_range)
         levels = [self.scale.nearest_level(float(value)) for value in values[:READING_EXAMPLES]]
         wanted = [self.scale.level_distribution(float(value), TASTE_LEVEL_SPREAD) for value in values[READING_EXAMPLES:]]
-        return Episode(self.known[order[:READING_EXAMPLES]], levels, self.known[order[READING_EXAMPLES:]], wanted)
+        examples, asked = self.known[order[:READING_EXAMPLES]], self.known[order[READING_EXAMPLES:]]
+        return Episode(examples, levels, asked, wanted, self._either())
+
+    def _either(self) -> str | None:
+        """What examples are ratings of: one taste may part from everybody's answer to more than one question."""
+        return self.question if self.rng.random() < 0.5 else None
 
     def _everybodys(self) -> Episode:
         chosen = self.rng.choice(len(self.known), ASKED, replace=False)
         wanted = [self.scale.level_distribution(float(self.crowd[place]), float(self.crowd_spread[place])) for place in chosen]
-        return Episode(self.known[:0], [], self.known[chosen], wanted)
+        return Episode(self.known[:0], [], self.known[chosen], wanted, self.question)
 
     def _rater(self) -> tuple[np.ndarray, np.ndarray]:
         rows = self.rows[self.rng.integers(len(self.rows))]
@@ -130,7 +141,7 @@ def principal_ranks(seen: PhotoFeatures, places: np.ndarray, count: int) -> np.n
 
 def learn_to_read(training: LanguageTraining, episodes: Episodes, steps: int, learning_rate: float) -> None:
     """Trains the language model on tastes in more and more directions, in place."""
-    weights = [*training.model.model.language_model.parameters()]
+    weights = [*training.model.to(device()).model.language_model.parameters()]
     optimizer = torch.optim.AdamW(weights, learning_rate, weight_decay=0.01, betas=(0.9, 0.95), fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / READING_WARM_UP))
     for step in range(steps):
@@ -147,25 +158,27 @@ def episode_loss(
     model: AestheticMLLMForConditionalGeneration, processor: AestheticMLLMProcessor, seen: PhotoFeatures, drawn: Sequence[Episode]
 ) -> torch.Tensor:
     """Soft cross-entropy of the levels of all photos that are asked about, each after its episode's examples."""
-    start, examples, asked = processor.example_prompt_ids()
-    packed = [_packed(start, examples, asked, episode) for episode in drawn]
+    prompts = {question: processor.example_prompt_ids(question) for question in {episode.question for episode in drawn}}
+    packed = [_packed(*prompts[episode.question], episode) for episode in drawn]
     length = max(len(ids) for ids, *_ in packed)
     ids = torch.full((len(drawn), length), processor.tokenizer.pad_token_id)
     places, owners = torch.zeros(len(drawn), length, dtype=torch.long), torch.full((len(drawn), length), PADDING)
     for number, (row_ids, row_places, row_owners, _) in enumerate(packed):
         for whole, part in ((ids, row_ids), (places, row_places), (owners, row_owners)):
             whole[number, : len(part)] = torch.tensor(part)
+    where = model.device
+    ids, places, mask = ids.to(where), places.to(where), episode_mask(owners).to(where)
     embeddings = model.get_input_embeddings()(ids)
     visual = ids == processor.image_token_id
-    tokens = torch.cat([_tokens(processor, seen, episode) for episode in drawn])
-    embeddings = embeddings.masked_scatter(visual[..., None], tokens.to(embeddings.dtype))
-    with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
+    tokens = torch.cat([_tokens(processor, seen, episode) for episode in drawn]).to(embeddings)
+    embeddings = embeddings.masked_scatter(visual[..., None], tokens)
+    with half_precision():
         states = model.model.language_model(
-            inputs_embeds=embeddings, attention_mask=episode_mask(owners), position_ids=places, use_cache=False
+            inputs_embeds=embeddings, attention_mask=mask, position_ids=places, use_cache=False
         ).last_hidden_state
         rows = [(number, place) for number, (*_, answers) in enumerate(packed) for place in answers]
         logits = model.lm_head(states[tuple(torch.tensor(rows).T)]).float()
-    wanted = torch.tensor([levels for episode in drawn for levels in episode.wanted])
+    wanted = torch.tensor([levels for episode in drawn for levels in episode.wanted], device=where)
     return -(wanted * logits.log_softmax(-1)[:, processor.level_ids]).sum(1).mean()
 
 
@@ -219,6 +232,7 @@ def train_on_people(
     steps: int,
     learning_rate: float,
     pairs: bool,
+    sure: float,
     seed: int,
 ) -> None:
     """From WORK/language_trained to WORK/personal.
@@ -226,10 +240,10 @@ def train_on_people(
     Args:
         reading_steps: of tastes in directions, before the others.
         steps: of episodes beside ratings, pretext samples and comments.
-        pairs: as of `train_language_model`.
+        pairs, sure: as of `train_language_model`.
     """
-    assessor = AestheticAssessor.from_pretrained(work / LANGUAGE_TRAINED, device="cpu")
-    training = open_training(data, work, pairs, seed)
+    assessor = AestheticAssessor.from_pretrained(work / LANGUAGE_TRAINED, device=device())
+    training = open_training(data, work, pairs, sure, seed)
     for processor in (assessor.processor, training.processor):
         processor.num_example_tokens = dict(NUM_EXAMPLE_TOKENS)
         processor.in_context_weight = EXAMPLE_WEIGHT
@@ -237,7 +251,7 @@ def train_on_people(
     seen = kept_features(assessor, records, work, LANGUAGE_TRAINED)
     training.model.model.language_model.load_state_dict(assessor.model.model.language_model.state_dict())
     scale = training.processor.rating_scale
-    episodes = Episodes(seen, known_votes(records, held_out_people(records), scale), scale, seed)
+    episodes = Episodes(seen, known_votes(records, held_out_people(records), scale), scale, seed, PEOPLE_RATED)
 
     def loss() -> torch.Tensor:
         drawn = [episodes.draw() for _ in range(BATCH_SIZE)]

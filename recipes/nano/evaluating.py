@@ -30,12 +30,6 @@ from aesthetic_mllm.evaluation.eval_comments import (
     measured_bins,
     write_comments,
 )
-from aesthetic_mllm.evaluation.eval_label_efficiency import (
-    Learner,
-    evaluate_label_efficiency,
-    label_efficiency_table,
-    ridge_learner,
-)
 from aesthetic_mllm.evaluation.eval_personal import evaluate_personal, personal_table, ridge_predictions
 from aesthetic_mllm.evaluation.eval_pretext import evaluate_pretext, pretext_table
 from aesthetic_mllm.evaluation.eval_ratings import evaluate_ratings
@@ -49,20 +43,31 @@ from aesthetic_mllm.pretext.pretext_dataset import load_photo
 from aesthetic_mllm.pretext.pretext_samples import PretextSampleMaker
 from aesthetic_mllm.pretext.teachers import load_contents
 from aesthetic_mllm.processing.image_processing_aesthetic_mllm import AestheticMLLMImageProcessor
-from aesthetic_mllm.processing.rating_scale import RatingScale
 from aesthetic_mllm.tasks.commenting import STYLES
 from aesthetic_mllm.trainers.taste_fitting import fit_tastes
 
-from .coded_alignment import ALIGNED
-from .contents import CONTENTS
+from .contents import CONFIDENCES, CONTENTS
+from .devices import device
 from .episodes import PERSONAL
-from .features import CANVAS, FeatureCache, UpperTower, pool_stages, views_of
+from .features import CANVAS, FeatureCache, pool_stages
 from .finishing import CHECKPOINT, flaw_photos, rate_pools
 from .kernel_ridge import BEAUTY_ALPHA, QUALITY_ALPHA
 from .language import CRITIQUES, healing_texts, split_texts, uncut
-from .people import held_out_people, known_votes, read_people
-from .rated_photos import RatedPhoto, photo_key, read_beauty, read_quality, split_beauty, split_quality
-from .rating_heads import ALL, BATCH_SIZE, RatingHeads
+from .people import PEOPLE_RATED, held_out_people, known_votes, read_people
+from .rated_photos import (
+    ASKED,
+    BEAUTY,
+    GENERATED,
+    QUALITY,
+    RatedPhoto,
+    photo_key,
+    read_all,
+    read_beauty,
+    read_generated,
+    read_quality,
+    split,
+)
+from .rating_heads import BATCH_SIZE
 from .tastes import kept_features
 from .unaligned import STATISTICS, UNALIGNED
 from .weights import VISION, convert_vision, fetch
@@ -72,8 +77,6 @@ logger = logging.getLogger(__name__)
 EVALUATION = "evaluation"  # folder below WORK: a JSON and a Markdown file for each
 SUBSETS = ("ss01", "ss02", "ss03")  # of BIQ2021
 SOURCE_RANGE = (LOW, HIGH)
-LABEL_STEPS = {0.05: 80, 0.1: 120, 1.0: 400}  # enough for the loss to settle; the same from every start
-LABEL_LEARNING_RATE = 5e-4
 # A critique as `language.critique_texts` puts it; and a question as the uncut language model takes one.
 CRITIQUE = re.compile(
     r"<\|im_start\|>user\n(Comment on (?:the .+ of )?this photo\.)<\|im_end\|>\n<\|im_start\|>assistant\n(.+)<\|im_end\|>\n"
@@ -82,7 +85,7 @@ UNCUT_PROMPT = "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
 
 
 class Evaluations:
-    """What the evaluations share: the checkpoint, and the photos of both sources, known and held out.
+    """What the evaluations share: the checkpoint, and the photos of all sources, known and held out.
 
     Args:
         data, work: the run's folders.
@@ -91,12 +94,12 @@ class Evaluations:
 
     def __init__(self, data: Path, work: Path, seed: int):
         self.data, self.work, self.seed = data, work, seed
-        self.assessor = AestheticAssessor.from_pretrained(work / CHECKPOINT, device="cpu")
+        self.assessor = AestheticAssessor.from_pretrained(work / CHECKPOINT, device=device())
         self.scale = self.assessor.processor.rating_scale
-        quality, beauty = read_quality(data, self.scale), read_beauty(data, self.scale)
-        self.cache = FeatureCache(work, quality + beauty)
-        self.known_quality, self.quality = split_quality(quality)
-        self.known_beauty, self.beauty = split_beauty(beauty)
+        self.cache = FeatureCache(work, read_all(data, self.scale))
+        self.known_quality, self.quality = split(read_quality(data, self.scale))
+        self.known_beauty, self.beauty = split(read_beauty(data, self.scale))
+        self.known_generated, self.generated = split(read_generated(data, self.scale))
 
     def run(self, names: Sequence[str], sizes: Mapping[str, int]) -> None:
         """Some of the evaluations, each into its files; one that is there already is not repeated.
@@ -117,31 +120,36 @@ class Evaluations:
             logger.info("%s:\n%s", name, table)
 
     def ratings(self, sizes: Mapping[str, int]) -> tuple[dict, str]:
-        """Quality and beauty beside ridge regression on the same pixels, and what each group of tokens gives to them."""
+        """What people rated beside ridge regression on the same pixels, and what each group of tokens gives to them."""
         parts = {
             subset: [place for place, photo in enumerate(self.quality) if photo.name.startswith(subset)] for subset in SUBSETS
         }
         report = {}
-        for question, known, asked, alpha in (
-            ("quality", self.known_quality, self.quality, QUALITY_ALPHA),
-            ("aesthetic", self.known_beauty, self.beauty, BEAUTY_ALPHA),
+        for source, known, asked, alpha in (
+            (QUALITY, self.known_quality, self.quality, QUALITY_ALPHA),
+            (BEAUTY, self.known_beauty, self.beauty, BEAUTY_ALPHA),
+            (GENERATED, self.known_generated, self.generated, QUALITY_ALPHA),
         ):
+            question = ASKED[source]
             baseline = self._ridge(known, alpha)(self.cache.pooled_of(asked))
-            report[question] = evaluate_ratings(
+            report[source] = evaluate_ratings(
                 self.assessor,
                 [photo.path for photo in asked],
                 [photo.mean for photo in asked],
                 question,
                 baseline=baseline,
-                parts=parts if question == "quality" else None,
+                parts=parts if source == QUALITY else None,
                 exchange=True,
             )
-        lines = ["| question | photos | SRCC | PLCC | ridge SRCC | gain (95% interval) |", "|---|---|---|---|---|---|"]
-        for question, found in report.items():
+        lines = [
+            "| source | question | photos | SRCC | PLCC | ridge SRCC | gain (95% interval) |",
+            "|---|---|---|---|---|---|---|",
+        ]
+        for source, found in report.items():
             low, high = found["srcc_gain_interval"]
             lines.append(
-                f"| {question} | {found['n']} | {found['srcc']:.3f} | {found['plcc']:.3f} | {found['baseline']['srcc']:.3f} | "
-                f"{found['srcc_gain']:+.3f} ({low:+.3f} to {high:+.3f}) |"
+                f"| {source} | {ASKED[source]} | {found['n']} | {found['srcc']:.3f} | {found['plcc']:.3f} | "
+                f"{found['baseline']['srcc']:.3f} | {found['srcc_gain']:+.3f} ({low:+.3f} to {high:+.3f}) |"
             )
         return report, "\n".join(lines)
 
@@ -182,10 +190,13 @@ class Evaluations:
         bins = measured_bins(photos, [photo.path for photo in pool])
         corpora = {"critiques": SharedNgrams(pd.read_parquet(self.data / CRITIQUES)["comment"].astype(str))}
         report: dict[str, Any] = {}
+        likeliest = json.loads((self.work / CONFIDENCES).read_text())
         for style in STYLES:
             for name, texts in zip((f"{style}, unchecked", style), write_comments(self.assessor, photos, style), strict=True):
                 report[name] = evaluate_comments(texts, bins, corpora)
+            report[style]["names"] = names_told(texts, likeliest)
         table = comments_table(report)
+        table += "\n" + "\n".join(f"Names in {style} comments: {report[style]['names']}." for style in STYLES)
         critiques = held_out_critiques(self.work, self.data / CRITIQUES, sizes["comments.critiques"])
         own = critique_perplexity(self.assessor, critiques)
         other = byte_perplexity(*uncut(self.work), [(UNCUT_PROMPT.format(prompt), text) for prompt, text in critiques])
@@ -199,7 +210,9 @@ class Evaluations:
         seen = kept_features(self.assessor, records, self.work, PERSONAL)
         baselines = {"public tower": self._people_on_the_tower(records, protocol)}
         prompted = (sizes["personal.prompted_people"], sizes["personal.prompted_draws"])
-        report = evaluate_personal(self.assessor, seen, protocol, SOURCE_RANGE, baselines=baselines, prompted=prompted)
+        report = evaluate_personal(
+            self.assessor, seen, protocol, SOURCE_RANGE, baselines=baselines, prompted=prompted, question=PEOPLE_RATED
+        )
         return report, personal_table(report)
 
     def pretext(self, sizes: Mapping[str, int]) -> tuple[dict, str]:
@@ -224,16 +237,7 @@ class Evaluations:
         )
         return report, pretext_table(report)
 
-    def label_efficiency(self, sizes: Mapping[str, int]) -> tuple[dict, str]:
-        """Quality from few labels, from aligned and from unaligned weights; frozen tower, nothing beside the labels."""
-        learners: dict[str, Learner] = {name: self._learner(name) for name in (UNALIGNED, ALIGNED)}
-        known, asked = (self.cache.pooled_of(photos) for photos in (self.known_quality, self.quality))
-        labels, wanted = ([photo.mean for photo in photos] for photos in (self.known_quality, self.quality))
-        learners["ridge"] = ridge_learner(known, labels, asked, wanted)
-        runs = evaluate_label_efficiency(learners, len(known), tuple(LABEL_STEPS), tuple(range(sizes["label_efficiency.draws"])))
-        return runs, label_efficiency_table(runs, gain=(UNALIGNED, ALIGNED))
-
-    def _ridge(self, known: list[RatedPhoto], alpha: float) -> Ridge:
+    def _ridge(self, known: Sequence[RatedPhoto], alpha: float) -> Ridge:
         return Ridge(self.cache.pooled_of(known), np.array([photo.mean for photo in known]), (alpha,))
 
     def _some(self, photos: list[RatedPhoto], count: int) -> list[tuple[str, Image.Image]]:
@@ -251,28 +255,8 @@ class Evaluations:
         general = Ridge(pooled[known], means, (BEAUTY_ALPHA,))(pooled)
         return ridge_predictions(pooled, general, self.scale, SOURCE_RANGE, fit_tastes(pooled, votes, general))
 
-    def _learner(self, name: str) -> Learner:
-        """How alignment module and heads learn from a start; SRCC of all groups together."""
 
-        def learn(places: list[int], seed: int) -> float:
-            set_seed(seed)  # new heads
-            rng = random.Random(seed)
-            model = AestheticMLLMForConditionalGeneration.from_pretrained(self.work / name, dtype=torch.float32)
-            model.model.vision_tower = UpperTower(model.model.vision_tower)
-            heads = RatingHeads(model, self.cache.pixels, RatingScale())
-            known = [self.known_quality[place] for place in places]
-            share = min(LABEL_STEPS, key=lambda share: abs(share - len(known) / len(self.known_quality)))
-            wanted = LABEL_STEPS[share] * BATCH_SIZE
-            rows: list[dict[str, Any]] = []
-            while len(rows) < wanted:
-                rows += quality_rows(rng.sample(known, len(known)), rng)
-            heads.train(rows[:wanted], LABEL_LEARNING_RATE)
-            return heads.correlations(quality_rows(self.quality), "quality")[ALL]
-
-        return learn
-
-
-EVALUATIONS = ("ratings", "attributes", "flaws", "suggestions", "comments", "personal", "pretext", "label_efficiency")
+EVALUATIONS = ("ratings", "attributes", "flaws", "suggestions", "comments", "personal", "pretext")
 
 
 class RidgeJudge:
@@ -290,7 +274,7 @@ class RidgeJudge:
         self.regressions = [
             Ridge(cache.pooled_of(photos), values, (alpha,)) for (photos, alpha), values in zip(rated, labels, strict=True)
         ]
-        self.tower = convert_vision(fetch(VISION, work), CANVAS).to(memory_format=torch.channels_last)
+        self.tower = convert_vision(fetch(VISION, work), CANVAS).to(device(), memory_format=torch.channels_last)
         self.image_processor = AestheticMLLMImageProcessor(canvas_size=CANVAS)
 
     def __call__(self, images: Sequence[Image.Image]) -> np.ndarray:
@@ -309,23 +293,22 @@ class RidgeJudge:
     def features(self, images: Sequence[Image.Image]) -> np.ndarray:
         """[N, F]."""
         inputs = self.image_processor(list(images), return_tensors="pt")
-        maps = self.tower(inputs["pixel_values"], inputs["image_sizes"]).feature_maps
-        return pool_stages(maps, inputs["image_sizes"]).numpy()
+        maps = self.tower(inputs["pixel_values"].to(device()), inputs["image_sizes"].to(device())).feature_maps
+        return pool_stages([values.cpu() for values in maps], inputs["image_sizes"]).numpy()
 
 
-def quality_rows(photos: Sequence[RatedPhoto], rng: random.Random | None = None) -> list[dict[str, Any]]:
-    """Rows that ask for quality; with `rng`, for training, of random views: the whole photo as often as all of its crops."""
-    return [
-        {
-            "image": photo.name,
-            "view": rng.choice([0, rng.randrange(1, views_of(photo))]) if rng else 0,
-            "question": "quality",
-            "mean": photo.mean,
-            "std": photo.std,
-            "group": 0,  # photos of one group may be ranked
-        }
-        for photo in photos
-    ]
+def names_told(texts: Mapping[str, str], likeliest: Mapping[str, tuple[str, float]]) -> dict[str, Any]:
+    """How many comments name what a photo shows, and how many of these names the public tower's classifier bears out.
+
+    Args:
+        texts: by key of the photo.
+        likeliest: label and confidence by key; a name is borne out where it is the likeliest label, however unsure.
+    """
+    labels = sorted({label for label, _ in likeliest.values()}, key=len, reverse=True)
+    pattern = re.compile(rf" of ({'|'.join(map(re.escape, labels))})\b")
+    named = {key: found[1] for key, text in texts.items() if (found := pattern.search(text))}
+    right = sum(likeliest[key][0] == label for key, label in named.items())
+    return {"comments": len(texts), "named": len(named), "borne out": right}
 
 
 def held_out_critiques(work: Path, critiques: Path, count: int) -> list[tuple[str, str]]:

@@ -1,37 +1,42 @@
 """What the public tower's lower stages see in each photo, cached, so that training need not run them again.
 
-Views are the whole photo and crops of random shape, some mirrored: more of OASIS, whose few photos are seen often. Beside them
-the pooled features of six stages of the whole photos, which the ridge baseline is fitted on. The lower stages stay as they are;
-[`UpperTower`] runs the others on what is cached, frozen or learning.
+Views are the whole photo and crops of random shape, some mirrored: more of OASIS, whose few photos are seen often. Photos that
+are validated on have the whole one alone. Beside them the pooled features of six stages of the whole photos, which the ridge
+baseline is fitted on. The lower stages stay as they are; [`UpperTower`] runs the others on what is cached, frozen or learning.
 """
 
 import logging
 import random
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 from transformers.modeling_outputs import BackboneOutput
 
+from aesthetic_mllm.evaluation.damages import DAMAGES
 from aesthetic_mllm.modeling.modeling_efficientnet_lite import EfficientNetLiteBackbone, photo_mask
 from aesthetic_mllm.processing.image_loading import load_image
 from aesthetic_mllm.processing.image_processing_aesthetic_mllm import AestheticMLLMImageProcessor
 from aesthetic_mllm.processing.rating_scale import RatingScale
 from aesthetic_mllm.trainers.augmentation import random_aspect_crop
 
-from .rated_photos import RatedPhoto, read_beauty, read_quality
+from .devices import device, half_precision
+from .rated_photos import BEAUTY, GENERATED, LARGE, QUALITY, Photo, read_all
 from .weights import VISION, convert_vision, fetch
 
 logger = logging.getLogger(__name__)
 
 CANVAS = 288
 FEATURES = "features"  # folder below WORK
-VIEWS = {"biq2021": 2, "oasis_beauty": 4}  # by the photo's folder
+VIEWS = {QUALITY: 2, BEAUTY: 4, GENERATED: 2, LARGE: 1}  # by the photo's source
 STRONGLY_DAMAGED = 11
 DAMAGED_VIEWS = (10, STRONGLY_DAMAGED)  # of every photo, by one edit each (`damaged_views.py`): of any strength, and strongly
+LARGE_DAMAGED_VIEWS = tuple(range(20, 20 + len(DAMAGES)))  # of the large photos: by each edit, at their full size
+ALL_VIEWS = (*range(max(VIEWS.values())), *DAMAGED_VIEWS, *LARGE_DAMAGED_VIEWS)
 LOWER_STAGES = 4  # edges, blobs and textures; the alignment module reads the last of each stride: stages 2, 4 and 6
 LAYERS = (2, 3)  # what the alignment module and the upper stages read of them: strides 8 and 16
 SHAPES = ((36, 36, 48), (18, 18, 88))
@@ -45,7 +50,7 @@ BATCH_SIZE = 16
 class PhotoViews(Dataset):
     """Views of photos: `pixel_values`, `image_sizes`. View 0 is the whole photo, any other number a crop of its own."""
 
-    def __init__(self, photos: list[RatedPhoto], view: int):
+    def __init__(self, photos: Sequence[Photo], view: int):
         self.photos, self.view = photos, view
         self.image_processor = AestheticMLLMImageProcessor(canvas_size=CANVAS)
 
@@ -89,43 +94,71 @@ class UpperTower(nn.Module):
 class FeatureCache:
     """The cached views of all photos, read from disk as they are asked for."""
 
-    def __init__(self, work: Path, photos: list[RatedPhoto]):
+    def __init__(self, work: Path, photos: Sequence[Photo]):
         folder = work / FEATURES
-        views = [view for view in (*range(max(VIEWS.values())), *DAMAGED_VIEWS) if (folder / f"sizes{view}.npy").exists()]
+        views = [view for view in ALL_VIEWS if (folder / f"sizes{view}.npy").exists()]
         self.index = {view: {photo.name: index for index, photo in enumerate(with_view(photos, view))} for view in views}
         self.features = {view: np.load(folder / f"view{view}.npy", mmap_mode="r") for view in views}
         self.sizes = {view: np.load(folder / f"sizes{view}.npy") for view in views}
         self.pooled = np.load(folder / "pooled.npy")
 
-    def pooled_of(self, photos: list[RatedPhoto]) -> np.ndarray:
+    def pooled_of(self, photos: Sequence[Photo]) -> np.ndarray:
         """Pooled features of the whole photos, [N, F]."""
         return self.pooled[[self.index[0][photo.name] for photo in photos]]
 
     def pixels(self, rows: list[dict]) -> dict[str, torch.Tensor]:
-        """The rows' `pixel_values` for [`UpperTower`] and `image_sizes`; a row names a photo (`image`) and a `view`."""
+        """The rows' `pixel_values` for [`UpperTower`] and `image_sizes`.
+
+        A row names a photo (`image`) and a `view`; what is seen in a `mirrored` photo is taken to be the mirror image.
+        """
         pixels = torch.zeros(len(rows), PLANES * CANVAS**2)
         sizes = []
         for index, row in enumerate(rows):
             number = self.index[row["view"]][row["image"]]
-            pixels[index, :SIZE] = torch.from_numpy(self.features[row["view"]][number].astype(np.float32))
-            sizes.append(self.sizes[row["view"]][number])
+            features, size = self.features[row["view"]][number].astype(np.float32), self.sizes[row["view"]][number]
+            pixels[index, :SIZE] = torch.from_numpy(_mirrored(features, size[1]) if row.get("mirrored") else features)
+            sizes.append(size)
         return {
             "pixel_values": pixels.view(len(rows), PLANES, CANVAS, CANVAS),
             "image_sizes": torch.from_numpy(np.stack(sizes).astype(np.int64)),
         }
 
 
-def views_of(photo: RatedPhoto) -> int:
-    """How many views of the photo are cached."""
-    return VIEWS[photo.path.parent.name]
+def _mirrored(features: np.ndarray, width: int) -> np.ndarray:
+    """[SIZE] of a photo so wide, each row of cells turned round."""
+    parts = np.split(features, np.cumsum([int(np.prod(shape)) for shape in SHAPES])[:-1])
+    for part, shape in zip(parts, SHAPES, strict=True):
+        cells = part.reshape(shape)  # a view
+        columns = -(-width // (CANVAS // shape[1]))
+        cells[:, :columns] = cells[:, :columns][:, ::-1].copy()
+    return np.concatenate(parts)
 
 
-def with_view(photos: list[RatedPhoto], view: int) -> list[RatedPhoto]:
+def views_of(photo: Photo) -> int:
+    """How many undamaged views of the photo are cached."""
+    return VIEWS[photo.source] if photo.may_teach else 1
+
+
+def is_damaged(view: int) -> bool:
+    """Whether photos are damaged in a view."""
+    return view in DAMAGED_VIEWS or view in LARGE_DAMAGED_VIEWS
+
+
+def has_view(photo: Photo, view: int) -> bool:
+    """Whether this view of the photo is cached."""
+    if photo.source == LARGE and view:
+        return view in LARGE_DAMAGED_VIEWS and photo.may_teach
+    if view in DAMAGED_VIEWS:
+        return view == STRONGLY_DAMAGED or photo.may_teach
+    return view < views_of(photo)
+
+
+def with_view(photos: Sequence[Photo], view: int) -> list[Photo]:
     """Those of the photos that have this view."""
-    return [photo for photo in photos if view < views_of(photo) or view in DAMAGED_VIEWS]
+    return [photo for photo in photos if has_view(photo, view)]
 
 
-def pool_stages(feature_maps: tuple[torch.Tensor, ...], image_sizes: torch.Tensor) -> torch.Tensor:
+def pool_stages(feature_maps: Sequence[torch.Tensor], image_sizes: torch.Tensor) -> torch.Tensor:
     """Mean, standard deviation and maximum over the photo's cells of six stages: [B, 3 * channels]."""
     rows = []
     for index, (height, width) in enumerate(image_sizes.tolist()):
@@ -140,30 +173,33 @@ def pool_stages(feature_maps: tuple[torch.Tensor, ...], image_sizes: torch.Tenso
 
 @torch.inference_mode()
 def cache_view(tower: EfficientNetLiteBackbone, views: PhotoViews, view: int, folder: Path) -> None:
-    """Writes one view's features, sizes and, of the whole photos, pooled features."""
+    """Writes one view's features, sizes and, of the whole photos, pooled features; not again what is there already."""
+    if (folder / f"sizes{view}.npy").exists():
+        return
     out = np.lib.format.open_memmap(folder / f"view{view}.npy", mode="w+", dtype=np.float16, shape=(len(views), SIZE))
-    sizes, pooled, start = [], [], time.monotonic()
-    for first in range(0, len(views), BATCH_SIZE):
-        rows = [views[index] for index in range(first, min(first + BATCH_SIZE, len(views)))]
-        pixel_values, image_sizes = (torch.stack(parts) for parts in zip(*rows, strict=True))
-        maps = tower(pixel_values, image_sizes).feature_maps
+    sizes, pooled, start, done = [], [], time.monotonic(), 0
+    for pixel_values, image_sizes in DataLoader(views, BATCH_SIZE, num_workers=1):
+        # bf16 halves the time; its error, 3% of the features' length, is random, and the upper stages learn beside it
+        with half_precision():
+            maps = [values.cpu() for values in tower(pixel_values.to(device()), image_sizes.to(device())).feature_maps]
         flat = torch.cat([maps[layer].permute(0, 2, 3, 1).flatten(1) for layer in LAYERS], dim=1)
-        out[first : first + len(flat)] = flat.half().numpy()
+        out[done : done + len(flat)] = flat.half().numpy()
         sizes.append(image_sizes.numpy())
         if view == 0:
-            pooled.append(pool_stages(maps, image_sizes))
-        if first % 1600 == 0:
-            logger.info("view %d: %d of %d photos, %.0f s", view, first, len(views), time.monotonic() - start)
-    np.save(folder / f"sizes{view}.npy", np.concatenate(sizes))
+            pooled.append(pool_stages([values.float() for values in maps], image_sizes))
+        if done % 1600 == 0:
+            logger.info("view %d: %d of %d photos, %.0f s", view, done, len(views), time.monotonic() - start)
+        done += len(flat)
     if view == 0:
         np.save(folder / "pooled.npy", torch.cat(pooled).numpy())
+    out.flush()
+    np.save(folder / f"sizes{view}.npy", np.concatenate(sizes))  # the last: it says that the view is whole
 
 
 def cache_features(data: Path, work: Path) -> None:
-    """All undamaged views of all rated photos, into WORK/features."""
-    tower = convert_vision(fetch(VISION, work), CANVAS).to(memory_format=torch.channels_last)
-    scale = RatingScale()
-    photos = read_quality(data, scale) + read_beauty(data, scale)
+    """All undamaged views of all photos, into WORK/features."""
+    tower = convert_vision(fetch(VISION, work), CANVAS).to(device(), memory_format=torch.channels_last)
+    photos = read_all(data, RatingScale())
     folder = work / FEATURES
     folder.mkdir(parents=True, exist_ok=True)
     for view in range(max(VIEWS.values())):

@@ -14,8 +14,9 @@ from aesthetic_mllm.evaluation.flaw_operating_points import learn_operating_poin
 from aesthetic_mllm.evaluation.flaw_ratings import FlawRatings, rate_flaws
 
 from .comment_side_files import add_comment_side_files
+from .devices import device
 from .episodes import PERSONAL
-from .rated_photos import RatedPhoto, read_quality, split_quality
+from .rated_photos import LARGE, RatedPhoto, read_large, read_quality, split
 from .tastes import fit_rater_prior
 
 logger = logging.getLogger(__name__)
@@ -23,7 +24,7 @@ logger = logging.getLogger(__name__)
 CHECKPOINT = "checkpoint"
 FLAW_RATINGS = "flaw_ratings"  # folder below WORK, a file for each pool
 UNSPLASH = "ss03"  # names of BIQ2021's photos that are undamaged as far as is known
-LARGE_PHOTOS = "photos_large"  # below DATA, undamaged ones of 1,600 pixels, which the alignment has seen without labels
+LARGE_PHOTOS = LARGE  # below DATA, undamaged ones of 1,600 pixels, most of which the alignment has seen smaller, without labels
 
 
 def finish_checkpoint(data: Path, work: Path, average_photos: int, flaw_pools: Mapping[str, int], seed: int) -> None:
@@ -33,10 +34,10 @@ def finish_checkpoint(data: Path, work: Path, average_photos: int, flaw_pools: M
         average_photos: that the average photo is the mean of.
         flaw_pools: of each pool of [`flaw_photos`] how many photos are damaged.
     """
-    assessor = AestheticAssessor.from_pretrained(work / PERSONAL, device="cpu")
+    assessor = AestheticAssessor.from_pretrained(work / PERSONAL, device=device())
     fit_rater_prior(assessor, data, work, PERSONAL)
     add_comment_side_files(assessor, data, average_photos, seed)
-    _, held_out = split_quality(read_quality(data, assessor.processor.rating_scale))
+    _, held_out = split(read_quality(data, assessor.processor.rating_scale))
     ratings = rate_pools(assessor, data, work, held_out, flaw_pools)
     points = learn_operating_points(ratings["learning"], [ratings["large"]], held_out=ratings["reporting"])
     scale = replace(assessor.processor.rating_scale, operating_points=points)
@@ -65,7 +66,11 @@ def flaw_photos(data: Path, held_out: list[RatedPhoto]) -> dict[str, list[Path]]
     paths = [photo.path for photo in held_out if photo.name.startswith(UNSPLASH)]
     paths.sort(key=lambda path: hashlib.sha256(path.name.encode()).hexdigest())
     half = len(paths) // 2
-    return {"learning": paths[:half], "reporting": paths[half:], "large": sorted((data / LARGE_PHOTOS).glob("*.webp"))}
+    return {
+        "learning": paths[:half],
+        "reporting": paths[half:],
+        "large": [photo.path for photo in read_large(data) if not photo.may_teach],
+    }
 
 
 def rate_pools(

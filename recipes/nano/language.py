@@ -1,7 +1,8 @@
 """Nano's language model: SmolLM2-135M-Instruct cut to a part of its vocabulary and layers, then healed.
 
 The tokenizer's merges are in order of frequency, so the first ones with their embedding rows are a smaller tokenizer of the
-same kind. The cut model is healed on the uncut model's own answers and on photo critiques.
+same kind. The cut model is healed on the uncut model's own answers and on photo critiques. That is a loop of its own, for a
+quarter of each batch are random tokens said twice, drawn anew, and the trainers of the package train models that see photos.
 """
 
 import json
@@ -18,6 +19,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM, 
 from aesthetic_mllm.data.comments import GREETING
 from aesthetic_mllm.trainers.precision import has_bfloat16
 
+from .devices import device, half_precision
+from .steps import take_step
 from .weights import LANGUAGE, fetch
 
 logger = logging.getLogger(__name__)
@@ -106,14 +109,14 @@ def own_answers(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, rou
     """Conversations of the uncut model about photographs, sampled."""
     rng = random.Random(seed)
     tokenizer.padding_side = "left"
-    model = model.bfloat16() if has_bfloat16() else model
+    model = (model.bfloat16() if has_bfloat16() else model).to(device())
     texts = []
     for number in range(rounds):
         prompts = [
             f"<|im_start|>user\n{rng.choice(QUESTIONS).format(subject=rng.choice(SUBJECTS))}<|im_end|>\n<|im_start|>assistant\n"
             for _ in range(64)
         ]
-        inputs = tokenizer(prompts, return_tensors="pt", padding=True)
+        inputs = tokenizer(prompts, return_tensors="pt", padding=True).to(device())
         answers = model.generate(**inputs, max_new_tokens=96, do_sample=True, temperature=0.7, top_p=0.9)
         answers = tokenizer.batch_decode(answers[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
         texts += [f"{prompt}{answer}<|im_end|>\n" for prompt, answer in zip(prompts, answers, strict=True)]
@@ -148,34 +151,30 @@ def split_texts(texts: list[str]) -> tuple[list[str], list[str]]:
     return texts[: len(texts) // 50], texts[len(texts) // 50 :]
 
 
-def heal(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, texts: list[str], minutes: float, seed: int) -> list[float]:
-    """Next-token training on packed texts until the time is up; one text in fifty is held out. Returns held-out losses."""
+def heal(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, texts: list[str], steps: int, seed: int) -> list[float]:
+    """Next-token training on packed texts; one text in fifty is held out. Returns held-out losses."""
     held_out, train = split_texts(texts)
     packed = {name: pack(tokenizer, part) for name, part in (("held out", held_out), ("train", train))}
     logger.info("heal: %d training sequences of %d tokens", len(packed["train"]), SEQUENCE_LENGTH)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=0.01, betas=(0.9, 0.95))
+    model.to(device())
+    optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=0.01, betas=(0.9, 0.95), fused=True)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / 20) * (1 - step / steps))
     generator = torch.Generator().manual_seed(seed)
-    batch, step, losses, start = 16, 0, [], time.monotonic()
-    while (elapsed := time.monotonic() - start) < minutes * 60:
-        # the rate falls with the time spent, so the run ends at zero wherever it runs
-        rate = LEARNING_RATE * min(1.0, (step + 1) / 20) * (1 - elapsed / (minutes * 60))
-        for group in optimizer.param_groups:
-            group["lr"] = rate
+    batch, losses, start = 16, [], time.monotonic()
+    for step in range(steps):
         copied = round(COPY_SHARE * batch)
         rows = packed["train"][torch.randint(len(packed["train"]), (batch - copied,), generator=generator)]
-        rows = torch.cat([rows, repeated(copied, len(tokenizer), generator)])
-        with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
+        rows = torch.cat([rows, repeated(copied, len(tokenizer), generator)]).to(device())
+        with half_precision():
             loss = model(input_ids=rows, labels=rows).loss
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
+        take_step(list(model.parameters()), optimizer, schedule)
         if step % 50 == 0:
             losses.append(_held_out_loss(model, packed["held out"]))
-            logger.info("heal: step %d, %.0f s, train %.3f, held out %.3f", step, elapsed, loss.item(), losses[-1])
-        step += 1
+            spent = time.monotonic() - start
+            logger.info("heal: step %d of %d, %.0f s, train %.3f, held out %.3f", step, steps, spent, loss.item(), losses[-1])
     losses.append(_held_out_loss(model, packed["held out"]))
-    logger.info("heal: %d steps, held out %.3f", step, losses[-1])
+    logger.info("heal: held out %.3f", losses[-1])
     return losses
 
 
@@ -187,8 +186,9 @@ def repeated(rows: int, vocab_size: int, generator: torch.Generator) -> torch.Te
 
 @torch.inference_mode()
 def _held_out_loss(model: LlamaForCausalLM, rows: torch.Tensor) -> float:
-    with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
-        return model(input_ids=rows[:64], labels=rows[:64]).loss.item()
+    with half_precision():
+        rows = rows[:64].to(device())
+        return model(input_ids=rows, labels=rows).loss.item()
 
 
 def pack(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> torch.Tensor:
@@ -198,11 +198,11 @@ def pack(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> torch.Tensor:
     return torch.tensor(ids[:usable]).view(-1, SEQUENCE_LENGTH)
 
 
-def make_language_model(data: Path, work: Path, minutes: float, rounds: int, seed: int) -> None:
+def make_language_model(data: Path, work: Path, steps: int, rounds: int, seed: int) -> None:
     """Cuts and heals, into WORK/language.
 
     Args:
-        minutes: of healing.
+        steps: of healing.
         rounds: batches of 64 answers sampled from the uncut model.
     """
     model, tokenizer = uncut(work)
@@ -212,7 +212,7 @@ def make_language_model(data: Path, work: Path, minutes: float, rounds: int, see
     if not answers.exists():  # sampling takes as long as the healing
         answers.write_text(json.dumps(own_answers(model, tokenizer, rounds, seed)))
     del model
-    losses = heal(small, small_tokenizer, healing_texts(work, data / CRITIQUES), minutes, seed)
+    losses = heal(small, small_tokenizer, healing_texts(work, data / CRITIQUES), steps, seed)
     small.save_pretrained(work / LANGUAGE_MODEL)
     small_tokenizer.save_pretrained(work / LANGUAGE_MODEL)
     (work / LANGUAGE_MODEL / "healing.json").write_text(json.dumps({"held_out_losses": losses}))

@@ -16,6 +16,8 @@ from aesthetic_mllm.evaluation.personal_protocols import Protocol, oasis_beauty,
 from aesthetic_mllm.processing.rating_scale import RatingScale
 from aesthetic_mllm.trainers.taste_fitting import Votes
 
+PEOPLE_RATED = "beauty"  # the question that they answered
+
 
 def read_people(data: Path) -> list[Record]:
     """All photos of OASIS with their votes, in the order of the names."""

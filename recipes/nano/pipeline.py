@@ -9,6 +9,7 @@ leaves no mark.
 import hashlib
 import json
 import logging
+import resource
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -54,6 +55,7 @@ class Stage:
         writes: files or folders below WORK that it makes.
         minutes: that it takes on two cores with bf16, as far as is known; the mark has the seconds that it took.
         work: does it; takes the run and the stage's settings as keywords.
+        seeded: whether chance has a part in it; if not, its files hold for every seed.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Stage:
     writes: tuple[str, ...]
     minutes: int
     work: Callable[..., None]
+    seeded: bool = True
 
 
 def run_stages(
@@ -109,6 +112,30 @@ def run_stages(
     return done
 
 
+def run_stage(stages: Sequence[Stage], name: str, run: Run, seed_all: Callable[[int], object] = lambda seed: None) -> bool:
+    """Runs one stage, unless it is done; stages that need nothing of each other may so run side by side.
+
+    Returns:
+        Whether it was run.
+
+    Raises:
+        StageError: no such stage, or a stage whose files it needs is not done.
+        Exception: whatever the stage raises.
+    """
+    numbers = {stage.name: number for number, stage in enumerate(stages, 1)}
+    if name not in numbers:
+        raise StageError(f"There is no stage {name!r}; choose one of {', '.join(numbers)}.")
+    stage = stages[numbers[name] - 1]
+    makers = {_maker(stages, needed).name: _maker(stages, needed) for needed in stage.needs}
+    if undone := [maker.name for maker in makers.values() if not is_done(stages, maker, run)]:
+        raise StageError(f"{name!r} cannot be run yet: {', '.join(undone)} is not done.")
+    if is_done(stages, stage, run):
+        logger.info("%02d %s: done already", numbers[name], name)
+        return False
+    _run_stage(stages, numbers[name], stage, run, False, seed_all)
+    return True
+
+
 def is_done(stages: Sequence[Stage], stage: Stage, run: Run) -> bool:
     """Whether a stage ended well with these settings, on what is there, and its files are still there."""
     mark = _read(_mark(run, stage))
@@ -124,7 +151,12 @@ def stage_key(stages: Sequence[Stage], stage: Stage, run: Run) -> str:
     makers = [_maker(stages, name) for name in stage.needs]
     marks = {maker.name: (_read(_mark(run, maker)) or {}).get("digest") for maker in makers}
     data = {name: _data_digest(run.data / name) for name in stage.data}
-    told = {"seed": run.seed, "settings": dict(run.settings.get(stage.name, {})), "data": data, "before": marks}
+    told = {
+        "seed": run.seed if stage.seeded else 0,
+        "settings": dict(run.settings.get(stage.name, {})),
+        "data": data,
+        "before": marks,
+    }
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
@@ -175,7 +207,7 @@ def _run_stage(
     log = logging.FileHandler(folder / f"{number:02d}_{stage.name}.log", encoding="utf-8")
     log.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s"))
     logging.getLogger().addHandler(log)
-    start = time.monotonic()
+    start, processors = time.monotonic(), _processor_seconds()
     try:
         logger.info("%02d %s: %s", number, stage.name, stage.about)
         seed_all(run.seed)
@@ -185,14 +217,20 @@ def _run_stage(
             raise StageError(f"{stage.name}: ended without writing {', '.join(missing)}.")
         seconds = round(time.monotonic() - start, 1)
         outputs = {name: digest_of(run.work / name) for name in stage.writes}
-        told = {"key": key, "seconds": seconds, "outputs": outputs}
+        busy = round(_processor_seconds() - processors, 1)
+        told = {"key": key, "seconds": seconds, "processor_seconds": busy, "outputs": outputs}
         told["digest"] = hashlib.sha256(json.dumps(told["outputs"], sort_keys=True).encode()).hexdigest()
         mark.write_text(json.dumps(told, indent=2) + "\n")
         begun.unlink()
-        logger.info("%02d %s: %.0f s", number, stage.name, seconds)
+        logger.info("%02d %s: %.0f s, %.0f s of processors", number, stage.name, seconds, busy)
     finally:
         logging.getLogger().removeHandler(log)
         log.close()
+
+
+def _processor_seconds() -> float:
+    """Of this process and its children that have ended: what a stage costs, whatever else the machine does meanwhile."""
+    return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 
 
 def digest_of(path: Path) -> str:

@@ -2,7 +2,7 @@
 
 import random
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -20,19 +20,22 @@ from aesthetic_mllm.trainers.pretext_cache import CachedSample
 from .coded_alignment import CodedAlignment, CodeLoss, MeasuredPretextSamples
 from .coded_pretext_samples import SHORT_CHANGE, FirstWords
 from .damaged_views import damage_strength
-from .features import DAMAGED_VIEWS, FeatureCache
+from .devices import device
+from .features import FeatureCache, is_damaged
+from .prompts import FLAWS, WHOLE
 from .question_rows import CodedRow, Question, target_text_question
 from .rating_heads import ALL, RatingHeads
 from .targets import falls
 from .token_cache import TokenCache
-from .train_rating_heads import BEAUTY_SHARE, HEADS_FILE, RATINGS_FILE
+from .train_rating_heads import HEADS_FILE, RATINGS_FILE, SHARES
 
 QUESTIONS_A_ROW = 6  # pretext samples of one photo
-ALWAYS, OTHER_QUESTIONS = ("aesthetic", "quality"), 12  # ratings of one photo
+OTHER_QUESTIONS = 11  # ratings of one photo, beside those of the whole photo
 ALWAYS_WEIGHT = 3.0  # of what people rated
 FLAW_WEIGHT = 4.0  # of the flaw that a damage made, which is always asked about
 SURE = 0.7  # a bin is told in a comment if its code is that likely
 DAMAGED_SHARE = 0.5  # of the photos
+CONTENT_SHARE = 0.95  # of the comments on photos that surely show something name it
 SHORT_SHARE = 0.5  # of the pretext samples: "light: very dark", of all attributes of a level at once
 DECIMAL_SHARE = 0.03  # of the ratings
 
@@ -46,8 +49,8 @@ class PseudoLabels:
         shares: [N, questions, levels], what the heads read.
         views: name and view of each.
         loss: of codes.
-        contents: what a teacher saw, by photo.
-        beauty: names of the photos whose beauty people rated; they are few, and drawn in [`BEAUTY_SHARE`] of the cases.
+        contents: what photos surely show, by name; comments may say it.
+        sources: of the photos by name; each is drawn from in its share ([`SHARES`]), for some have few photos.
     """
 
     def __init__(
@@ -59,29 +62,30 @@ class PseudoLabels:
         loss: CodeLoss,
         bank: PhraseBank,
         contents: Mapping[str, str],
-        beauty: Collection[str] = (),
+        sources: Mapping[str, str],
         seed: int = 0,
     ):
         self.processor, self.tokens, self.shares, self.views = processor, tokens, shares, views
         self.loss, self.bank, self.contents = loss, bank, contents
-        self.composer = CommentComposer(bank)
-        longest_first = sorted(self.composer.phrases.wordings(), key=len, reverse=True)
+        self.composer = CommentComposer(bank, content_share=CONTENT_SHARE)
+        longest_first = sorted({*self.composer.phrases.wordings(), *contents.values()}, key=len, reverse=True)
         self.wordings = re.compile("|".join(rf"\b{re.escape(words)}\b" for words in longest_first), re.IGNORECASE)
         self.rng, self.words = random.Random(seed), FirstWords(seed)
         self.scale = processor.rating_scale
         self.questions = list(self.scale.questions)
         self.means = shares @ torch.tensor(self.scale.level_scores)  # [N, questions]
-        self.drawn_from: dict[tuple[bool, bool], list[int]] = {}
+        self.drawn_from: dict[tuple[bool, str], list[int]] = {}
         self.whole = {name: number for number, (name, view) in enumerate(views) if view == 0}
         for number, (name, view) in enumerate(views):
-            self.drawn_from.setdefault((view in DAMAGED_VIEWS, name in beauty), []).append(number)
+            self.drawn_from.setdefault((is_damaged(view), sources[name]), []).append(number)
 
     def draw(self, damaged: bool | None = None) -> int:
         """The number of a view; damaged or not, or as chance will have it."""
         if damaged is None:
             damaged = self.rng.random() < DAMAGED_SHARE
-        beauty = self.rng.random() < BEAUTY_SHARE
-        return self.rng.choice(self.drawn_from.get((damaged, beauty)) or self.drawn_from[damaged, not beauty])
+        known = [source for one, source in self.drawn_from if one == damaged]
+        (source,) = self.rng.choices(known, [SHARES[source] for source in known])
+        return self.rng.choice(self.drawn_from[damaged, source])
 
     def codes(self, number: int, groups: Sequence[str] = TOKEN_GROUPS) -> torch.Tensor:
         return torch.cat([self.tokens[group][number].float() for group in groups])
@@ -102,10 +106,10 @@ class PseudoLabels:
         return rows
 
     def asked(self, number: int) -> dict[str, float]:
-        """What to ask of a view, and how much each question counts: both whole ratings, the flaw that was made, some others."""
+        """What to ask of a view, and how much each question counts: the whole ratings, the flaw that was made, some others."""
         made = self.made_flaw(number)
-        others = self.rng.sample([key for key in self.questions if key not in (*ALWAYS, made)], OTHER_QUESTIONS)
-        return dict.fromkeys(ALWAYS, ALWAYS_WEIGHT) | ({made: FLAW_WEIGHT} if made else {}) | dict.fromkeys(others, 1.0)
+        others = self.rng.sample([key for key in self.questions if key not in (*WHOLE, made)], OTHER_QUESTIONS)
+        return dict.fromkeys(WHOLE, ALWAYS_WEIGHT) | ({made: FLAW_WEIGHT} if made else {}) | dict.fromkeys(others, 1.0)
 
     def ratings(self, number: int, weights: Mapping[str, float]) -> CodedRow:
         """Of one view what is asked, as level words; now and then as a number."""
@@ -129,10 +133,10 @@ class PseudoLabels:
     def made_flaw(self, number: int) -> str | None:
         """The question about the flaw that a view's damage made."""
         name, view = self.views[number]
-        if view not in DAMAGED_VIEWS:
+        if not is_damaged(view):
             return None
         damage, _ = damage_strength(name, view)
-        return flaw_question(damage.flaw) if damage.flaw else None
+        return flaw_question(damage.flaw) if damage.flaw in FLAWS else None
 
     def comments(self) -> CodedRow:
         """A comment in each style, and one on an aspect."""
@@ -153,10 +157,13 @@ class PseudoLabels:
         name, view = self.views[number]
         means = {key: min(max(float(value), 1.0), 10.0) for key, value in zip(self.questions, self.means[number], strict=True)}
         edits = ()
-        if view in DAMAGED_VIEWS:
+        if is_damaged(view):
             damage, strength = damage_strength(name, view)
             # only what is seen to be wrong is said
-            if damage.flaw and means[f"flaw_{damage.flaw}"] < (self.scale.score_range[0] + self.scale.score_range[1]) / 2:
+            if (
+                damage.flaw in FLAWS
+                and means[f"flaw_{damage.flaw}"] < (self.scale.score_range[0] + self.scale.score_range[1]) / 2
+            ):
                 word = "strongly" if strength > 0.9 else "clearly" if strength > 0.5 else "slightly"
                 edits = ((damage.edit, "more" if damage.sign > 0 else "less", word),)
         return PhotoFacts(
@@ -223,8 +230,8 @@ class PairPretextSamples:
         for sample in drawn:
             pretext_sample = sample.pretext_sample
             tokens = self.alignment.projector(
-                {pretext_sample.level: sample.feature_maps}, sample.image_sizes, self.alignment.canvas
-            )[pretext_sample.level]
+                {pretext_sample.level: sample.feature_maps.to(device())}, sample.image_sizes.to(device()), self.alignment.canvas
+            )[pretext_sample.level].cpu()
             _, direction, strength = pretext_sample.label.split(":")
             target_texts = [
                 self.bank.altered(pretext_sample.subject, direction, strength, str(pretext_sample.verdict), self.words)
@@ -255,8 +262,8 @@ def read_views(
     shares = _heads_read(reader, cache, views)
     rows = {name: number for number, name in enumerate(names)}
     for number, (name, view) in enumerate(views):
-        taken = falls(*damage_strength(name, view)) if view in DAMAGED_VIEWS else {}
-        for key in ALWAYS:
+        taken = falls(*damage_strength(name, view)) if is_damaged(view) else {}
+        for key in WHOLE:
             question = reader.heads.questions[key]
             (rating,) = reader.scale.read_level_logits(whole[rows[name], question][None].log(), key)
             if key in taken:
@@ -271,5 +278,5 @@ def _heads_read(reader: RatingHeads, cache: TokenCache, views: Sequence[tuple[st
     parts = []
     for first in range(0, len(views), 256):
         tokens = cache.tokens([{"image": name, "view": view} for name, view in views[first : first + 256]])
-        parts.append(reader.heads({group: values.float() for group, values in tokens.items()})[ALL].softmax(-1))
+        parts.append(reader.heads({group: values.float().to(device()) for group, values in tokens.items()})[ALL].softmax(-1))
     return torch.cat(parts)

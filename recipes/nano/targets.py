@@ -1,8 +1,9 @@
-"""What nano is told of a photo beside people's ratings: its attributes and its flaws.
+"""What nano is told of a photo beside people's ratings: what photographers call aesthetic, its attributes and its flaws.
 
-Nobody rated either. An attribute's rating holds half of the photo's own rating and half of what was measured of the attribute,
-both as standard scores over the photos; a damage takes from it what its strength says. That is our choice, and no more than
-that: it makes attributes move as they should, and says little about what a photographer would call good.
+Nobody rated them. Aesthetic is beauty and technical quality, half each, as standard scores over the photos: on photos of a third
+source the mean of both agrees with photographers' ratings far better than either. People who rate attributes mostly rate their
+general impression, and something of the attribute's own; so an attribute is the general impression and half of what was measured
+of it. A damage takes from a rating what its strength says.
 """
 
 import json
@@ -11,20 +12,18 @@ from pathlib import Path
 
 import numpy as np
 
-from aesthetic_mllm.editing.measurements import measure
 from aesthetic_mllm.editing.measurements.pool_statistics import PoolStatistics
 from aesthetic_mllm.evaluation.damages import Damage
-from aesthetic_mllm.pretext.pretext_dataset import load_photo
 from aesthetic_mllm.processing.rating_scale import ATTRIBUTE_QUESTIONS
 
-from .coded_alignment import MEASURED
+from .coded_alignment import MEASURED, bins_of
 from .prompts import FLAWS
-from .rated_photos import RatedPhoto, photo_key
+from .rated_photos import Photo, photo_key
 from .unaligned import STATISTICS
 
 Ratings = dict[str, tuple[float, float | None]]  # mean and spread by question
 
-BEAUTY_BINS = "measured_beauty.json"
+OTHER_BINS = "measured_others.json"
 # How good each bin of what was measured is for an attribute, from the lowest to the highest, and how much it counts.
 GOODNESS: dict[str, dict[str, tuple[tuple[float, float, float, float, float], float]]] = {
     "light": {
@@ -40,10 +39,11 @@ GOODNESS: dict[str, dict[str, tuple[tuple[float, float, float, float, float], fl
     "subject": {"subject_size": ((0.2, 0.6, 1, 1, 0.7), 1), "focus_contrast": ((0, 0.3, 0.5, 0.8, 1), 0.5)},
     "mood": {"pleasure": ((0, 0.3, 0.5, 0.8, 1), 1), "arousal": ((0.2, 0.5, 0.7, 1, 1), 0.5)},
 }  # fmt: skip
-TECHNICAL = ("sharpness", "noise")  # their other half is the photo's technical quality alone
-ATTRIBUTE_MEAN, ATTRIBUTE_SPREAD = 5.8, 1.2  # of each half
+TECHNICAL = ("sharpness", "noise")  # the general impression beside them is the photo's technical quality alone
+OWN_PART = 0.5  # of an attribute's own standard score beside that of the general impression
+ATTRIBUTE_MEAN, ATTRIBUTE_SPREAD = 5.8, 1.2
 DAMAGE_TAKES = 4.5  # from the attribute that a strong damage is about
-OVERALL_TAKES = {"quality": 1.6, "aesthetic": 1.0}
+OVERALL_TAKES = {"aesthetic": 1.2, "quality": 1.6, "beauty": 0.8}
 MOST_DAMAGE = 1.3
 FLAWLESS, FLAW_TAKES, LEANING = 9.0, 6.5, 1.5
 # What a photo may have by itself without being edited: bins that lean to a flaw.
@@ -51,8 +51,7 @@ LEANINGS = {
     "too_dark": ("brightness", 0), "too_bright": ("brightness", 4), "flat": ("contrast", 0), "harsh": ("contrast", 4),
     "pale": ("saturation", 0), "garish": ("saturation", 4), "too_cool": ("warmth", 0), "too_warm": ("warmth", 4),
     "hazy": ("haziness", 4),
-    "soft": ("sharpness", 0), "noisy": ("noise", 4), "tilted_clockwise": ("tilt", 4), "tilted_counterclockwise": ("tilt", 0),
-    "off_centre_subject": ("off_centre", 4),
+    "soft": ("sharpness", 0), "noisy": ("noise", 4),
 }  # fmt: skip
 
 
@@ -65,19 +64,18 @@ class Targets:
     """
 
     def __init__(self, quality: Mapping[str, float], beauty: Mapping[str, float], bins: Mapping[str, Mapping[str, int]]):
-        self.quality, self.beauty, self.bins = quality, beauty, bins
         names = [name for name in quality if name in bins]
-        standard = {
-            "quality": _standard([quality[name] for name in names]),
-            "beauty": _standard([beauty[name] for name in names]),
-        }
-        both = (standard["quality"] + standard["beauty"]) / np.sqrt(2)
+        self.bins = bins
+        rated = {"quality": [quality[name] for name in names], "beauty": [beauty[name] for name in names]}
+        rated["aesthetic"] = aesthetic(rated["quality"], rated["beauty"]).tolist()
+        self.whole = {name: {key: float(values[place]) for key, values in rated.items()} for place, name in enumerate(names)}
+        general = {key: standard_scores(values) for key, values in rated.items()}
         self.attributes: dict[str, dict[str, float]] = {name: {} for name in names}
         for key in ATTRIBUTE_QUESTIONS:
-            own = _standard([goodness(key, bins[name]) for name in names])
-            whole = standard["quality"] if key in TECHNICAL else both
-            rated = np.clip(ATTRIBUTE_MEAN + ATTRIBUTE_SPREAD * (own + whole) / np.sqrt(2), 1, 10)
-            for name, value in zip(names, rated, strict=True):
+            own = standard_scores([goodness(key, bins[name]) for name in names])
+            whole = general["quality" if key in TECHNICAL else "aesthetic"]
+            means = np.clip(ATTRIBUTE_MEAN + ATTRIBUTE_SPREAD * standard_scores(whole + OWN_PART * own), 1, 10)
+            for name, value in zip(names, means, strict=True):
                 self.attributes[name][key] = float(value)
 
     def of(self, name: str, damage: tuple[Damage, float] | None = None) -> Ratings:
@@ -98,7 +96,14 @@ def falls(damage: Damage, strength: float) -> dict[str, float]:
     strength = min(strength, MOST_DAMAGE)
     taken = {key: DAMAGE_TAKES * share * strength for key, share in damage.attributes.items()}
     taken |= {key: points * strength for key, points in OVERALL_TAKES.items()}
-    return taken | ({f"flaw_{damage.flaw}": FLAW_TAKES * min(strength, 1.0)} if damage.flaw else {})
+    return taken | ({f"flaw_{damage.flaw}": FLAW_TAKES * min(strength, 1.0)} if damage.flaw in FLAWS else {})
+
+
+def aesthetic(quality: Sequence[float], beauty: Sequence[float]) -> np.ndarray:
+    """Beauty and quality, half each, in standard scores; as high, and as widely spread, as they are on average."""
+    both = standard_scores(standard_scores(quality) + standard_scores(beauty))
+    middle, spread = ((part(quality) + part(beauty)) / 2 for part in (np.mean, np.std))
+    return np.clip(middle + spread * both, 1, 10)
 
 
 def goodness(attribute: str, bins: Mapping[str, int]) -> float:
@@ -107,22 +112,19 @@ def goodness(attribute: str, bins: Mapping[str, int]) -> float:
     return sum(value * weight for value, weight in parts) / sum(weight for _, weight in parts) if parts else 0.5
 
 
-def read_bins(work: Path, quality: Sequence[RatedPhoto], beauty: Sequence[RatedPhoto]) -> dict[str, dict[str, int]]:
-    """Bins by photo: of the pool as `coded_alignment.py` measured them, of OASIS measured here and kept."""
-    known = json.loads((work / MEASURED).read_text())
-    found = {photo.name: known[key] for photo in quality if (key := photo_key(photo)) in known}
-    path = work / BEAUTY_BINS
+def read_bins(work: Path, photos: Sequence[Photo]) -> dict[str, dict[str, int]]:
+    """Bins by photo: of the pool as `coded_alignment.py` measured them, of the others measured here and kept."""
+    known: dict[str, dict[str, int]] = json.loads((work / MEASURED).read_text())
+    path = work / OTHER_BINS
     if not path.exists():
-        statistics = PoolStatistics.load(work / STATISTICS)
-        names = list(next(iter(known.values())))
-        measured = {
-            photo.name: {name: statistics.bin(name, value) for name, value in measure(load_photo(str(photo.path)), names).items()}
-            for photo in beauty
-        }
-        path.write_text(json.dumps(measured))
-    return found | json.loads(path.read_text())
+        left = {photo_key(photo): str(photo.path) for photo in photos if photo_key(photo) not in known}
+        measured = bins_of(PoolStatistics.load(work / STATISTICS), list(next(iter(known.values()))), list(left.values()))
+        path.write_text(json.dumps({key: bins for key, bins in zip(left, measured, strict=True) if bins}))
+    known |= json.loads(path.read_text())
+    return {photo.name: known[key] for photo in photos if (key := photo_key(photo)) in known}
 
 
-def _standard(values: Sequence[float]) -> np.ndarray:
+def standard_scores(values: Sequence[float] | np.ndarray) -> np.ndarray:
+    """[N], of mean 0 and variance 1."""
     array = np.asarray(values, dtype=np.float64)
     return (array - array.mean()) / (array.std() + 1e-9)  # what does not vary says nothing

@@ -1,4 +1,8 @@
-"""Fits the prior of personal ratings, other people's tastes; the votes of the held-out people and photos stay unseen."""
+"""Fits the prior of personal ratings, other people's tastes; the votes of the held-out people and photos stay unseen.
+
+People were asked for beauty, so a taste is what parts their votes from everybody's beauty. A person who is asked for something
+else is expected to part from everybody's answer to that in the same way.
+"""
 
 import logging
 from pathlib import Path
@@ -9,7 +13,7 @@ from aesthetic_mllm.evaluation.photo_features import PhotoFeatures, read_photo_f
 from aesthetic_mllm.personalization.rater_prior import RATER_PRIOR
 from aesthetic_mllm.trainers.taste_fitting import fit_tastes
 
-from .people import held_out_people, known_votes, read_people
+from .people import PEOPLE_RATED, held_out_people, known_votes, read_people
 
 logger = logging.getLogger(__name__)
 
@@ -24,14 +28,14 @@ def features_file(name: str) -> str:
 
 
 def kept_features(assessor: AestheticAssessor, records: list[Record], work: Path, name: str) -> PhotoFeatures:
-    """What a checkpoint sees of all photos of OASIS, kept from then on.
+    """What a checkpoint sees of all photos of OASIS, and how it rates what their people were asked, kept from then on.
 
     Args:
         name: of the checkpoint's folder below WORK.
     """
     path = work / features_file(name)
     if not path.exists():
-        read_photo_features(assessor, [record.image for record in records]).save(path)
+        read_photo_features(assessor, [record.image for record in records], question=PEOPLE_RATED).save(path)
     return PhotoFeatures.load(path)
 
 

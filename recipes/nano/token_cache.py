@@ -63,7 +63,7 @@ class TokenCache:
             with torch.inference_mode():
                 self.reader.projector.eval()
                 groups = self.reader.tokens(rows)
-            tokens = torch.cat([groups[group] for group in TOKEN_GROUPS], dim=1).half().numpy()
+            tokens = torch.cat([groups[group] for group in TOKEN_GROUPS], dim=1).half().cpu().numpy()
             if whole is None:
                 shape = (len(names), *tokens.shape[1:])
                 whole = np.lib.format.open_memmap(unfinished, mode="w+", dtype=np.float16, shape=shape)

@@ -6,27 +6,31 @@ these (`aesthetic_mllm.pretext.comment_composer`), so that it never learns to cl
 asked of one photo in one row, and none sees the others, which is why this is no [`AestheticSFTTrainer`].
 """
 
+import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from aesthetic_mllm import AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
+from aesthetic_mllm import AestheticAssessor, AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
+from aesthetic_mllm.evaluation.eval_ratings import rate_tokens
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
-from aesthetic_mllm.pretext.teachers import load_contents
-from aesthetic_mllm.trainers.precision import has_bfloat16
+from aesthetic_mllm.trainers.rating_metrics import rank_correlation
 
 from .codebook import Codebook
 from .coded_alignment import ALIGNED, CodedAlignment, open_caches
-from .contents import CONTENTS
-from .features import DAMAGED_VIEWS, UpperTower
+from .contents import sure_contents
+from .devices import device, half_precision
+from .features import ALL_VIEWS, UpperTower, has_view, is_damaged
 from .language import CRITIQUES, healing_texts, pack, split_texts
 from .pseudo_labels import PairPretextSamples, PseudoLabels, read_views
 from .question_rows import CausalView, coded_loss
+from .rated_photos import ASKED, RatedPhoto
 from .steps import take_step
+from .token_cache import TokenCache
 from .train_rating_heads import open_rating_heads, read_photos
 
 logger = logging.getLogger(__name__)
@@ -39,6 +43,7 @@ FEW_WORDS_SHARE, GROWTH_SHARE = 0.3, 0.4
 DECIMAL_WEIGHT = 0.2  # of the loss of ratings in numbers
 CRITIQUE_EVERY = 5  # so often a batch of plain text
 LANGUAGE_TRAINED = "language_trained"
+ANSWERS_REPORT = "answers.json"  # beside the weights
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,7 @@ class LanguageTraining:
         labels: ratings, pretext samples and comments.
         pairs: pretext samples of two photos, if any.
         texts: [N, L] packed plain text.
+        held_out: rated photos that nothing is learned from, and their tokens, [N, T, D] of each group.
     """
 
     model: AestheticMLLMForConditionalGeneration
@@ -57,11 +63,26 @@ class LanguageTraining:
     labels: PseudoLabels
     pairs: PairPretextSamples | None
     texts: torch.Tensor
+    held_out: tuple[Sequence[RatedPhoto], Mapping[str, torch.Tensor]]
+
+    def answers_right(self) -> dict[str, float]:
+        """SRCC of the language model's own answers with people's ratings on held-out photos, by source."""
+        photos, tokens = self.held_out
+        assessor = AestheticAssessor(self.model.eval(), self.processor)
+        found = {}
+        for source, question in ASKED.items():
+            places = [place for place, photo in enumerate(photos) if photo.source == source]
+            own = {group: values[places].float() for group, values in tokens.items()}
+            found[source] = rank_correlation(rate_tokens(assessor, own, question), [photos[place].mean for place in places])
+        logger.info("SRCC of the language model's answers on held-out photos: %s", found)
+        return found
 
     def save(self, folder: Path) -> None:
-        """The checkpoint."""
+        """The checkpoint, and how right it answers."""
+        right = self.answers_right()
         self.model.bfloat16().save_pretrained(folder)
         self.processor.save_pretrained(folder)
+        (folder / ANSWERS_REPORT).write_text(json.dumps(right, indent=2) + "\n")
 
 
 def train(
@@ -83,6 +104,7 @@ def train(
         return
     model, processor, texts = training.model, training.processor, training.texts
     labels, pairs = training.labels, training.pairs
+    model.to(device())
     language = CausalView(model)
     weights = [*model.model.language_model.parameters()]
     optimizer = torch.optim.AdamW(weights, learning_rate, weight_decay=0.01, betas=(0.9, 0.95), fused=True)
@@ -94,8 +116,8 @@ def train(
         if pairs is not None:
             pairs.words.variety = variety
         if step % CRITIQUE_EVERY == CRITIQUE_EVERY - 1:
-            rows = texts[torch.randint(len(texts), (12,))]
-            with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
+            rows = texts[torch.randint(len(texts), (12,))].to(device())
+            with half_precision():
                 loss = model(input_ids=rows, labels=rows).loss
         else:
             rated, pretext_samples = (round(share * BATCH_SIZE) for share in shares)
@@ -121,36 +143,49 @@ def train(
             )
 
 
-def open_training(data: Path, work: Path, pairs: bool, seed: int) -> LanguageTraining:
+def open_training(data: Path, work: Path, pairs: bool, sure: float, seed: int) -> LanguageTraining:
     """What the language model learns from, and the model with the tower and alignment module of the rating heads.
 
     Args:
         pairs: whether pretext samples of two photos are among them.
+        sure: the least confidence with which comments name what a photo shows.
     """
     model = AestheticMLLMForConditionalGeneration.from_pretrained(work / ALIGNED, dtype=torch.float32)
     processor = AestheticMLLMProcessor.from_pretrained(work / ALIGNED)
     bank = PhraseBank()
     book = Codebook.load(work, processor, bank)
-    photos, _, _ = read_photos(data, work, processor.rating_scale)
+    photos, unknown = read_photos(data, work, processor.rating_scale)
     tower = model.model.vision_tower
     model.model.vision_tower = UpperTower(tower)
     reader = open_rating_heads(model, processor, photos, book)
-    views = [(photo.name, view) for photo in (*photos.quality, *photos.beauty) for view in (0, *DAMAGED_VIEWS)]
-    rated = {photo.name for photo in photos.beauty}
+    told = [view for view in ALL_VIEWS if view == 0 or is_damaged(view)]
+    views = [(photo.name, view) for photo in photos.photos for view in told if has_view(photo, view)]
     shares, tokens = read_views(reader, work, views, photos.cache, processor.num_group_tokens)
+    held_out = [photo for photo in unknown if isinstance(photo, RatedPhoto)]
+    kept = TokenCache(work, reader, photos.cache, processor.num_group_tokens)
+    held_out_tokens = kept.tokens([{"image": photo.name, "view": 0} for photo in held_out])
     logger.info("%d views read", len(views))
     alignment = CodedAlignment(model.model.multi_modal_projector, book, processor.image_processor.canvas_size)
     alignment.projector.eval()
     samples = PairPretextSamples(open_caches(data, work, ALIGNED, seed), alignment, bank, seed) if pairs else None
-    contents = {key.split("/")[-1]: label for key, label in load_contents(work / CONTENTS).items()}
-    labels = PseudoLabels(processor, tokens, shares, views, alignment.loss, bank, contents, rated, seed)
+    contents = {key.split("/")[-1]: label for key, label in sure_contents(work, sure).items()}
+    sources = {photo.name: photo.source for photo in photos.photos}
+    labels = PseudoLabels(processor, tokens, shares, views, alignment.loss, bank, contents, sources, seed)
     texts = pack(processor.tokenizer, split_texts(healing_texts(work, data / CRITIQUES))[1])
     model.model.vision_tower = tower  # its upper stages have learned
-    return LanguageTraining(model, processor, labels, samples, texts)
+    return LanguageTraining(model, processor, labels, samples, texts, (held_out, held_out_tokens))
 
 
 def train_language_model(
-    data: Path, work: Path, steps: int, last_steps: int, learning_rate: float, last_learning_rate: float, pairs: bool, seed: int
+    data: Path,
+    work: Path,
+    steps: int,
+    last_steps: int,
+    learning_rate: float,
+    last_learning_rate: float,
+    pairs: bool,
+    sure: float,
+    seed: int,
 ) -> None:
     """From WORK/aligned and the rating heads to WORK/language_trained.
 
@@ -158,8 +193,9 @@ def train_language_model(
         steps: of everything.
         last_steps: then, mostly of ratings.
         pairs: whether pretext samples of two photos are among them, whose cache takes long.
+        sure: the least confidence with which comments name what a photo shows.
     """
-    training = open_training(data, work, pairs, seed)
+    training = open_training(data, work, pairs, sure, seed)
     train(training, steps, SHARES, learning_rate, first_words=True)
     train(training, last_steps, LAST_SHARES, last_learning_rate)
     training.save(work / LANGUAGE_TRAINED)

@@ -4,6 +4,9 @@ Each group of tokens alone must tell all ratings of a photo, and all together sa
 (`rating_heads.py`); beside that the tokens go on telling the codes of pretext samples, so that nothing of the alignment is
 forgotten. First come photos as they are, and the upper tower learns with everything; then photos beside themselves damaged, of
 which the low- and middle-level queries alone learn. The photos that are validated on teach nothing, here and later.
+
+This is no [`AestheticSFTTrainer`]: that one trains through the language model, which costs many times as much a step, and asks
+one question a row.
 """
 
 import json
@@ -20,26 +23,47 @@ from aesthetic_mllm import AestheticMLLMForConditionalGeneration, AestheticMLLMP
 from aesthetic_mllm.personalization.ridge import Ridge
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
 from aesthetic_mllm.pretext.pretext_samples import LEVELS
-from aesthetic_mllm.processing.rating_scale import RatingScale
+from aesthetic_mllm.processing.rating_scale import ATTRIBUTE_QUESTIONS, RatingScale
 from aesthetic_mllm.trainers.pretext_cache import CachedSample
+from aesthetic_mllm.trainers.rating_metrics import rank_correlation
 
 from .codebook import Codebook, question_name
-from .coded_alignment import ALIGNED, MIRRORED_SHARE, CodedAlignment, CodeLoss, MeasuredPretextSamples, mirrored, open_caches
+from .coded_alignment import (
+    ALIGNED,
+    MIRRORED_SHARE,
+    CodedAlignment,
+    CodeLoss,
+    MeasuredPretextSamples,
+    mirrored,
+    mirrored_bins,
+    open_caches,
+)
 from .damaged_views import damage_strength
-from .features import DAMAGED_VIEWS, FEATURES, STRONGLY_DAMAGED, FeatureCache, UpperTower, views_of
+from .features import (
+    ALL_VIEWS,
+    DAMAGED_VIEWS,
+    FEATURES,
+    LARGE_DAMAGED_VIEWS,
+    STRONGLY_DAMAGED,
+    FeatureCache,
+    UpperTower,
+    is_damaged,
+    views_of,
+)
 from .kernel_ridge import QUALITY_ALPHA, kernel_ridge_predict
 from .prompts import FLAWS
-from .rated_photos import RatedPhoto, read_beauty, read_quality, split_beauty, split_quality
+from .rated_photos import ASKED, BEAUTY, GENERATED, LARGE, QUALITY, Photo, RatedPhoto, read_all, split
 from .rating_heads import BATCH_SIZE, RatingHeads, principal_components
 from .targets import OVERALL_TAKES, Targets, read_bins
 
 logger = logging.getLogger(__name__)
 
 DAMAGED_GROUPS = ("low", "middle")  # that learn damages; what the others tell of beauty would suffer, as the heads' readings do
-BEAUTY_SHARE = 0.25  # of the photos; the others are of BIQ2021
+# Of the photos, by source; those of OASIS are few, and drawn often.
+SHARES = {QUALITY: 0.55, BEAUTY: 0.25, GENERATED: 0.16, LARGE: 0.04}
+MIRRORED = 0.5  # of the views
 PAIRS_A_BATCH = 13  # of photos, whole and damaged
 STRONGLY_SHARE = 0.6  # of the damaged views
-QUALITY_PART = 0.25  # of the movement that quality gives to the aesthetic score of BIQ2021 photos, beside beauty's spread
 PRETEXT_SAMPLES_A_STEP = 8
 CODES_WEIGHT = 1.0  # of pretext samples beside ratings
 # Before and after the damages; figures of the latter.
@@ -51,87 +75,104 @@ class RatedPhotos:
     """The photos that ratings are learned from, and what is told of them.
 
     Args:
-        quality, beauty: photos with people's ratings of technical quality, and of beauty.
+        photos: that may be learned from, of every source.
         cache: of their features.
         bins: measured, by photo.
     """
 
-    def __init__(
-        self,
-        quality: Sequence[RatedPhoto],
-        beauty: Sequence[RatedPhoto],
-        cache: FeatureCache,
-        bins: Mapping[str, Mapping[str, int]],
-    ):
-        self.quality = [photo for photo in quality if photo.name in bins]
-        self.beauty = list(beauty)
+    def __init__(self, photos: Sequence[Photo], cache: FeatureCache, bins: Mapping[str, Mapping[str, int]]):
         self.cache = cache
-        features = {"quality": cache.pooled_of(self.quality), "beauty": cache.pooled_of(self.beauty)}
-        quality_means, beauty_means = (np.array([photo.mean for photo in photos]) for photos in (self.quality, self.beauty))
-        # each source's photos with what the other's people would have said
-        made_beauty = kernel_ridge_predict(features["beauty"], beauty_means, features["quality"], pool=features["quality"])
-        made_quality = Ridge(features["quality"], quality_means, (QUALITY_ALPHA,))(features["beauty"])
-        standard = (quality_means - made_quality.mean()) / quality_means.std()
-        made_beauty = made_beauty + QUALITY_PART * made_beauty.std() * standard
-        names = [photo.name for photo in (*self.quality, *self.beauty)]
-        whole_quality = np.clip(np.concatenate([quality_means, made_quality]), 1, 10)
-        whole_beauty = np.clip(np.concatenate([made_beauty, beauty_means]), 1, 10)
-        self.spread = {photo.name: photo.std for photo in self.beauty}
-        self.usual_spread = float(np.mean([photo.std for photo in self.beauty]))
-        self.targets = Targets(
-            dict(zip(names, map(float, whole_quality), strict=True)),
-            dict(zip(names, map(float, whole_beauty), strict=True)),
-            bins,
-        )
+        self.photos = [photo for photo in photos if photo.name in bins]
+        self.by_source: dict[str, list[Photo]] = {}
+        for photo in self.photos:
+            self.by_source.setdefault(photo.source, []).append(photo)
+        self.sources = list(self.by_source)
+        rated = {photo.name: photo for photo in self.photos if isinstance(photo, RatedPhoto)}
+        self.spreads = {(photo.name, ASKED[photo.source]): photo.std for photo in rated.values()}
+        means = {name: photo.mean for name, photo in rated.items()}
+        quality, beauty = self._predicted(means)
+        for name, photo in rated.items():
+            (beauty if ASKED[photo.source] == "beauty" else quality)[name] = photo.mean
+        self.usual_spread = float(np.mean([photo.std for photo in rated.values() if photo.source == BEAUTY]))
+        self.targets = Targets(quality, beauty, bins)
 
-    def row(self, photo: RatedPhoto, view: int) -> dict[str, Any]:
+    def _predicted(self, means: Mapping[str, float]) -> tuple[dict[str, float], dict[str, float]]:
+        """What the people of a source would have said of the other photos: of quality BIQ2021's, of beauty OASIS's."""
+        features = self.cache.pooled_of(self.photos)
+        known = {source: self.cache.pooled_of(self.by_source[source]) for source in (QUALITY, BEAUTY)}
+        given = {source: np.array([means[photo.name] for photo in self.by_source[source]]) for source in known}
+        quality = Ridge(known[QUALITY], given[QUALITY], (QUALITY_ALPHA,))(features)
+        beauty = kernel_ridge_predict(known[BEAUTY], given[BEAUTY], features, pool=known[QUALITY])
+        names = [photo.name for photo in self.photos]
+        found = [dict(zip(names, np.clip(values, 1, 10).tolist(), strict=True)) for values in (quality, beauty)]
+        return found[0], found[1]
+
+    def row(self, photo: Photo, view: int, mirrored: bool = False) -> dict[str, Any]:
         """All ratings of a view; of a damaged one those that people gave the photo are not known."""
-        damaged = view in DAMAGED_VIEWS
+        damaged = is_damaged(view)
         ratings = self.targets.of(photo.name, damage_strength(photo.name, view) if damaged else None)
         if not damaged:
-            ratings["quality"] = (self.targets.quality[photo.name], None)
-            spread = self.spread.get(photo.name, self.usual_spread)
-            ratings["aesthetic"] = (self.targets.beauty[photo.name], spread)
-        return {"image": photo.name, "view": view, "ratings": ratings, "group": int(photo.name in self.spread)}
+            for question, mean in self.targets.whole[photo.name].items():
+                usual = self.usual_spread if question == "beauty" else None
+                ratings[question] = (mean, self.spreads.get((photo.name, question), usual))
+        group = self.sources.index(photo.source)
+        return {"image": photo.name, "view": view, "mirrored": mirrored, "ratings": ratings, "group": group}
 
     def draw(self, batches: int, rng: random.Random, pairs: int = PAIRS_A_BATCH) -> list[dict[str, Any]]:
         """Rows for training, batch after batch: the sources are mixed in each, and some photos are in it whole and damaged."""
-        left: dict[str, list[RatedPhoto]] = {"quality": [], "beauty": []}
+        left: dict[str, list[Photo]] = {source: [] for source in self.sources}
 
-        def photo() -> RatedPhoto:
-            source = "beauty" if rng.random() < BEAUTY_SHARE else "quality"
+        def photo() -> Photo:
+            (source,) = rng.choices(self.sources, [SHARES[source] for source in self.sources])
             if not left[source]:
-                left[source] = rng.sample(getattr(self, source), len(getattr(self, source)))
+                left[source] = rng.sample(self.by_source[source], len(self.by_source[source]))
             return left[source].pop()
 
         rows = []
         for _ in range(batches):
             for _ in range(pairs):
-                rows += self.pair(photo(), STRONGLY_DAMAGED if rng.random() < STRONGLY_SHARE else DAMAGED_VIEWS[0])
+                rows += self.pair(photo(), rng)
             for one in [photo() for _ in range(BATCH_SIZE - 2 * pairs)]:
-                rows.append(self.row(one, rng.choice([0, rng.randrange(1, views_of(one))])))
+                crops = views_of(one) - 1
+                view = rng.randrange(1, crops + 1) if crops and rng.random() < 0.5 else 0
+                rows.append(self.row(one, view, rng.random() < MIRRORED))
         return rows
 
-    def pair(self, photo: RatedPhoto, view: int) -> list[dict[str, Any]]:
+    def pair(self, photo: Photo, rng: random.Random) -> list[dict[str, Any]]:
         """A photo whole, and damaged."""
-        whole, damaged = self.row(photo, 0), self.row(photo, view)
+        view = STRONGLY_DAMAGED if rng.random() < STRONGLY_SHARE else DAMAGED_VIEWS[0]
+        if photo.source == LARGE:
+            view = rng.choice(LARGE_DAMAGED_VIEWS)
+        mirrored = rng.random() < MIRRORED
+        whole, damaged = self.row(photo, 0, mirrored), self.row(photo, view, mirrored)
         taken = {key: whole["ratings"][key][0] - value for key, (value, _) in damaged["ratings"].items()}
         _, strength = damage_strength(photo.name, view)
         taken |= {key: points * strength for key, points in OVERALL_TAKES.items()}
         return [whole, damaged | {"undamaged": whole, "falls": taken}]
 
 
-def told_right(reader: RatingHeads, quality: Sequence[RatedPhoto], beauty: Sequence[RatedPhoto]) -> dict[str, dict[str, float]]:
-    """SRCC of each group of tokens on held-out photos, by question."""
+def told_right(reader: RatingHeads, held_out: Sequence[Photo]) -> dict[str, dict[str, float]]:
+    """SRCC of each group of tokens with people's ratings on held-out photos, by source."""
     found = {}
-    for question, photos in (("quality", quality), ("aesthetic", beauty)):
+    for source, question in ASKED.items():
+        photos = [photo for photo in held_out if photo.source == source and isinstance(photo, RatedPhoto)]
         rows = [{"image": p.name, "view": 0, "question": question, "mean": p.mean, "std": p.std, "group": 0} for p in photos]
-        found[question] = reader.correlations(rows, question)
-        logger.info("%s, SRCC of each group on held-out photos: %s", question, found[question])
+        found[source] = reader.correlations(rows, question)
+        logger.info("%s of %s, SRCC of each group on %d held-out photos: %s", question, source, len(photos), found[source])
     return found
 
 
-def damages_seen(reader: RatingHeads, held_out: Sequence[RatedPhoto]) -> dict[str, dict[str, float]]:
+def attributes_agree(reader: RatingHeads, held_out: Sequence[Photo]) -> dict[str, float]:
+    """SRCC of each attribute with the mean of the others, on held-out photos as they are."""
+    means = reader.means([{"image": photo.name, "view": 0} for photo in held_out]).numpy()
+    own = {key: means[:, reader.heads.questions[key]] for key in ATTRIBUTE_QUESTIONS}
+    return {
+        key: rank_correlation(values, np.sum([other for name, other in own.items() if name != key], axis=0))
+        for key, values in own.items()
+    }
+
+
+def damages_seen(reader: RatingHeads, held_out: Sequence[Photo]) -> dict[str, dict[str, float]]:
     """By damage, shares of held-out photos, strongly damaged: the attribute that it is about is rated lower than before; of all
     flaws, its own is rated lowest; is among the three lowest."""
     flaws = {key: reader.heads.questions[f"flaw_{key}"] for key in FLAWS}
@@ -141,7 +182,7 @@ def damages_seen(reader: RatingHeads, held_out: Sequence[RatedPhoto]) -> dict[st
     for index, photo in enumerate(held_out):
         damage, strength = damage_strength(photo.name, STRONGLY_DAMAGED)
         about = [reader.heads.questions[key] for key in damage.about]
-        place = order[index].tolist().index(list(flaws).index(damage.flaw)) if damage.flaw else len(flaws)
+        place = order[index].tolist().index(list(flaws).index(damage.flaw)) if damage.flaw in flaws else len(flaws)
         lower = bool((after[index, about] < before[index, about]).all())
         seen.setdefault(f"{damage.edit} {damage.sign:+d}", []).append((lower, place == 0, place < 3))
     return {
@@ -154,9 +195,12 @@ def bins_told(
 ) -> Callable[[dict[str, torch.Tensor], list[dict[str, Any]]], torch.Tensor]:
     """A loss of the tokens of photos that are seen whole: each level must tell the bins of its attributes."""
 
+    def seen(row: dict[str, Any]) -> Mapping[str, int]:
+        return mirrored_bins(bins[row["image"]]) if row.get("mirrored") else bins[row["image"]]
+
     def told(tokens: dict[str, torch.Tensor], rows: list[dict[str, Any]]) -> torch.Tensor:
         losses = [
-            loss.measured(level, bins[row["image"]], tokens[level][index].float())[0]
+            loss.measured(level, seen(row), tokens[level][index].float())[0]
             for index, row in enumerate(rows)
             if row["view"] == 0 and row["image"] in bins
             for level in LEVELS
@@ -188,22 +232,21 @@ def open_rating_heads(
     book: Codebook,
 ) -> RatingHeads:
     """Tower, alignment module and heads, as they are before training or as `load` finds them."""
-    names = [photo.name for photo in photos.quality]
-    components = dict(zip(names, principal_components(photos.cache.pooled_of(photos.quality)), strict=True))
+    names = [photo.name for photo in photos.photos]
+    components = dict(zip(names, principal_components(photos.cache.pooled_of(photos.photos)), strict=True))
     codes = book.directions([question_name(key) for key in processor.rating_scale.questions])
     told = bins_told(CodeLoss(book), photos.targets.bins)
     return RatingHeads(model, photos.cache.pixels, processor.rating_scale, components, codes, told)
 
 
-def read_photos(data: Path, work: Path, scale: RatingScale) -> tuple[RatedPhotos, list[RatedPhoto], list[RatedPhoto]]:
-    """What may be learned from; and the held-out photos of either question."""
-    quality, beauty = read_quality(data, scale), read_beauty(data, scale)
-    cache = FeatureCache(work, quality + beauty)
-    if missing := [view for view in DAMAGED_VIEWS if view not in cache.features]:
-        raise FileNotFoundError(f'{work / FEATURES} lacks the damaged views {missing}; run the stage "features" again.')
-    known_quality, asked_quality = split_quality(quality)
-    known_beauty, asked_beauty = split_beauty(beauty)
-    return RatedPhotos(known_quality, known_beauty, cache, read_bins(work, quality, beauty)), asked_quality, asked_beauty
+def read_photos(data: Path, work: Path, scale: RatingScale) -> tuple[RatedPhotos, list[Photo]]:
+    """The photos that may be learned from, and the others."""
+    photos = read_all(data, scale)
+    cache = FeatureCache(work, photos)
+    if missing := [view for view in ALL_VIEWS if view not in cache.features]:
+        raise FileNotFoundError(f'{work / FEATURES} lacks the views {missing}; run the stage "features" again.')
+    known, held_out = split(photos)
+    return RatedPhotos(known, cache, read_bins(work, photos)), held_out
 
 
 def train_rating_heads(
@@ -221,15 +264,18 @@ def train_rating_heads(
     book = Codebook.load(work, processor, PhraseBank())
     caches = open_caches(data, work, ALIGNED, seed)
     alignment = CodedAlignment(model.model.multi_modal_projector, book, processor.image_processor.canvas_size)
-    photos, held_out, asked = read_photos(data, work, processor.rating_scale)
+    photos, held_out = read_photos(data, work, processor.rating_scale)
     model.model.vision_tower = UpperTower(model.model.vision_tower)
     reader = open_rating_heads(model, processor, photos, book)
     reader.train(photos.draw(rating_steps, rng, pairs=0), learning_rate, tower_learning_rate)
     reader.round_tower()
     reader.save(work / RATINGS_FILE)
-    told_right(reader, held_out, asked)
+    before = told_right(reader, held_out)
     beside = pretext_samples_beside(alignment, caches, rng)
     reader.train(photos.draw(steps, rng), learning_rate, beside=beside, groups=DAMAGED_GROUPS)
     reader.save(work / HEADS_FILE)
-    report = told_right(reader, held_out, asked) | {"damages": damages_seen(reader, held_out)}
+    rated = [photo for photo in held_out if photo.source == QUALITY]
+    report = {"before damages": before, "after": told_right(reader, held_out)}
+    report |= {"attributes": attributes_agree(reader, rated), "damages": damages_seen(reader, rated)}
+    logger.info("%s", {name: report[name] for name in ("attributes", "damages")})
     (work / HEADS_REPORT).write_text(json.dumps(report, indent=2) + "\n")

@@ -18,7 +18,7 @@ from .coded_pretext_samples import TAUGHT
 from .contents import CONTENTS
 from .features import CANVAS
 from .prompts import nano_alignment_config, nano_processor
-from .rated_photos import read_beauty, read_quality, split_quality
+from .rated_photos import read_beauty, read_quality, split
 from .weights import VISION, convert_vision, fetch
 
 UNALIGNED = "unaligned"
@@ -61,7 +61,7 @@ def make_unaligned(data: Path, work: Path, statistics_photos: int) -> None:
     model, processor = fresh_model(work)
     model.save_pretrained(work / UNALIGNED)
     processor.save_pretrained(work / UNALIGNED)
-    _, held_out = split_quality(read_quality(data, scale))
+    _, held_out = split(read_quality(data, scale))
     # no OASIS photo either, for what is said of beauty is validated on some of them
     unwanted = sorted(photo.name for photo in (*held_out, *read_beauty(data, scale)))
     (work / VALIDATION_FILE).write_text("\n".join(unwanted) + "\n")

@@ -1,5 +1,6 @@
 """Records become rows that ask what the checkpoint answers, on its own range."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,14 @@ def test_ratings_come_to_the_checkpoints_range(records: list[Record]) -> None:
     assert rows["std"][:] == pytest.approx([9 / 5] * 12)
     assert [builder.groups[row["data_set"], row["question"]] for row in rows] == rows["group"][:]
     assert len(set(rows["group"][:])) == 4
+
+
+def test_beauty_is_asked_for_by_what_the_checkpoint_calls_it(records: list[Record]) -> None:
+    rated = [replace(record, question="beauty") for record in records]
+    own = replace(SCALE, questions={**SCALE.questions, "beauty": SCALE.questions["quality"]})
+    for scale, question in ((SCALE, "aesthetic"), (own, "beauty")):
+        rows = ConversationBuilder(scale).build(as_dataset(rated), ["score"])
+        assert set(rows["question"][:]) == {question} and set(rows["group"][:]) == {0, 1}
 
 
 def test_every_task_asks_for_what_the_record_holds(records: list[Record]) -> None:

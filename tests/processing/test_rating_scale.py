@@ -136,6 +136,13 @@ def test_an_attribute_must_be_a_question() -> None:
         replace(SCALE, attributes=("mood",))
 
 
+def test_a_scale_without_beauty_is_asked_for_what_is_nearest() -> None:
+    """A checkpoint with a question of its own is asked that; what nothing is near to stays as it is, to be refused by name."""
+    own = replace(SCALE, questions={**SCALE.questions, "beauty": SCALE.questions["quality"]})
+    assert (SCALE.nearest("beauty"), own.nearest("beauty")) == ("aesthetic", "beauty")
+    assert SCALE.nearest("quality") == "quality" and SCALE.nearest("charm") == "charm"
+
+
 def test_an_unknown_question_hides_those_about_flaws() -> None:
     """The message lists what people ask, with the nearest; a flaw's question is known all the same."""
     flaw = {f"flaw_{name}": SCALE.questions["quality"] for name in ("too_dark", "qualit")}

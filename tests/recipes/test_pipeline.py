@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from recipes.nano.pipeline import Run, Stage, StageError, check_stages, is_done, list_stages, run_stages
+from recipes.nano.pipeline import Run, Stage, StageError, check_stages, is_done, list_stages, run_stage, run_stages
 
 
 class Kitchen:
@@ -65,7 +65,7 @@ def test_what_is_done_is_not_done_again(kitchen: Kitchen) -> None:
     assert kitchen.go() == []
     marks = kitchen.run_of.work / "stages"
     mark = json.loads((marks / "bake.json").read_text())
-    assert mark["outputs"].keys() == {"bread"} and mark["seconds"] >= 0
+    assert mark["outputs"].keys() == {"bread"} and mark["seconds"] >= 0 and mark["processor_seconds"] >= 0
     assert sorted(path.name for path in marks.glob("*.log")) == ["01_mix.log", "02_knead.log", "03_bake.log"]
 
 
@@ -82,6 +82,10 @@ def test_a_change_runs_what_depends_on_it(kitchen: Kitchen) -> None:
     assert kitchen.go() == ["mix"]
     kitchen.run_of = replace(kitchen.run_of, seed=8)
     assert kitchen.go() == ["mix", "knead", "bake"]
+    kitchen.stages = (replace(kitchen.stages[0], seeded=False), *kitchen.stages[1:])
+    kitchen.go()
+    kitchen.run_of = replace(kitchen.run_of, seed=9)
+    assert kitchen.go() == ["knead", "bake"]  # chance has no part in mixing
 
 
 def test_a_stage_that_fails_is_not_done(kitchen: Kitchen) -> None:
@@ -128,6 +132,20 @@ def test_from_and_to(kitchen: Kitchen) -> None:
     assert kitchen.go(first="knead") == ["knead", "bake"]
     with pytest.raises(StageError, match="no stage 'kned'; choose one of mix, knead, bake"):
         kitchen.go(first="kned")
+
+
+def test_a_stage_alone(kitchen: Kitchen) -> None:
+    """It is run if what it needs is done and it is not, with the mark that it gets beside the others."""
+
+    def alone(name: str) -> bool:
+        return run_stage(kitchen.stages, name, kitchen.run_of)
+
+    with pytest.raises(StageError, match="'knead' cannot be run yet: mix is not done"):
+        alone("knead")
+    assert [alone("mix"), alone("mix"), alone("knead")] == [True, False, True] and kitchen.calls == ["mix", "knead"]
+    assert kitchen.go() == ["bake"]
+    with pytest.raises(StageError, match="no stage 'kned'; choose one of mix, knead, bake"):
+        alone("kned")
 
 
 def test_what_is_missing_is_named(kitchen: Kitchen) -> None:

@@ -13,8 +13,8 @@ from recipes.nano.codebook import Codebook
 from recipes.nano.coded_alignment import CodeLoss
 from recipes.nano.damaged_views import damage_strength
 from recipes.nano.features import DAMAGED_VIEWS
-from recipes.nano.prompts import nano_processor, nano_scale
-from recipes.nano.pseudo_labels import ALWAYS, FLAW_WEIGHT, PseudoLabels, read_views
+from recipes.nano.prompts import FLAWS, WHOLE, nano_processor, nano_scale
+from recipes.nano.pseudo_labels import FLAW_WEIGHT, PseudoLabels, read_views
 from recipes.nano.targets import falls
 from recipes.nano.train_rating_heads import RATINGS_FILE
 from tiny_models import tiny_tokenizer
@@ -37,7 +37,7 @@ def labels() -> Any:
         tokens[group] = torch.stack([book.tokens(group, own, {}, {})] * 2)
     shares = torch.rand(2, len(processor.rating_scale.questions), 5).softmax(-1)
     views = [("a.jpg", 0), ("a.jpg", DAMAGED_VIEWS[0])]
-    photos = PseudoLabels(processor, tokens, shares, views, CodeLoss(book), BANK, {"a.jpg": "a castle"})
+    photos = PseudoLabels(processor, tokens, shares, views, CodeLoss(book), BANK, {"a.jpg": "a castle"}, {"a.jpg": "biq2021"})
     photos.expected = {name: int(value + 2) for name, value in values.items()}  # type: ignore[attr-defined]
     return photos
 
@@ -98,7 +98,7 @@ def test_what_people_rated_is_read_before_the_damages_and_falls_by_their_strengt
     assert {group: values.shape for group, values in tokens.items()} == dict.fromkeys(TOKEN_GROUPS, (2, 1, 4))
     means = shares.double() @ torch.tensor(scale.level_scores).double()
     taken = falls(*damage_strength("a.jpg", DAMAGED_VIEWS[-1]))
-    for key in ALWAYS:
+    for key in WHOLE:
         whole, damaged = means[:, questions[key]].tolist()
         assert whole > 7 and whole - damaged == pytest.approx(taken[key], abs=1e-3)
     assert (means[:, questions["light"]] < 4).all()
@@ -109,7 +109,7 @@ def test_a_damaged_view_comes_beside_the_photo_whole(labels: Any) -> None:
     name, view = labels.views[1]
     damage, _ = damage_strength(name, view)
     assert labels.made_flaw(0) is None
-    assert labels.made_flaw(1) == (f"flaw_{damage.flaw}" if damage.flaw else None)
+    assert labels.made_flaw(1) == (f"flaw_{damage.flaw}" if damage.flaw in FLAWS else None)
     labels.draw, draw = (lambda damaged=None: 1), labels.draw
     try:
         rows = labels.rated_rows(4)
@@ -119,10 +119,18 @@ def test_a_damaged_view_comes_beside_the_photo_whole(labels: Any) -> None:
     for damaged, whole in (rows[:2], rows[2:]):
         assert torch.equal(damaged.codes, labels.codes(1)) and torch.equal(whole.codes, labels.codes(0))
         assert len(damaged.questions) == len(whole.questions)
-        assert [question.weight for question in damaged.questions].count(FLAW_WEIGHT) == bool(damage.flaw)
+        assert [question.weight for question in damaged.questions].count(FLAW_WEIGHT) == (damage.flaw in FLAWS)
 
 
 def test_what_tells_in_a_comment_is_found_in_its_order(labels: Any) -> None:
     """Frames are not: they are as good around any photo."""
-    text = "A plain photo with deep, dark tones, despite garish colours."
-    assert labels.telling(text) == ["A plain photo", "deep, dark tones", "garish colours"]
+    text = "A plain photo of a castle with deep, dark tones, despite garish colours."
+    assert labels.telling(text) == ["A plain photo", "a castle", "deep, dark tones", "garish colours"]
+
+
+def test_comments_name_what_a_photo_surely_shows(labels: Any) -> None:
+    assert labels.facts(0).content == "a castle"
+    other = PseudoLabels(
+        labels.processor, labels.tokens, labels.shares, labels.views, labels.loss, BANK, {}, {"a.jpg": "biq2021"}
+    )
+    assert other.facts(0).content is None

@@ -10,12 +10,14 @@ import pytest
 from aesthetic_mllm.data.record import Record, Vote
 from aesthetic_mllm.data.source import read_source
 from aesthetic_mllm.data.sources import biq2021
+from aesthetic_mllm.data.splits import is_agiqa3k_validation
 from aesthetic_mllm.processing.rating_scale import RatingScale
 from recipes.nano.evaluating import held_out_critiques
+from recipes.nano.features import ALL_VIEWS, LARGE_DAMAGED_VIEWS, STRONGLY_DAMAGED, has_view, is_damaged
 from recipes.nano.finishing import flaw_photos
 from recipes.nano.language import healing_texts, split_texts
 from recipes.nano.people import held_out_people, known_votes
-from recipes.nano.rated_photos import RatedPhoto, photo_key, read_quality, split_beauty, split_quality
+from recipes.nano.rated_photos import RatedPhoto, photo_key, read_generated, read_large, read_quality, split
 from source_checks import write_photo
 
 
@@ -27,10 +29,12 @@ def test_the_recipe_and_the_reader_hold_out_the_same_photos(tmp_path: Path) -> N
     for name in names:
         write_photo(folder / name)
     photos = read_quality(tmp_path, RatingScale())
-    known, held_out = split_quality(photos)
+    known, held_out = split(photos)
     assert [photo.mean for photo in photos] == [5.5] * 40 and photo_key(photos[0]) == "biq2021/ss03_0001.webp"
-    for split, own in (("train", known), ("validation", held_out)):
-        assert [record.image for record in read_source(biq2021.SOURCE, folder, split)[0]] == [photo.path for photo in own]
+    for name, own in (("train", known), ("validation", held_out)):
+        assert [record.image for record in read_source(biq2021.SOURCE, folder, name)[0]] == [photo.path for photo in own]
+    (tmp_path / "photos_large").mkdir()
+    (tmp_path / "photos_large" / "metadata.csv").write_text("file_name\n")
     pools = flaw_photos(tmp_path, held_out)
     assert sorted(pools["learning"] + pools["reporting"]) == sorted(photo.path for photo in held_out)
     assert not set(pools["learning"]) & set(pools["reporting"])
@@ -40,8 +44,25 @@ def test_photos_of_oasis_are_held_out_by_their_number() -> None:
     photos = [
         RatedPhoto(Path(f"oasis_beauty/oasis_{number:04d}.webp"), f"oasis_{number:04d}.webp", 5.0, 1.0) for number in (1, 2, 3, 9)
     ]
-    known, held_out = split_beauty(photos)
+    known, held_out = split(photos)
     assert [photo.name for photo in held_out] == ["oasis_0002.webp", "oasis_0009.webp"] and len(known) == 2
+
+
+def test_no_prompt_and_no_large_photo_that_is_held_out_teaches_anything(tmp_path: Path) -> None:
+    """Images of one prompt stay together, and have nothing but what a validation needs among the views that are cached."""
+    for folder, header in (("agiqa3k", "file_name,mos_quality,std_quality,mos_align,prompt"), ("photos_large", "file_name")):
+        (tmp_path / folder).mkdir()
+        rows = [f"{folder}{n}.webp" + (f",2.5,0.5,3.0,prompt {n // 2}" if folder == "agiqa3k" else "") for n in range(60)]
+        (tmp_path / folder / "metadata.csv").write_text("\n".join([header, *rows]) + "\n")
+    images = read_generated(tmp_path, RatingScale())
+    known, held_out = split(images)
+    assert known and held_out and images[0].mean == 5.5 and images[0].std == pytest.approx(0.9)
+    assert {image.prompt for image in known}.isdisjoint(image.prompt for image in held_out)
+    assert all(is_agiqa3k_validation(image.prompt) for image in held_out)
+    shown, reported = split(read_large(tmp_path))
+    assert shown and reported and not any(is_damaged(view) for photo in reported for view in ALL_VIEWS if has_view(photo, view))
+    assert [view for view in ALL_VIEWS if has_view(held_out[0], view)] == [0, STRONGLY_DAMAGED]
+    assert [view for view in ALL_VIEWS if has_view(shown[0], view)] == [0, *LARGE_DAMAGED_VIEWS]
 
 
 def test_nobody_who_is_held_out_is_learned_from() -> None:

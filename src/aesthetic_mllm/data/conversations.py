@@ -149,7 +149,7 @@ class ConversationBuilder:
         return rows
 
     def _rating(self, record: Mapping[str, Any], question: str, mean: float, std: float | None) -> dict[str, Any]:
-        self._known({**record, "question": question})
+        question = self._known({**record, "question": question})
         group = self.groups.setdefault((record["data_set"], question), len(self.groups))
         # for trainers that learn words alone, the level word that is nearest
         words = rating_words(self.scale, question, mean)
@@ -168,7 +168,7 @@ class ConversationBuilder:
         }
 
     def _known(self, record: Mapping[str, Any]) -> str:
-        question = record["question"]
+        question = self.scale.nearest(str(record["question"]))
         if question not in self.scale.questions:
             plain = self.scale.people_questions
             near = difflib.get_close_matches(question, plain, n=1)
@@ -177,7 +177,7 @@ class ConversationBuilder:
                 f"{record['data_set']} rates {question!r}, which the checkpoint does not answer.{hint} Choose one of "
                 f"{', '.join(plain)}."
             )
-        return str(question)
+        return question
 
     def _on_scale(self, record: Mapping[str, Any]) -> tuple[float, float | None]:
         """Mean and spread of a record on the scale."""

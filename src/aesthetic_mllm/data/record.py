@@ -74,7 +74,7 @@ class Record:
         image: the file.
         data_set: the source's name.
         split: "train", "validation" or "test".
-        question: what the rating answers: "aesthetic", "quality", or an attribute's name; "" where there is no rating.
+        question: what the rating answers: "aesthetic", "quality", "beauty", or an attribute's name; "" where there is no rating.
         mean: of the ratings, on the source's range, the higher the better; `None` where there are none.
         spread: their standard deviation, on the source's range; `None` where the source does not tell.
         histogram: share or number of votes for each of its steps, evenly from the lowest to the highest value.

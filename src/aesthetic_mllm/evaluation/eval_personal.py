@@ -34,14 +34,20 @@ class PersonalMethods:
         seen: of the protocol's photos, in its order.
         score_range: of the people's ratings.
         prior: other people's tastes, or `None`.
+        question: that the people answered; default the checkpoint's first.
     """
 
     def __init__(
-        self, assessor: "AestheticAssessor", seen: PhotoFeatures, score_range: tuple[float, float], prior: RaterPrior | None
+        self,
+        assessor: "AestheticAssessor",
+        seen: PhotoFeatures,
+        score_range: tuple[float, float],
+        prior: RaterPrior | None,
+        question: str | None = None,
     ):
         self.assessor, self.seen, self.score_range, self.prior = assessor, seen, score_range, prior
         self.scale = assessor.processor.rating_scale
-        self.question = self.scale.default_question
+        self.question = question or self.scale.default_question
         self._known: dict[tuple, list[Rating]] = {}
 
     def named(self, name: str) -> Predict:
@@ -125,6 +131,7 @@ def evaluate_personal(
     methods: Sequence[str] = METHODS,
     baselines: Mapping[str, Predict] | None = None,
     prompted: tuple[int, int] | None = None,
+    question: str | None = None,
 ) -> dict[str, Any]:
     """Mean rank correlation a person with k of their ratings known, by method.
 
@@ -137,11 +144,12 @@ def evaluate_personal(
         methods: of [`METHODS`]; those that the checkpoint was not taught are left out.
         baselines: other predictions, reported and compared with.
         prompted: people and draws for "in_context"; default all.
+        question: that the people answered, of which `seen` holds the general ratings; default the checkpoint's first.
 
     Returns:
         Rows of [`PersonalResult`] for each baseline and method, and for both controls of each method.
     """
-    own = PersonalMethods(assessor, seen, score_range, RaterPrior.of_processor(assessor.processor))
+    own = PersonalMethods(assessor, seen, score_range, RaterPrior.of_processor(assessor.processor), question)
     others = baselines or {}
     report: dict[str, Any] = {"people": len(protocol.people), "prior": own.prior is not None}
     report["baselines"] = {name: run_protocol(protocol, predict).rows() for name, predict in others.items()}

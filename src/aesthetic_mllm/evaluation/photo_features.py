@@ -85,15 +85,15 @@ class PhotoFeatures:
 
 @torch.inference_mode()
 def read_photo_features(
-    assessor: "AestheticAssessor", images: Sequence[ImageSource], batch_size: int = BATCH_SIZE
+    assessor: "AestheticAssessor", images: Sequence[ImageSource], batch_size: int = BATCH_SIZE, question: str | None = None
 ) -> PhotoFeatures:
-    """Looks at every photo, and rates it by the default question and the attributes.
+    """Looks at every photo, and rates it by a question, the default one if none is named, and the attributes.
 
     Raises:
         ImageError: a photo cannot be read.
     """
     processor = assessor.processor
-    question = processor.rating_scale.default_question
+    question = question or processor.rating_scale.default_question
     questions = [question, *processor.rating_scale.attributes]
     groups = [group for group, count in processor.num_group_tokens.items() if count]
     parts: list[ProfilePhotos] = []

@@ -23,13 +23,13 @@ from .comment_phrases import (
 from .phrase_bank import BINS, STRENGTHS, PhraseBank
 
 STYLES = ("brief", "detailed")
-CONTENT_SHARE = 0.6  # of the comments name the content where it is known
+CONTENT_SHARE = 0.6  # of the comments name the content where it is known, unless told otherwise
 HEDGED_SHARE = 0.1  # of the facts beside the end of the scale are told, with a hedge
 HEDGED_SHARE_WITHOUT_OTHERS = 0.6  # of them where fewer than two facts are telling
 HEDGED_WEIGHT = 0.3  # beside a telling fact
 AGREEING = 2.0  # times more telling is a fact that explains the rating
 DAMAGE_WEIGHTS = dict(zip(STRENGTHS, (0.0, 2.0, 4.0, 6.0), strict=True))
-FACTS_TOLD = {"brief": (1, 2, 2, 2, 3), "detailed": (3, 3, 4)}  # drawn from, where there are as many
+FACTS_TOLD = {"brief": (2, 2, 2, 3), "detailed": (3, 3, 4)}  # drawn from, where there are as many; one fits many a photo
 ASPECT_FACTS_TOLD = {"brief": (1, 1, 2), "detailed": (2, 2, 3)}
 MOST_SENTENCES = 4
 BAD_BELOW, GOOD_ABOVE = 4.5, 6.5  # ratings of an aspect
@@ -101,10 +101,11 @@ class CommentComposer:
     Args:
         bank: the phrase bank of the pretext samples.
         phrases: wordings of comments; default those that come with the package.
+        content_share: share of the comments, 0 to 1, that name the content where it is known.
     """
 
-    def __init__(self, bank: PhraseBank, phrases: CommentPhrases | None = None):
-        self.bank = bank
+    def __init__(self, bank: PhraseBank, phrases: CommentPhrases | None = None, content_share: float = CONTENT_SHARE):
+        self.bank, self.content_share = bank, content_share
         self.phrases = phrases or CommentPhrases(bank)
 
     def compose(self, facts: PhotoFacts, rng: random.Random, style: str, aspect: str | None = None) -> str:
@@ -245,7 +246,7 @@ class CommentComposer:
         sides = _sides(chosen)
         band = _aspect_band(facts, chosen, aspect)
         sentences = []
-        if aspect == "subject" and facts.content and rng.random() < CONTENT_SHARE:
+        if aspect == "subject" and facts.content and rng.random() < self.content_share:
             sentences.append(self.bank.content(facts.content, rng).text.rstrip("."))
         if band or sides == "nothing":
             sentences.append(rng.choice(self.phrases.aspects[aspect][band or "fair"].clauses))
@@ -265,7 +266,7 @@ class CommentComposer:
         return [rng.choice(frames).format(facts=sentences[0]), *sentences[1:]] if sentences else []
 
     def _of(self, facts: PhotoFacts, rng: random.Random) -> str:
-        return f" of {facts.content}" if facts.content and rng.random() < CONTENT_SHARE else ""
+        return f" of {facts.content}" if facts.content and rng.random() < self.content_share else ""
 
 
 def _check(name: str, what: str, known: Sequence[str]) -> None:

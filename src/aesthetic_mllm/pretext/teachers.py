@@ -87,6 +87,14 @@ class ClassifierTeacher:
 
     def __call__(self, photos: Sequence[Image.Image]) -> list[str | None]:
         """Raises `TeacherError` where the logits do not fit the labels."""
+        return [label if share >= self.least_confidence else None for label, share in self.likeliest(photos)]
+
+    def likeliest(self, photos: Sequence[Image.Image]) -> list[tuple[str, float]]:
+        """The likeliest label of each photo and its probability, however low.
+
+        Raises:
+            TeacherError: the logits do not fit the labels.
+        """
         logits = self.classify(photos)
         wanted = (len(photos), len(self._merged))
         if tuple(logits.shape) != wanted:
@@ -94,10 +102,7 @@ class ClassifierTeacher:
         shares = logits.float().softmax(-1).cpu()
         merged = torch.zeros(len(photos), len(self.labels)).index_add_(1, self._merged, shares)
         best = merged.max(-1)
-        return [
-            self.labels[number] if share >= self.least_confidence else None
-            for share, number in zip(best.values.tolist(), best.indices.tolist(), strict=True)
-        ]
+        return [(self.labels[number], share) for share, number in zip(best.values.tolist(), best.indices.tolist(), strict=True)]
 
 
 class ZeroShotTeacher:

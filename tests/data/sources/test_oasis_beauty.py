@@ -65,7 +65,7 @@ def test_the_releases(releases: Path) -> None:
     assert [record.image.name for record in found["validation"]] == ["Acorns 2.jpg", "Alcohol 6.jpg", "Angry face 1.jpg"]
     assert found["train"][-1].image.name == "Bungee jumping 1.jpg"
     record = found["validation"][0]
-    assert (record.question, record.range_low, record.range_high, record.category) == ("aesthetic", 1, 7, "Object")
+    assert (record.question, record.range_low, record.range_high, record.category) == ("beauty", 1, 7, "Object")
     assert (record.mean, record.spread, record.histogram) == (4.25, 1.479892638, ())
     assert record.votes == [Vote("1", 3), Vote("3", 6)]
     assert record.attributes == [AttributeRating("valence", 4.69, 1, 7), AttributeRating("arousal", 2.35, 1, 7)]
@@ -75,7 +75,7 @@ def test_the_image_folder(image_folder: Path) -> None:
     found = check_source(SOURCE, image_folder, COUNTS)
     assert [record.image.name for record in found["validation"]] == ["oasis_0002.webp", "oasis_0009.webp", "oasis_0015.webp"]
     record = found["validation"][0]
-    assert (record.question, record.range_low, record.range_high, record.category) == ("aesthetic", 1, 7, "Scene")
+    assert (record.question, record.range_low, record.range_high, record.category) == ("beauty", 1, 7, "Scene")
     assert record.mean == 4.25
     # distances to 4.25 are 1.25, 0.25, 0.25 and 1.75; their squares 4.75 in all, of a sample of four
     assert record.spread == pytest.approx((4.75 / 3) ** 0.5)

@@ -120,6 +120,8 @@ ATTRIBUTE_QUESTIONS = {
         "noise": "freedom from noise",  # higher is better here too
     }.items()
 }
+# What a checkpoint is asked that has no such question: beauty is a part of what photographers call aesthetic.
+NEAREST_QUESTIONS = {"beauty": "aesthetic"}
 # Keys of questions about single flaws begin so.
 FLAW_PREFIX = "flaw_"
 
@@ -166,6 +168,10 @@ class RatingScale:
     def people_questions(self) -> list[str]:
         """Keys of the questions that people ask and rate; those about single flaws, which suggestions ask, are not among them."""
         return [key for key in self.questions if not key.startswith(FLAW_PREFIX)]
+
+    def nearest(self, key: str) -> str:
+        """The key that asks for what a data set rated: its own, or of a question that this scale lacks the nearest."""
+        return key if key in self.questions else NEAREST_QUESTIONS.get(key, key)
 
     def question(self, key: str | None = None) -> RatingQuestion:
         """The question of a key, or the default one.
