@@ -32,13 +32,16 @@ def personal_findings(bench: Bench, system: System, data: EvaluatedData) -> list
     The method is the package's default, ridge regression with the prior that the checkpoint carries. The linear probe is ridge
     regression on the same features and general ratings without a prior.
     """
-    question = system.assessor.processor.rating_scale.default_question
-    records = _with_votes(data)
-    if not any(record.question == question for record in records):
-        bench.note(f"{data.name} holds no single votes on the question {question!r}, so there are no personal ratings.")
+    scale, records = system.assessor.processor.rating_scale, _with_votes(data)
+    question = next((record.question for record in records if scale.nearest(record.question) in scale.questions), None)
+    if question is None:
+        bench.note(
+            f"{data.name} holds no single votes on a question that {system.name} answers, so there are no personal ratings."
+        )
         return []
     photos = data.keyed(records, fails=False)
-    seen = _look(bench, system, data, photos)
+    asked = scale.nearest(question)
+    seen = _look(bench, system, data, photos, asked)
     records = [record for key, record in photos.items() if key in seen]
     try:
         protocol = protocol_of(data, records)
@@ -50,8 +53,8 @@ def personal_findings(bench: Bench, system: System, data: EvaluatedData) -> list
     features = PhotoFeatures.concat([seen[key] for key in photos if key in seen])
     low, high = records[0].range_low, records[0].range_high
     assert low is not None and high is not None
-    methods = PersonalMethods(system.assessor, features, (low, high), RaterPrior.of_processor(system.assessor.processor))
-    scale = system.assessor.processor.rating_scale
+    prior = RaterPrior.of_processor(system.assessor.processor)
+    methods = PersonalMethods(system.assessor, features, (low, high), prior, asked)
     probe = ridge_predictions(features.photos.embeddings, features.photos.general, scale, (low, high), None)
     findings = []
     for name, predict in ((system.name, methods.named("ridge")), (f"{PROBE}, {system.name}", probe)):
@@ -100,21 +103,28 @@ def _with_votes(data: EvaluatedData) -> list[Record]:
     return records
 
 
-def _look(bench: Bench, system: System, data: EvaluatedData, photos: dict[str, Record]) -> dict[str, PhotoFeatures]:
-    """What the checkpoint sees of each photo; those that cannot be judged are left out."""
+def _look(
+    bench: Bench, system: System, data: EvaluatedData, photos: dict[str, Record], question: str
+) -> dict[str, PhotoFeatures]:
+    """What the checkpoint sees of each photo, and its rating; those that cannot be judged are left out."""
 
     def ask(records: list[Record]) -> Iterable[str | ImageError]:
         # each by itself: a photo's features must not depend on which others can be read
         for record in records:
             try:
-                seen = read_photo_features(system.assessor, [record.image])
+                seen = read_photo_features(system.assessor, [record.image], question=question)
             except ImageError as error:
                 yield error
             else:
                 yield base64.b64encode(save(seen.tensors())).decode()
 
     answers = bench.cache.answers(
-        "people", {"checkpoint": system.identity}, photos, ask, BATCH_SIZE, f"{system.name}: photos of people, {data.name}"
+        "people",
+        {"checkpoint": system.identity, "question": question},
+        photos,
+        ask,
+        BATCH_SIZE,
+        f"{system.name}: photos of people, {data.name}",
     )
     return {key: PhotoFeatures.from_tensors(load(base64.b64decode(text))) for key, text in answers.found.items()}
 

@@ -68,10 +68,11 @@ def pick_findings(bench: Bench, system: System, data: EvaluatedData) -> list[Fin
     findings = []
     scale = system.assessor.processor.rating_scale
     for question in data.questions:
-        if question not in scale.questions:
+        asked = scale.nearest(question)
+        if asked not in scale.questions:
             continue
         for kind, found in make_series(data, question, bench.sizes.series).items():
-            rows = _pick(bench, system, data, question, found)
+            rows = _pick(bench, system, data, asked, found)
             if rows:
                 right, swapped, same = np.array(rows, dtype=np.float64).T
                 figures = {

@@ -32,13 +32,13 @@ def predict_ratings(bench: Bench, system: System, data: EvaluatedData) -> list[P
     scale = system.assessor.processor.rating_scale
     found = []
     for question in data.questions:
-        if question not in scale.questions:
+        if scale.nearest(question) not in scale.questions:
             bench.note(f"{system.name} is not asked about {data.name}: it does not answer the question {question!r}.")
             continue
         rated = bench.ratings(system, data)
         records = [record for record in data.rated(question) if data.key(record) in rated]
         if records:
-            ratings = [rated[str(data.key(record))][question] for record in records]
+            ratings = [rated[str(data.key(record))][scale.nearest(question)] for record in records]
             found.append(Predictions.of_ratings(data, question, system.name, records, ratings, scale))
     return found
 
