@@ -21,6 +21,17 @@ def resolve_name(name: str | os.PathLike[str]) -> str:
     return str(embedded_checkpoint()) if str(name) == EMBEDDED else str(name)
 
 
+def is_hub_id(name: str) -> bool:
+    """Whether the Hub could hold a checkpoint of this name: owner/name."""
+    from huggingface_hub.utils import HFValidationError, validate_repo_id  # slow to import
+
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        return False
+    return "/" in name
+
+
 def portable_name(name: str | os.PathLike[str]) -> str:
     """What a checkpoint is called on another machine: [`EMBEDDED`], its Hub id, or the last part of its folder's path."""
     if not Path(name).exists():

@@ -30,7 +30,7 @@ def add_parser(commands: Any) -> None:
         "evaluate",
         help="measure a checkpoint on rated photos",
         description="Measures a checkpoint on photos that people rated, beside baselines, and writes a report. Started again "
-        "with the same output folder, it goes on where it was stopped. The exit code is 1 where more than 1%% of the "
+        "with the same output folder, it goes on where it was stopped. The exit code is 1 where more than 1% of the "
         "photos failed.",
     )
     parser.add_argument(
@@ -137,7 +137,7 @@ def data_entry(text: str, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _baseline(options: argparse.Namespace, name: str) -> "AestheticAssessor":
-    return load_assessor(argparse.Namespace(model=name, dtype=options.dtype, device=options.device))
+    return load_assessor(argparse.Namespace(model=name, dtype=options.dtype, device=options.device, named_by="--baseline"))
 
 
 def _writable(output: Path) -> Path:

@@ -139,12 +139,14 @@ def load_assessor(options: argparse.Namespace) -> "AestheticAssessor":
     """
     from transformers.utils import logging
 
+    from ..checkpoints.names import EMBEDDED, is_hub_id
     from ..inference.assessor import AestheticAssessor
 
     logging.disable_progress_bar()  # of the weights, which load in a second
     name = options.model
-    if name is not None and "/" not in name and not Path(name).exists():  # asking the Hub for it would take a minute
-        raise UsageError(f"--model {name}: there is no such folder. A checkpoint on the Hub is named owner/{name}.")
+    if name is not None and name != EMBEDDED and not Path(name).exists() and not is_hub_id(name):  # the Hub would take a minute
+        hint = f" A checkpoint on the Hub is named owner/{name}." if "/" not in name else ""
+        raise UsageError(f"{getattr(options, 'named_by', '--model')} {name}: there is no such folder.{hint}")
     try:
         return AestheticAssessor.from_pretrained(options.model, dtype=options.dtype, device=options.device)
     except (ValueError, OSError, RuntimeError) as error:

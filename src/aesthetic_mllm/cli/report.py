@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
     from ..jobs.ratings_summary import summarize
 
     table: Path = options.table
-    output: Path = options.output or table.absolute().with_suffix(".html")
+    output: Path = options.output or table.with_suffix(".html")
     if output.absolute() == table.absolute() or output.is_dir() or not output.absolute().parent.is_dir():
         raise UsageError(f"the output {output} must be a file of its own in a folder that exists.")
     try:

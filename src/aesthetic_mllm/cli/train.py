@@ -117,6 +117,8 @@ def save_with_report(trainer: Any, output: Path, report: dict[str, Any], adapter
     """
     from ..trainers.tuning import save_tuned, write_report
 
+    if trainer.is_world_process_zero():
+        print("measuring percentiles on photos of this run, and saving", file=sys.stderr)
     alone = {"adapter": output / ADAPTER} if adapter else {}
     report["references"] = references = save_tuned(trainer, output / TUNED, **alone)
     write_report(trainer, report, output / REPORT)

@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -65,10 +66,10 @@ def run(options: argparse.Namespace) -> int:
         "seen_by_start": seen_by_start(
             None if options.smoke_test else recipe.model, "test" if data.test else "validation", held_out
         ),
-        "before": _rated(trainer, held_out),
+        "before": _rated(trainer, held_out, "before training"),
     }
     run_tuning(trainer, checkpoint, values, output / RECIPE)
-    report |= {"after": _rated(trainer, held_out)} | _course(trainer, checkpoint)
+    report |= {"after": _rated(trainer, held_out, "after training")} | _course(trainer, checkpoint)
     save_with_report(trainer, output, report, adapter=bool(recipe.lora_r))
     _write_results(trainer, output, report, held_out)
     if recipe.lora_r and trainer.is_world_process_zero():
@@ -88,10 +89,12 @@ def _start(recipe: Any) -> str:
     return ", ".join(str(name) for name in (recipe.model, recipe.vision, recipe.text, recipe.llava) if name)
 
 
-def _rated(trainer: Any, sets: Any) -> dict[str, Any]:
-    """For each set the number of photos, SRCC and PLCC with intervals."""
+def _rated(trainer: Any, sets: Any, when: str) -> dict[str, Any]:
+    """For each set the number of photos, SRCC and PLCC with intervals; it takes a while, so it says what it does."""
     from ..trainers.rating_metrics import correlation_report
 
+    if trainer.is_world_process_zero() and sets:
+        print(f"rating {sum(map(len, sets.values())):,} held-out photos {when}", file=sys.stderr)
     return {name: correlation_report(*ratings) for name, ratings in trainer.rate(sets).items()}
 
 

@@ -34,7 +34,8 @@ def find_source(entry: dict[str, Any]) -> tuple[Source, Path]:
 
     Args:
         entry: `source` and `root`; of one's own table, which `root` names, also `range` (two numbers), and where they differ
-            from the defaults `question` ("aesthetic"), `higher_is_worse` (false) and `columns` (the table's names by ours).
+            from the defaults `question` ("aesthetic"), `higher_is_worse` (false), `columns` (the table's names by ours) and
+            `whole` (false: a table without splits is divided).
 
     Raises:
         DataError: no such data set, or a key that does not go with it.
@@ -42,7 +43,7 @@ def find_source(entry: dict[str, Any]) -> tuple[Source, Path]:
     name, root = str(entry["source"]), Path(entry["root"])
     if name != OWN:
         source = get_source(name)  # an unknown name is told before a key that does not go with it
-        extra = sorted(entry.keys() & {"range", "question", "higher_is_worse", "columns"})
+        extra = sorted(entry.keys() & {"range", "question", "higher_is_worse", "columns", "whole"})
         if extra:
             raise DataError(f"{name}: {', '.join(extra)} cannot be given, a public data set has its own.")
         return source, root
@@ -56,5 +57,6 @@ def find_source(entry: dict[str, Any]) -> tuple[Source, Path]:
         str(entry.get("question", "aesthetic")),
         bool(entry.get("higher_is_worse", False)),
         entry.get("columns"),
+        bool(entry.get("whole", False)),
     )
     return source, root.parent

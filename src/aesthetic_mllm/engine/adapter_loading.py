@@ -2,6 +2,7 @@
 
 import json
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
@@ -106,7 +107,9 @@ def load_adapted(
             f"{base.digest[:12]}..., found {str(found)[:12]}...). Install the version of the package that it was learned with, "
             "or name the right base: AestheticAssessor.from_pretrained(..., base=...)."
         )
-    merged = PeftModel.from_pretrained(model, str(adapter), **_peft_places(places)).merge_and_unload()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # PEFT uses transformers' old names
+        merged = PeftModel.from_pretrained(model, str(adapter), **_peft_places(places)).merge_and_unload()
     merged.documents = merged.standing_documents()  # the licence
     merged.name_or_path = str(adapter)
     return merged if dtype == "auto" else merged.to(getattr(torch, dtype) if isinstance(dtype, str) else dtype)

@@ -95,6 +95,7 @@ def save_tuned(trainer: Any, folder: str | Path, adapter: str | Path | None = No
     model.documents = {name: content for name, content in documents.items() if name == LICENCE}
     model.save_pretrained(folder, state_dict=state)
     trainer.processing_class.save_pretrained(folder)
+    model.documents = documents  # the card names the licence that the start's documents name
     if isinstance(trainer, ModelCardMixin):
         trainer.create_model_card(folder=folder)
     return references

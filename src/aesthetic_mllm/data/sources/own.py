@@ -38,6 +38,7 @@ def own_source(
     question: str = "aesthetic",
     higher_is_worse: bool = False,
     columns: Mapping[str, str] | None = None,
+    whole: bool = False,
 ) -> Source:
     """A source that reads a user's own table; the root to read it from is the table's folder.
 
@@ -50,6 +51,7 @@ def own_source(
         question: what the ratings answer, where a row does not say.
         higher_is_worse: the lowest rating is the best; ratings are then mirrored within the range.
         columns: what the table calls a column, where it is not what this file does: {"image": "file_name", "mean": "mos"}.
+        whole: a table without a column `split` is not divided: all of it is for validation and for testing, nothing for training.
 
     Raises:
         DataError: a range without extent, no question, another kind of file, or `columns` that name what there is not.
@@ -62,7 +64,7 @@ def own_source(
         raise DataError(f"{table}: the question is {question!r}, expected one such as 'aesthetic' or 'quality'.")
     if table.suffix.lower() not in TABLE_SUFFIXES:
         raise DataError(f"{table}: cannot read {table.suffix or 'a file without suffix'}, expected {', '.join(TABLE_SUFFIXES)}.")
-    form = _Form(table.name, low, high, question.strip(), higher_is_worse, _checked_names(table, columns or {}))
+    form = _Form(table.name, low, high, question.strip(), higher_is_worse, _checked_names(table, columns or {}), whole)
     return Source(
         name="own",
         url=str(table),
@@ -96,6 +98,7 @@ class _Form:
     question: str
     higher_is_worse: bool
     names: Mapping[str, str]  # of the table's columns, by ours; where they differ
+    whole: bool
 
     def upright(self, value: float) -> float:
         """A rating so that higher is better."""
@@ -139,8 +142,9 @@ def _read(root: Path, split: str, form: _Form) -> Iterator[Record]:
         groups.setdefault((row.image, row.question), []).append(row)
     for group in groups.values():
         _check_repeats(path, group, "rater" in columns)
+    undivided = form.whole and "split" not in columns
     for group in groups.values():
-        if group[0].split == split:
+        if split != "train" if undivided else group[0].split == split:
             yield _record(path, group, "rater" in columns, form)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ...data.catalogue import find_source
+from ...data.catalogue import OWN, find_source
 from ...data.record import DataError, Record
 from ...data.source import Source, read_source
 from ...data.splits import lowest_hashes
@@ -48,7 +48,8 @@ class EvaluatedData:
         Raises:
             DataError: no such data set or split, a table that cannot be read, no photo that is there.
         """
-        source, root = find_source(dict(entry))
+        # whoever names a table to evaluate on means all of it, unless the table says otherwise
+        source, root = find_source({**entry, "whole": True} if entry["source"] == OWN else dict(entry))
         records, report = read_source(source, root, split, skip_missing=True)
         chosen = some_photos(records, root, limit)
         data = cls(name, source, root, split, chosen)

@@ -12,6 +12,7 @@ from transformers.utils import cached_file
 
 from ..._version import __version__
 from ...checkpoints.names import weights_digest
+from ...trainers.output_files import ADAPTER, ALIGNED, TUNED
 
 if TYPE_CHECKING:
     from ...inference.assessor import AestheticAssessor
@@ -39,12 +40,12 @@ class System:
 
         Args:
             model: folder or Hub id; default where the assessor's model says it was loaded from.
-            name: default a folder's last part, or the Hub id; "checkpoint" of one in memory alone.
+            name: default a folder's last part (of what `train` wrote, the run's name), or the Hub id; "checkpoint" of one in memory alone.
         """
         said = str(model or assessor.model.name_or_path or "")
         folder = checkpoint_folder(said)
         if name is None:
-            name = said if folder is None or not Path(said).is_dir() else Path(said).resolve().name
+            name = said if folder is None or not Path(said).is_dir() else _folder_name(Path(said).resolve())
         return cls(name or "checkpoint", assessor, folder, answer_identity(assessor))
 
     @property
@@ -63,6 +64,11 @@ class System:
             "dtype": str(model.dtype).removeprefix("torch."),
             "device": model.device.type,
         }
+
+
+def _folder_name(folder: Path) -> str:
+    """The folder's last part; where `train` has written it, the run's."""
+    return folder.parent.name if folder.name in (ADAPTER, ALIGNED, TUNED) else folder.name
 
 
 def checkpoint_folder(name: str) -> Path | None:
