@@ -40,20 +40,21 @@ def test_some_people_are_the_first_ones() -> None:
     assert (part.people, part.draws, part.shots) == (people[:3], 2, (5, 10))
 
 
-@pytest.mark.parametrize("method", ["ridge", "in_context"])
+@pytest.mark.parametrize(("method", "question"), [("ridge", None), ("in_context", None), ("ridge", "quality")])
 def test_a_methods_answers_are_those_of_a_profile(
-    assessor: AestheticAssessor, method: str, monkeypatch: pytest.MonkeyPatch
+    assessor: AestheticAssessor, method: str, question: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without a prior; asked again, nothing is computed anew."""
+    """About the default question or another, without a prior; asked again, nothing is computed anew."""
     images = [scene(60 + 9 * number, 50) for number in range(8)]
     values = np.array([1.0, 5.0, 2.0, 7.0, 4.0])
-    methods = PersonalMethods(assessor, read_photo_features(assessor, images), (1, 7), None)
+    methods = PersonalMethods(assessor, read_photo_features(assessor, images, question=question), (1, 7), None, question)
     asked = np.array([5, 6, 7])
     told = methods.named(method)("somebody", np.arange(5), values, asked)
 
-    person = assessor.personalize(list(zip(images[:5], values, strict=True)), score_range=(1, 7), method=method)
+    rated = list(zip(images[:5], values, strict=True))
+    person = assessor.personalize(rated, score_range=(1, 7), method=method, question=question)
     assert isinstance(person, PersonalAssessor)
-    assert told == pytest.approx([rating.mean for rating in person.score(images[5:])], abs=2e-3)
+    assert told == pytest.approx([rating.mean for rating in person.score(images[5:], question)], abs=2e-3)
     monkeypatch.setattr(methods, "make_personalizer", None)
     assert (methods.named(method)("somebody", np.arange(5), values, asked) == told).all()
 
