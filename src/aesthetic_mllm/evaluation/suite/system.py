@@ -40,7 +40,8 @@ class System:
 
         Args:
             model: folder or Hub id; default where the assessor's model says it was loaded from.
-            name: default a folder's last part (of what `train` wrote, the run's name), or the Hub id; "checkpoint" of one in memory alone.
+            name: default a folder's last part, of what `train` wrote the run's name, or the Hub id; "checkpoint" of one in
+                memory alone.
         """
         said = str(model or assessor.model.name_or_path or "")
         folder = checkpoint_folder(said)
