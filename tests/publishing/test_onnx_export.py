@@ -54,7 +54,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[AestheticAssesso
     with contextlib.redirect_stdout(output):
         assert main(["export", "--model", str(folder / "checkpoint"), "--output", str(path)]) == 0
     first, second, _ = output.getvalue().split("\n")
-    assert first.startswith(f"{path}  0 MB, opset 18, rates aesthetic, quality, composition, ")
+    assert first.startswith(f"{path}  {path.stat().st_size / 1e6:.0f} MB, opset 18, rates aesthetic, quality, composition, ")
     assert second.startswith("Its ratings differ from PyTorch's by at most ") and second.endswith(" of the range.")
     return assessor, path
 
@@ -90,6 +90,12 @@ def largest_difference(assessor: AestheticAssessor, path: Path, photos: list[Pat
 @pytest.mark.parametrize("batch", [1, 6])
 def test_it_rates_as_the_checkpoint_does(batch: int, exported: tuple[AestheticAssessor, Path], photos: list[Path]) -> None:
     assert largest_difference(*exported, photos, batch) < 1e-3
+
+
+def test_it_names_no_folders_of_this_machine(exported: tuple[AestheticAssessor, Path]) -> None:
+    content = exported[1].read_bytes()
+    assert b"level_logits" in content
+    assert not [name for name in ("stack_trace", 'File "', "site-packages", str(ROOT)) if name.encode() in content]
 
 
 def test_it_says_what_one_must_know(exported: tuple[AestheticAssessor, Path]) -> None:
@@ -212,7 +218,7 @@ class Pretended:
 
     def __init__(self, graph: bytes, opset: int = 18):
         self.bytes = graph
-        graph_of = SimpleNamespace(initializers={})
+        graph_of = SimpleNamespace(initializers={}, all_nodes=list)
         self.model = SimpleNamespace(metadata_props={}, graph=graph_of, opset_imports={"": opset})
 
     def save(self, path: Path, external_data: bool) -> None:

@@ -192,6 +192,8 @@ def _traced(graph: RatingGraph, example: tuple[torch.Tensor, ...], opset: int) -
     written = program.model.opset_imports[""]  # where torch cannot convert to the opset asked for it leaves its own
     if written != opset:
         raise ExportError(f"torch.onnx.export cannot write opset {opset} of this model, only {written}; ask for that one.")
+    for node in program.model.graph.all_nodes():
+        node.metadata_props.clear()  # torch's stack traces, which name folders of this machine
     return program
 
 
