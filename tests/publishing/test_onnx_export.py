@@ -333,10 +333,9 @@ def test_what_the_command_refuses(checkpoint: Path, tmp_path: Path, capsys: pyte
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("batch", [1, 6])
-def test_the_embedded_checkpoint(batch: int, tmp_path: Path) -> None:
+def test_the_embedded_checkpoint(tmp_path: Path) -> None:
     """On the sample photos."""
     assessor = AestheticAssessor.from_pretrained(embedded_checkpoint(), device="cpu")
     written = export_onnx(assessor.model, assessor.processor, tmp_path / "rating.onnx")
     photos = sorted((ROOT / "examples" / "photos").glob("*.jpg"))
-    assert largest_difference(assessor, written.path, photos, batch) < 1e-3
+    assert max(largest_difference(assessor, written.path, photos, batch) for batch in (1, 6)) < 1e-3

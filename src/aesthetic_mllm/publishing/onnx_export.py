@@ -143,7 +143,7 @@ def check_target(path: Path) -> None:
         raise ExportError(f"{path} cannot be written, since {above} is read-only; name a file in another folder.")
 
 
-def _folder_beside(path: Path) -> tempfile.TemporaryDirectory:
+def _folder_beside(path: Path) -> tempfile.TemporaryDirectory[str]:
     """On the same file system, so that what is in it can take the file's place at once."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -184,7 +184,7 @@ def _traced(graph: RatingGraph, example: tuple[torch.Tensor, ...], opset: int) -
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch warns of its own internals
             traced = torch.export.export(graph, example, dynamic_shapes=shapes, strict=False)
-            program = torch.onnx.export(
+            program: Any = torch.onnx.export(
                 traced, input_names=list(INPUTS), output_names=[OUTPUT], opset_version=opset, dynamo=True, verbose=False
             )
     except Exception as error:  # tracing raises anything
