@@ -8,6 +8,7 @@ aesthetic-mllm export --output rating.onnx
 python examples/onnx_rate.py rating.onnx photo.jpg another.jpg
 """
 
+import contextlib
 import io
 import json
 import sys
@@ -18,17 +19,29 @@ from PIL import Image, ImageCms, ImageOps
 
 session = onnxruntime.InferenceSession(sys.argv[1])
 facts = json.loads(session.get_modelmeta().custom_metadata_map["aesthetic_mllm"])
-side, resample = facts["canvas_size"], facts["resample"]
+side, resample, background = facts["canvas_size"], facts["resample"], tuple(facts["background_color"])
 
 
-def on_canvas(path: str) -> tuple[np.ndarray, tuple[int, int]]:
+# Not checked, where the assessor refuses or repairs: very long or tiny photos, TIFFs of floats, broken files and EXIF data.
+def upright_srgb(path: str) -> Image.Image:
     photo = Image.open(path)
-    photo.draft(None, (2 * side, 2 * side))  # a much larger JPEG is decoded at a fraction of its size
+    if photo.format == "JPEG":
+        photo.draft(None, (2 * side, 2 * side))  # a much larger one is decoded at a fraction of its size
     profile = photo.info.get("icc_profile")
     photo = ImageOps.exif_transpose(photo)
-    if profile and "sRGB" not in ImageCms.getProfileDescription(profile := ImageCms.ImageCmsProfile(io.BytesIO(profile))):
-        photo = ImageCms.profileToProfile(photo, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
-    photo = photo.convert("RGB")
+    if photo.mode.startswith("I"):  # grey of 16 bits
+        photo = Image.fromarray((np.asarray(photo, np.float64) / 257).round().astype(np.uint8))
+    elif photo.has_transparency_data:
+        photo = Image.alpha_composite(Image.new("RGBA", photo.size, background), photo.convert("RGBA")).convert("RGB")
+    elif photo.mode not in ("RGB", "L", "CMYK"):
+        photo = photo.convert("RGB")
+    with contextlib.suppress(ImageCms.PyCMSError, OSError):  # a profile that is broken or not of these pixels is ignored
+        if profile and "sRGB" not in ImageCms.getProfileDescription(profile := ImageCms.ImageCmsProfile(io.BytesIO(profile))):
+            photo = ImageCms.profileToProfile(photo, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    return photo.convert("RGB")
+
+
+def on_canvas(photo: Image.Image) -> tuple[np.ndarray, tuple[int, int]]:
     if facts["resize_mode"] == "clip":  # the middle of the photo fills the canvas
         scaled = int(side * max(photo.size) / min(photo.size))
         photo = photo.resize((side, scaled) if photo.width <= photo.height else (scaled, side), resample)
@@ -44,7 +57,7 @@ def on_canvas(path: str) -> tuple[np.ndarray, tuple[int, int]]:
 
 
 for path in sys.argv[2:]:
-    pixels, size = on_canvas(path)
+    pixels, size = on_canvas(upright_srgb(path))
     (logits,) = session.run(["level_logits"], {"pixel_values": pixels[None], "image_sizes": np.array([size])})
     weights = np.exp(logits[0] - logits[0].max(-1, keepdims=True))  # [questions, levels]
     means = weights @ np.array(facts["level_scores"]) / weights.sum(-1)

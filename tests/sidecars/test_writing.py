@@ -58,6 +58,18 @@ def test_a_folder_that_cannot_be_written_is_told(photo: Path, tmp_path: Path) ->
         SidecarWriter("darktable", blocked / "out", photo.parent).write(photo, Marks(2))
 
 
+def test_a_link_to_nowhere_makes_no_folders(photo: Path, tmp_path: Path) -> None:
+    """One into a folder that exists is followed."""
+    sidecar = photo.with_name("a b.jpg.xmp")
+    sidecar.symlink_to(tmp_path / "gone" / "a.xmp")
+    with pytest.raises(SidecarError, match="a b.jpg.xmp is a link to .*gone/a.xmp, whose folder does not exist; remove the link"):
+        SidecarWriter().write(photo, Marks(2))
+    assert sidecar.is_symlink() and not (tmp_path / "gone").exists()
+    (tmp_path / "gone").mkdir()
+    SidecarWriter().write(photo, Marks(2))
+    assert sidecar.is_symlink() and rating(tmp_path / "gone" / "a.xmp") == "2"
+
+
 @pytest.mark.parametrize("broken", [b"", LIGHTROOM[:700], b"no xml"])
 def test_a_broken_sidecar_is_named_and_left_alone(photo: Path, broken: bytes) -> None:
     sidecar = photo.with_name("a b.jpg.xmp")

@@ -26,11 +26,13 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Writes the file and says what is in it."""
     from ..processing.rating_scale import RatingScaleError
-    from ..publishing.onnx_export import DEFAULT_OPSET, ExportError, export_onnx
+    from ..publishing.onnx_export import DEFAULT_OPSET, ExportError, check_target, export_onnx
     from .judging import load_assessor
 
-    if options.output.is_dir():
-        raise UsageError(f"--output {options.output} is a folder; name a file in it.")
+    try:
+        check_target(options.output)  # before a large checkpoint is loaded
+    except ExportError as error:
+        raise UsageError(f"--output {error}") from error
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # which says what else is not installed
     options.dtype, options.device = "float32", "cpu"
     assessor = load_assessor(options)

@@ -6,6 +6,8 @@ photo to photo; and what it returns is not the same in all versions of transform
 
 import json
 import logging
+import os
+import tempfile
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -65,7 +67,7 @@ def export_onnx(
     questions: Sequence[str] | None = None,
     opset: int = DEFAULT_OPSET,
 ) -> OnnxExport:
-    """Writes the rating path of a checkpoint and checks it against PyTorch.
+    """Writes the rating path of a checkpoint and checks it against PyTorch; a file that was there is replaced only then.
 
     In go `pixel_values` [B, 3, H, W] float32 and `image_sizes` [B, 2] int64 as the image processor makes them, for any B; out
     come `level_logits` [B, Q, levels] float32, whose softmax is the distribution over the level words. How a photo is put on the
@@ -75,11 +77,11 @@ def export_onnx(
         model: in float32, not quantized.
         processor: its processor.
         path: the file to write.
-        questions: what is asked; default all that people ask. Each costs a few tokens.
+        questions: what is asked, each once; default all that people ask. Each costs a few tokens.
         opset: version of the standard operators.
 
     Raises:
-        ExportError: packages are missing, or this checkpoint cannot be exported.
+        ExportError: packages are missing, nothing can be written there, or this checkpoint cannot be exported so.
         RatingScaleError: the checkpoint does not answer a question.
     """
     missing = [name for name in PACKAGES if find_spec(name) is None]
@@ -88,28 +90,70 @@ def export_onnx(
     if is_quantized(model) or model.dtype != torch.float32:
         kind = "quantized" if is_quantized(model) else f"in {model.dtype}".replace("torch.", "")
         raise ExportError(f"the model is {kind}; load it with dtype='float32' and without a quantization.")
-    path = Path(path)
+    import onnx
+
+    newest = onnx.defs.onnx_opset_version()
+    if opset > newest:
+        raise ExportError(f"onnx {onnx.__version__} knows opsets up to {newest}, not {opset}; {DEFAULT_OPSET} is the usual one.")
     asked = tuple(questions or processor.rating_scale.people_questions)
+    if len(set(asked)) < len(asked):
+        raise ExportError(f"a question is named twice in {', '.join(asked)}; each is one column, name it once.")
+    path = Path(path)
+    check_target(path)
     engine = AestheticEngine(model, processor)
     graph = RatingGraph(model, processor, asked).eval()
     photos: list[ReadPhoto[None]] = [engine.read(_noise(*shape)) for shape in CHECKED_SHAPES]
-    example = tuple(torch.cat([getattr(photo, name) for photo in photos]).to(model.device) for name in INPUTS)
-    program = _traced(graph, example, opset)
-    program.model.metadata_props[METADATA_KEY] = json.dumps(rating_metadata(processor, asked, opset))
-    weights = sum(value.const_value.nbytes for value in program.model.graph.initializers.values())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    program.save(path, external_data=weights > LARGEST_FILE)
-    files = [path, Path(f"{path}.data")]
-    difference = _difference(engine, photos, path, asked)
-    if not difference <= TOLERANCE:  # not-a-number is a difference too
+    with _folder_beside(path) as folder:  # before minutes of work, which a folder that is read-only would be in vain
+        unchecked = Path(folder, path.name)  # of the same name, by which a graph knows the file of its weights
+        example = tuple(torch.cat([getattr(photo, name) for photo in photos]).to(model.device) for name in INPUTS)
+        program = _traced(graph, example, opset)
+        program.model.metadata_props[METADATA_KEY] = json.dumps(rating_metadata(processor, asked, opset))
+        weights = sum(value.const_value.nbytes for value in program.model.graph.initializers.values())
+        program.save(unchecked, external_data=weights > LARGEST_FILE)
+        difference = _difference(engine, photos, unchecked, asked)
+        if not difference <= TOLERANCE:  # not-a-number is a difference too
+            advice = " Try one question at a time." if len(asked) > 1 else ""
+            raise ExportError(
+                f"the exported ratings differ from PyTorch's by {difference:.2%} of the range, so {path} was not written.{advice}"
+            )
+        files = sorted(Path(folder).iterdir(), key=lambda file: file == unchecked)  # the weights first, then the graph
+        size = sum(file.stat().st_size for file in files)
         for file in files:
-            file.unlink(missing_ok=True)
-        advice = " Try one question at a time." if len(asked) > 1 else ""
-        raise ExportError(
-            f"the exported ratings differ from PyTorch's by {difference:.2%} of the range, so {path} was not kept.{advice}"
-        )
-    size = sum(file.stat().st_size for file in files if file.is_file())
+            os.replace(file, path.with_name(file.name))
     return OnnxExport(path, opset, asked, difference, size)
+
+
+def check_target(path: Path) -> None:
+    """Raises an `ExportError` where no file can be written; makes nothing.
+
+    Args:
+        path: of the file, whose folder need not exist.
+    """
+    try:
+        if path.is_dir():
+            raise ExportError(f"{path} is a folder; name a file in it.")
+        if path.exists() and not path.is_file():
+            raise ExportError(f"{path} is a device or a pipe; name a file.")
+        above = next(folder for folder in path.absolute().parents if folder.exists())
+    except OSError as error:  # such as a name that is too long
+        raise _unwritable(path, error) from error
+    if not above.is_dir():
+        raise ExportError(f"{path} cannot be written, since {above} is a file; name a file in a folder.")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise ExportError(f"{path} cannot be written, since {above} is read-only; name a file in another folder.")
+
+
+def _folder_beside(path: Path) -> tempfile.TemporaryDirectory[str]:
+    """On the same file system, so that what is in it can take the file's place at once."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(dir=path.parent, prefix=".export-")
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> ExportError:
+    return ExportError(f"{path} cannot be written ({error.strerror}); name a file in another folder.")
 
 
 def rating_metadata(processor: AestheticMLLMProcessor, questions: Sequence[str], opset: int = DEFAULT_OPSET) -> dict[str, Any]:
@@ -140,35 +184,58 @@ def _traced(graph: RatingGraph, example: tuple[torch.Tensor, ...], opset: int) -
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch warns of its own internals
             traced = torch.export.export(graph, example, dynamic_shapes=shapes, strict=False)
-            return torch.onnx.export(
+            program: Any = torch.onnx.export(
                 traced, input_names=list(INPUTS), output_names=[OUTPUT], opset_version=opset, dynamo=True, verbose=False
             )
     except Exception as error:  # tracing raises anything
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise ExportError(f"torch.onnx.export cannot export this model ({type(error).__name__}: {reason:.200}).") from error
+        raise ExportError(f"torch.onnx.export cannot export this model ({_reason(error)}).") from error
+    written = program.model.opset_imports[""]  # where torch cannot convert to the opset asked for it leaves its own
+    if written != opset:
+        raise ExportError(f"torch.onnx.export cannot write opset {opset} of this model, only {written}; ask for that one.")
+    for node in program.model.graph.all_nodes():
+        node.metadata_props.clear()  # torch's stack traces, which name folders of this machine
+    return program
 
 
 def _difference(engine: AestheticEngine, photos: Sequence[Any], path: Path, questions: Sequence[str]) -> float:
     """The largest between the file's mean ratings and the engine's, in batches of several sizes, as a share of the range."""
-    import onnxruntime
-
     scale = engine.processor.rating_scale
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    largest = 0.0
-    for count in CHECKED_BATCHES:
-        batch = photos[:count]
-        inputs = {name: torch.cat([getattr(photo, name) for photo in batch]).numpy() for name in INPUTS}
-        logits = torch.from_numpy(session.run([OUTPUT], inputs)[0])
+    gaps = []
+    batches = [photos[:count] for count in CHECKED_BATCHES]
+    for batch, logits in zip(batches, _level_logits(path, batches), strict=True):
         expected = engine.rate(engine.encode(batch), questions)
         for column, question in enumerate(questions):
             found = scale.read_level_logits(logits[:, column], question)
-            gaps = [abs(one.mean - row[question].mean) for one, row in zip(found, expected, strict=True)]
-            largest = max(largest, *gaps)
+            gaps += [abs(one.mean - row[question].mean) for one, row in zip(found, expected, strict=True)]
     low, high = scale.score_range
-    logger.info("%s: ratings differ from PyTorch's by at most %.1e of the range", path, largest / (high - low))
-    return largest / (high - low)
+    difference = float(np.max(gaps)) / (high - low)
+    logger.info("%s: ratings differ from PyTorch's by at most %.1e of the range", path.name, difference)
+    return difference
+
+
+def _level_logits(path: Path, batches: Sequence[Sequence[Any]]) -> list[torch.Tensor]:
+    """What ONNX Runtime makes of the photos, by batch."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 4  # what is wrong with the file is said by the error
+    found = []
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        for batch in batches:
+            inputs = {name: torch.cat([getattr(photo, name) for photo in batch]).numpy() for name in INPUTS}
+            found.append(torch.from_numpy(session.run([OUTPUT], inputs)[0]))
+    except Exception as error:  # its errors have no class in common
+        raise ExportError(
+            f"ONNX Runtime {onnxruntime.__version__} cannot run the file ({_reason(error)}); try opset {DEFAULT_OPSET}."
+        ) from error
+    return found
+
+
+def _reason(error: Exception) -> str:
+    """An error's class and the beginning of what it says."""
+    return f"{type(error).__name__}: {next(iter(str(error).splitlines()), ''):.200}"
 
 
 def _noise(height: int, width: int) -> np.ndarray:

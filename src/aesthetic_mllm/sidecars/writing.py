@@ -99,7 +99,9 @@ def _replace(path: Path, packet: bytes) -> None:
     """The whole new file in place of the old one, at once."""
     real = Path(os.path.realpath(path))
     try:
-        real.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not real.parent.is_dir():  # folders are made where the user said, not where a link leads
+            raise SidecarError(f"The sidecar {path} is a link to {real}, whose folder does not exist; remove the link.")
         mode = real.stat().st_mode if real.exists() else 0o666 & ~_umask()
         with tempfile.NamedTemporaryFile(dir=real.parent, prefix=".xmp", suffix=".part", delete=False) as file:
             temporary = Path(file.name)
