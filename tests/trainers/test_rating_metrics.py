@@ -1,9 +1,12 @@
 """Correlations agree with SciPy where they are defined, and say 0 where ratings tell nothing."""
 
+import contextlib
 from unittest.mock import patch
 
 import numpy as np
 import pytest
+from scipy.optimize import curve_fit
+from scipy.special import expit
 
 from aesthetic_mllm.trainers import rating_metrics
 from aesthetic_mllm.trainers.rating_metrics import (
@@ -77,6 +80,26 @@ def test_the_logistic_fit_straightens_a_curve() -> None:
     assert fitted_error(rated, people) == pytest.approx(0, abs=1e-4)
     assert linear_correlation(rated, people) < 0.95
     assert logistic_fit(rated, people)(np.array([6.0])) == pytest.approx(50)
+
+
+@pytest.mark.filterwarnings("ignore::scipy.optimize.OptimizeWarning")
+def test_the_logistic_fit_is_no_worse_than_one_from_any_other_start() -> None:
+    """Ratings that agree little with people's: the error has several minima."""
+
+    def logistic(values: np.ndarray, upper: float, lower: float, centre: float, width: float) -> np.ndarray:
+        fitted: np.ndarray = (upper - lower) * expit((values - centre) / abs(width)) + lower
+        return fitted
+
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        rated, people = rng.normal(size=(2, 70))
+        found = fitted_error(rated, people)
+        assert found <= fitted_error(-rated, people) + 1e-3  # the same function, mirrored
+        for centre in np.percentile(rated, (5, 50, 95)):
+            for lower, upper in ((people.min(), people.max()), (people.max(), people.min())):
+                with contextlib.suppress(RuntimeError):
+                    other, _ = curve_fit(logistic, rated, people, p0=(upper, lower, centre, rated.std()))
+                    assert found <= root_mean_square_error(logistic(rated, *other), people) + 1e-3
 
 
 def test_what_the_logistic_cannot_fit_is_fitted_by_less() -> None:

@@ -82,7 +82,7 @@ def read_source(source: Source, root: str | Path, split: str, skip_missing: bool
         raise DataError(f"{source.name}, {split}: {report.summary()}. Correct them, or leave them out with --skip-missing.")
     if not records:
         left_out = f" after leaving some out ({report.summary()})" if report.missing_images or report.faulty else ""
-        raise DataError(f"{source.name}, {split}: no records below {root}{left_out}; expected there: {source.layout}.")
+        raise DataError(f"{source.name}: no records of the split {split} below {root}{left_out}; read from {source.layout}.")
     if report.missing_images or report.faulty:
         logger.warning("%s, %s: %s", source.name, split, report.summary())
     return records, report
@@ -112,4 +112,5 @@ def _sound(source: Source, root: Path, split: str, report: SourceReport) -> Iter
 
 
 def _below(path: Path, root: Path) -> str:
-    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+    absolute, top = path.absolute(), root.absolute()
+    return str(absolute.relative_to(top)) if absolute.is_relative_to(top) else str(path)

@@ -136,6 +136,11 @@ def sampled_pairs(predicted: Sequence[float] | np.ndarray, wanted: Sequence[floa
     }
 
 
+def varies(values: Sequence[float] | np.ndarray) -> bool:
+    """Whether values differ by more than rounding, without which no correlation is defined."""
+    return bool(_standard(np.asarray(values, dtype=np.float64)).any())
+
+
 def _if_enough(rows: np.ndarray, values: Callable[[], np.ndarray]) -> np.ndarray | None:
     return values() if len(rows) >= FEWEST else None
 

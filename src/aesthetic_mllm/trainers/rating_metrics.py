@@ -18,6 +18,9 @@ from scipy.stats import kendalltau, pearsonr, spearmanr
 from .intervals import bootstrap_interval
 
 Values = Sequence[float] | np.ndarray
+GRID_CENTRES = (2, 10, 25, 50, 75, 90, 98)  # starts of the logistic fit: percentiles of the predicted ratings
+GRID_WIDTHS = (0.05, 0.25, 1.0, 4.0)  # and parts of their standard deviation
+GRID_STARTS = 5
 PAIR_ROWS = 1_000  # of the n x n pairs that are held at once
 
 
@@ -81,8 +84,9 @@ def logistic_fit(predicted: Values, wanted: Values) -> Callable[[np.ndarray], np
 
     (b1 - b2) / (1 + exp(-(x - b3) / |b4|)) + b2, as the Video Quality Experts Group fits objective scores before PLCC and RMSE
     (VQEG 2000, FR-TV phase I). It starts from b1 and b2 the largest and the smallest of people's ratings, b3 the mean and b4 a
-    quarter of the standard deviation of the predicted ones. Where the fit does not converge, or there are fewer than five
-    ratings, the straight line of least squares takes its place; where all predicted ratings are equal, the mean of people's.
+    quarter of the standard deviation of the predicted ones, and from the best places of a grid, because the error of ratings that
+    agree little has several minima; the least of them is taken. Where no fit converges, or there are fewer than five ratings, the
+    straight line of least squares takes its place; where all predicted ratings are equal, the mean of people's.
 
     A function that falls is fitted too: ratings that are upside down look well after it, and SRCC tells.
     """
@@ -97,14 +101,35 @@ def logistic_fit(predicted: Values, wanted: Values) -> Callable[[np.ndarray], np
 
     if len(given) < 5 or np.ptp(rated) == 0:
         return line
-    start = (rated.max(), rated.min(), given.mean(), given.std() / 4)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", OptimizeWarning)  # of the parameters' covariance, which is not asked for
-            found, _ = curve_fit(_logistic, given, rated, p0=start, maxfev=10_000)
-    except RuntimeError:  # no convergence
+    fits: list[tuple[float, np.ndarray]] = []
+    for start in [(rated.max(), rated.min(), given.mean(), given.std() / 4), *_grid_starts(given, rated)]:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", OptimizeWarning)  # of the parameters' covariance, which is not asked for
+                found, _ = curve_fit(_logistic, given, rated, p0=start, maxfev=10_000)
+        except RuntimeError:  # no convergence
+            continue
+        fits.append((root_mean_square_error(_logistic(given, *found), rated), found))
+    if not fits:
         return line
-    return lambda values: _logistic(values, *found)
+    best = min(fits, key=lambda fit: fit[0])[1]
+    return lambda values: _logistic(values, *best)
+
+
+def _grid_starts(given: np.ndarray, rated: np.ndarray) -> list[tuple[float, float, float, float]]:
+    """The places of a grid of b3 and b4 with the least error; b1 and b2 follow from these by linear least squares."""
+    starts: list[tuple[float, tuple[float, float, float, float]]] = []
+    for centre in np.percentile(given, GRID_CENTRES):
+        for width in given.std() * np.array(GRID_WIDTHS):
+            curve = expit((given - centre) / width)
+            spread = curve - curve.mean()
+            if not spread.any():
+                continue
+            slope = float(spread @ (rated - rated.mean()) / (spread @ spread))
+            lower = float(rated.mean() - slope * curve.mean())
+            error = root_mean_square_error(slope * curve + lower, rated)
+            starts.append((error, (slope + lower, lower, float(centre), float(width))))
+    return [start for _, start in sorted(starts)[:GRID_STARTS]]
 
 
 def _logistic(values: np.ndarray, upper: float, lower: float, centre: float, width: float) -> np.ndarray:

@@ -51,7 +51,7 @@ def test_only_testing_is_a_split(root: Path) -> None:
 def test_a_missing_folder_and_one_without_albums_are_errors(root: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     with pytest.raises(DataError, match="no folder"):
         read_source(SOURCE, root / "nowhere", "test")
-    with pytest.raises(DataError, match="no records below .*; expected there: ALBUM/RATING/NAME.jpg"):
+    with pytest.raises(DataError, match="no records of the split .* below .*; read from ALBUM/RATING/NAME.jpg"):
         read_source(SOURCE, tmp_path_factory.mktemp("empty"), "test")
 
 

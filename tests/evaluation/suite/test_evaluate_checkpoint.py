@@ -164,6 +164,27 @@ def test_photos_that_fail_are_named_and_many_fail_the_run(assessor: AestheticAss
     assert {result.count for result in found.report.find(part="all")} == {ASKED - 2}
 
 
+def test_checkpoints_that_are_called_like_a_baseline_are_numbered(
+    assessor: AestheticAssessor, entry: dict[str, Any], tmp_path: Path
+) -> None:
+    """So that nothing is compared with itself; without training photos the mean ranks nothing either."""
+    others = {name: lambda: assessor for name in ("mean", "unaligned, ridge-2")}
+    found = evaluate_checkpoint(assessor, [entry], split="train", name="ridge", tasks=["ratings"], baselines=others)
+    systems = [result.system for result in found.report.find(part="all")]
+    assert found.report.name == "ridge-2" and systems == ["ridge-2", "ridge", "mean", "mean-2", "unaligned, ridge-2-2"]
+    (own,) = found.report.find(part="all", system="ridge-2")
+    assert set(own.differences) == {"ridge", "mean", "mean-2", "unaligned, ridge-2-2"}
+    (mean,) = found.report.find(part="all", system="mean")
+    assert set(mean.measures) == {"rmse", "rmse_unfitted"}
+
+
+def test_photos_that_a_limit_passes_over_are_told(assessor: AestheticAssessor, tmp_path: Path) -> None:
+    entry = write_table(tmp_path / "own")
+    (tmp_path / "own" / "photo 30.jpg").unlink()
+    found = evaluate_checkpoint(assessor, [entry], tasks=["ratings"], sizes=SMALL.at_most(6))
+    assert found.notes == ("photos missing or with wrong values: 1 of own (validation); the limit was filled with others.",)
+
+
 def test_a_limit_takes_fewer_photos_which_are_among_the_more(
     assessor: AestheticAssessor, entry: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -218,7 +218,50 @@ def test_data_sets_are_named_apart_and_paths_hide_the_machine(tmp_path: Path) ->
     assert len({record.image for record in first.train(7)}) == 7 and TRAINING + ASKED > 12
     assert first.train(7) is first.train(7)
     assert below(tmp_path / "a" / "b.jpg", tmp_path) == "a/b.jpg"
-    assert below(Path("/elsewhere/b.jpg"), tmp_path) == "b.jpg"
+    outside = [below(Path(folder) / "b.jpg", tmp_path) for folder in ("/home/ann", "/home/bob")]
+    assert outside[0] != outside[1] and all(name.endswith("/b.jpg") and "home" not in name for name in outside)
+
+
+def test_all_photos_of_the_same_bytes_fail_together(tmp_path: Path) -> None:
+    data = rated_data(tmp_path)
+    for record in data.records[:3]:
+        record.image.write_bytes(b"")
+    bench = Bench(AnswerCache(None), Sizes())
+    bench.ratings(System.of(lively_assessor(), name="tiny"), data)
+    assert set(data.failed) == {"00.jpg", "01.jpg", "02.jpg"} and len(data.rated("aesthetic")) == 9
+
+
+def test_missing_photos_are_named_without_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a table that is named from the working folder, and of photos that lie elsewhere; with a limit they are counted."""
+    (tmp_path / "own").mkdir()
+    (tmp_path / "here.jpg").write_bytes(jpeg_bytes(scene(60, 50)))
+    rows = [(name, 5, "validation") for name in ("away.jpg", tmp_path / "a" / "here.jpg", tmp_path / "here.jpg")]
+    table = "image,mean,split\n" + "".join(f"{name},{mean},{split}\n" for name, mean, split in rows)
+    (tmp_path / "own" / "table.csv").write_text(table)
+    monkeypatch.chdir(tmp_path)
+    entry = {"source": "own", "root": "own/table.csv", "range": [1, 10]}
+    (data,) = open_all([entry], "validation")
+    assert len(data.failed) == 2 and "away.jpg" in data.failed and not any(str(tmp_path) in name for name in data.failed)
+    assert len(data.rated("aesthetic")) == 1  # it has the name of one that is missing
+    (limited,) = open_all([entry], "validation", limit=1)
+    assert not limited.failed and limited.passed_over == 2
+
+
+def test_figures_that_could_not_be_otherwise_are_left_out(tmp_path: Path) -> None:
+    """Errors after a fit that goes through all points, and correlations with what does not vary."""
+    data = rated_data(tmp_path)
+    means = np.linspace(2, 7, 12) + RNG.normal(size=12)
+
+    def figures(records: list[Record], **given: Any) -> set[str]:
+        (found,) = rating_findings(Predictions(data, "aesthetic", "tiny", records, means[: len(records)], **given))
+        return set(found.figures)
+
+    correlated = {"srcc", "plcc", "krcc", "pairwise_accuracy"}
+    assert figures(data.records) == {*correlated, "plcc_logistic", "rmse", "rmse_unfitted"}
+    assert figures(data.records[:4]) == {*correlated, "rmse_unfitted"}
+    assert figures(data.records[:1]) == {"rmse_unfitted"}
+    assert figures([Record(**{**vars(record), "mean": 5.0}) for record in data.records]) == {"rmse_unfitted"}
+    assert figures(data.records, ranks=False) == {"rmse", "rmse_unfitted"}
 
 
 def test_people_of_oasis_are_shown_training_photos_and_asked_about_others() -> None:

@@ -8,7 +8,7 @@ from ...data.record import Record
 from ...processing.image_loading import ImageError, load_image
 from ...trainers.intervals import wilson_interval
 from ..eval_attributes import STRENGTHS, examine_photo, in_order
-from ..resampling import Sampled, sampled_correlation, sampled_correlations, sampled_ratio
+from ..resampling import Sampled, sampled_correlation, sampled_correlations, sampled_ratio, varies
 from .bench import Bench, Finding
 from .evaluated_data import EvaluatedData
 from .rating_task import ALL
@@ -43,6 +43,9 @@ def attribute_findings(bench: Bench, system: System, data: EvaluatedData) -> lis
             given = np.array([rated[key][name].mean for key in keys])
             labels = np.array([asked[key] for key in keys], dtype=np.float64)
             means = np.array([records[key].mean for key in keys], dtype=np.float64)
+            if not varies(labels):
+                bench.note(f"{data.name}: people rated {name!r} the same in all photos, so nothing can agree with them.")
+                continue
             figures = {
                 "srcc": sampled_correlation(given, labels, ranks=True),
                 "partial_srcc": partial_correlation(given, labels, means),

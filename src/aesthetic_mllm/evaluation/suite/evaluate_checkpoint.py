@@ -3,7 +3,7 @@
 import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,11 +20,12 @@ from .attribute_task import ATTRIBUTES, DAMAGE, attribute_findings, damage_findi
 from .bench import Bench, Finding, results
 from .comment_task import COMMENTS, comment_findings
 from .evaluated_data import EvaluatedData, open_all
+from .features import TOWER, UNALIGNED
 from .label_task import LABEL_EFFICIENCY, label_findings
-from .personal_task import PERSONAL, personal_findings
+from .personal_task import PERSONAL, PROBE, personal_findings
 from .pick_task import PICK_BEST, pick_findings
 from .predictions import Predictions, save_predictions
-from .rating_task import RATINGS, calibration_curves, predict_baselines, predict_ratings, rating_findings
+from .rating_task import MEAN, RATINGS, RIDGE, calibration_curves, predict_baselines, predict_ratings, rating_findings
 from .sizes import Sizes
 from .suggestion_task import SUGGESTIONS, suggestion_findings
 from .system import System
@@ -101,7 +102,7 @@ def evaluate_checkpoint(
         assessor: of the checkpoint.
         data: entries as of [`find_source`]: `source` and `root`, of one's own table also `range`.
         model: folder or Hub id that the assessor was loaded from; default what its model says.
-        name: of the checkpoint in the report; default the folder's last part or the Hub id.
+        name: of the checkpoint in the report; default the folder's last part or the Hub id. One that a baseline has is numbered.
         split: of all data sets.
         tasks: of [`TASK_NAMES`]; what a data set cannot serve is noted and left out.
         baselines: other checkpoints by folder or Hub id, each loaded when it is its turn.
@@ -121,13 +122,17 @@ def evaluate_checkpoint(
     sizes = sizes or Sizes()
     opened = open_all(data, split, sizes.photos)
     bench = Bench(AnswerCache(None if output is None else output / CACHE, progress), sizes)
-    system = System.of(assessor, model, name)
+    for each in opened:
+        if each.passed_over:
+            bench.note(
+                f"photos missing or with wrong values: {each.passed_over} of {each.name} ({split}); the limit was filled "
+                "with others."
+            )
+    names = {MEAN, RIDGE}
+    system = _named_apart(System.of(assessor, model, name), names)
     findings, predictions = _run(bench, system, opened, tasks, with_baselines=True)
-    names = {system.name}
     for other, load in (baselines or {}).items():
-        compared = System.of(load(), other)
-        compared = System(_unused(compared.name, names), compared.assessor, compared.folder, compared.identity)
-        names.add(compared.name)
+        compared = _named_apart(System.of(load(), other), names)
         found, predicted = _run(bench, compared, opened, tasks, with_baselines=False)
         findings += found
         predictions += predicted
@@ -217,10 +222,11 @@ def _machine(device: torch.device) -> str:
     return ", ".join(parts)
 
 
-def _unused(name: str, used: set[str]) -> str:
-    """The name, numbered where another checkpoint has it."""
-    number, found = 1, name
-    while found in used:
+def _named_apart(system: System, used: set[str]) -> System:
+    """The system, its name numbered where it, or what the tasks call its variants, is used; adds all of them to these."""
+    number, name = 1, system.name
+    while not used.isdisjoint(names := {name, *(f"{variant}, {name}" for variant in (PROBE, TOWER, UNALIGNED))}):
         number += 1
-        found = f"{name}-{number}"
-    return found
+        name = f"{system.name}-{number}"
+    used |= names
+    return replace(system, name=name)

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,8 @@ class EvaluatedData:
         source, root, split: where the records come from.
         records: of the photos that are there, those with ratings and others.
         failed: why photos could not be evaluated, by their path below the root.
+        photos: that were to be evaluated, failed ones too.
+        passed_over: photos that are missing or have wrong values and are not among the failed ones, because of a limit.
     """
 
     name: str
@@ -33,6 +36,7 @@ class EvaluatedData:
     records: list[Record]
     failed: dict[str, str] = field(default_factory=dict)
     photos: int = 0
+    passed_over: int = 0
     _keys: dict[Path, str] = field(default_factory=dict)
     _train: dict[int, list[Record]] = field(default_factory=dict)
 
@@ -54,8 +58,11 @@ class EvaluatedData:
         chosen = some_photos(records, root, limit)
         data = cls(name, source, root, split, chosen)
         if limit is None:  # of a part nobody can say which of the missing ones were in it
-            data.failed |= dict.fromkeys(report.missing_images, "the file is missing.")
+            missing = (below(root / image, root) for image in report.missing_images)
+            data.failed |= dict.fromkeys(missing, "the file is missing.")
             data.failed |= dict.fromkeys(report.faulty, "its row has wrong values.")
+        else:
+            data.passed_over = len(set(report.missing_images)) + len(report.faulty)
         data.photos = len({record.image for record in chosen}) + len(data.failed)
         return data
 
@@ -90,7 +97,7 @@ class EvaluatedData:
                     records, _ = read_source(self.source, self.root, "train", skip_missing=True)
                     self._train[count] = some_photos(records, self.root, count)
                 except DataError as error:
-                    logger.warning("%s: baselines have no training photos to learn from: %s", self.name, error)
+                    logger.warning("Baselines have no training photos to learn from: %s", error)
         return self._train[count]
 
     def keyed(self, records: Iterable[Record], fails: bool = True) -> dict[str, Record]:
@@ -121,9 +128,11 @@ class EvaluatedData:
         return self._keys.get(record.image)
 
     def fail(self, reasons: Mapping[str, str], records: Mapping[str, Record]) -> None:
-        """Counts photos as failed, by their keys."""
+        """Counts photos as failed, by their keys; all that have the same bytes, because one is asked about for all."""
         for key, reason in reasons.items():
-            self.failed[self.path_of(records[key])] = reason
+            digest = self.key(records[key])
+            same = [record for record in self.records if digest is not None and self.key(record) == digest]
+            self.failed |= {self.path_of(record): reason for record in (records[key], *same)}
 
 
 def open_all(entries: Sequence[Mapping[str, Any]], split: str, limit: int | None = None) -> list[EvaluatedData]:
@@ -137,9 +146,16 @@ def open_all(entries: Sequence[Mapping[str, Any]], split: str, limit: int | None
 
 
 def below(path: Path, root: Path) -> str:
-    """A path below a root with slashes; one that lies elsewhere by its name alone, because reports name no machine's folders."""
-    absolute, top = path.absolute(), root.absolute()
-    return absolute.relative_to(top).as_posix() if absolute.is_relative_to(top) else path.name
+    """A path below a root with slashes; of one that lies elsewhere the name, and a digest in place of its folder: reports name no
+    machine's folders, and two photos of one name are two."""
+    photo, top = Path(os.path.abspath(path)), Path(os.path.abspath(root))
+    if photo.is_relative_to(top):
+        return photo.relative_to(top).as_posix()
+    try:
+        folder = Path(os.path.relpath(photo.parent, top))
+    except ValueError:  # another drive
+        folder = photo.parent
+    return f"elsewhere-{hashlib.sha256(folder.as_posix().encode()).hexdigest()[:8]}/{photo.name}"
 
 
 def some_photos(records: Sequence[Record], root: Path, count: int | None) -> list[Record]:

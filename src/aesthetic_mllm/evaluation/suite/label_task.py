@@ -7,7 +7,7 @@ import numpy as np
 
 from ...trainers.rating_metrics import rank_correlation
 from ..eval_label_efficiency import SHARES, Learner, evaluate_label_efficiency, ridge_predictor
-from ..resampling import Sampled, sampled_correlation
+from ..resampling import Sampled, sampled_correlation, varies
 from .bench import Bench, Finding
 from .evaluated_data import EvaluatedData
 from .features import TOKENS, TOWER, UNALIGNED, read_features
@@ -25,6 +25,9 @@ def label_findings(bench: Bench, system: System, data: EvaluatedData) -> list[Fi
         asked = data.rated(question)
         if len(known) < 2 or len(asked) < 3:
             bench.note(f"{data.name} has no training photos, so nothing is said of few labels.")
+            continue
+        if not varies([record.mean or 0.0 for record in asked]):
+            bench.note(f"{data.name}: people rated all photos the same, so nothing is said of few labels.")
             continue
         label = f"{system.name}: features, {data.name}"
         photos, training = data.keyed(asked), data.keyed(known, fails=False)

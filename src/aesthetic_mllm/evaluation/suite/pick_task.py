@@ -138,7 +138,7 @@ def _pick(bench: Bench, system: System, data: EvaluatedData, question: str, seri
             try:
                 load_image(record.image)
             except ImageError:
-                data.failed[data.path_of(record)] = reason
+                data.fail({key: reason}, {key: record})
     return list(answers.found.values())
 
 

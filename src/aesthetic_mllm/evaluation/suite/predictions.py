@@ -24,6 +24,7 @@ class Predictions:
         stds: [n], or `None` where the system has none.
         percentiles: [n], or `None`.
         histograms: over the source's steps, one a photo, or `None`.
+        ranks: whether it knows photos apart. A mean that is taken of other photos for each varies a little, and says nothing.
     """
 
     data: EvaluatedData
@@ -34,16 +35,12 @@ class Predictions:
     stds: np.ndarray | None = None
     percentiles: Sequence[float | None] | None = None
     histograms: Sequence[np.ndarray] | None = None
+    ranks: bool = True
 
     @property
     def labels(self) -> np.ndarray:
         """People's means, [n]."""
         return np.array([record.mean for record in self.records], dtype=np.float64)
-
-    @property
-    def is_constant(self) -> bool:
-        """Whether it says the same of all photos, which ranks nothing."""
-        return len(self.means) < 2 or bool(np.ptp(self.means) == 0)
 
     @property
     def range(self) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from ...data.record import Record
 from ...personalization.ridge import Ridge
 from ...trainers.rating_metrics import logistic_fit
 from ..distribution_metrics import earth_movers_distance, votes_covered
-from ..resampling import Sampled, sampled_correlation, sampled_mean, sampled_pairs, sampled_rms
+from ..resampling import Sampled, sampled_correlation, sampled_mean, sampled_pairs, sampled_rms, varies
 from .bench import Bench, Finding
 from .evaluated_data import EvaluatedData
 from .features import TOWER, read_features
@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 RATINGS, ALL = "ratings", "all"
 MEAN, RIDGE = "mean", "ridge"
 FEWEST_OF_CATEGORY = 10
+FEWEST_FITTED = 5  # photos: through fewer the logistic's four parameters, or its line, go almost exactly
 FOLDS = 5  # of cross-validation, where the source has no training photos
 BINS = 10  # of a calibration curve
 # Sources whose publication reports the accuracy of two classes, and the mean rating above which a photo is of the better one.
@@ -71,7 +72,7 @@ def predict_baselines(bench: Bench, system: System, predictions: Predictions) ->
             found.append((name, cross_validated(inputs, predictions.labels, predict), None))
     low, high = predictions.range
     return [
-        Predictions(data, question, name, asked, np.clip(means, low, high), histograms=histograms)
+        Predictions(data, question, name, asked, np.clip(means, low, high), histograms=histograms, ranks=name != MEAN)
         for name, means, histograms in found
     ]
 
@@ -112,7 +113,9 @@ def rating_findings(predictions: Predictions) -> list[Finding]:
         places = [place for place, record in enumerate(records) if record.category == name]
         if len(places) >= FEWEST_OF_CATEGORY:
             parts[name] = places
-    fitted = logistic_fit(predictions.means, predictions.labels)(predictions.means)
+    fitted = np.full(len(records), predictions.labels.mean())
+    if predictions.ranks:
+        fitted = logistic_fit(predictions.means, predictions.labels)(predictions.means)
     return [
         Finding(
             RATINGS,
@@ -132,12 +135,15 @@ def _figures(predictions: Predictions, fitted: np.ndarray, places: np.ndarray) -
     means, labels = predictions.means[places], predictions.labels[places]
     records = [predictions.records[place] for place in places]
     found: dict[str, Sampled] = {}
-    if not predictions.is_constant and len(places) > 1:
+    can_fit = len(places) >= FEWEST_FITTED and varies(labels)
+    if predictions.ranks and varies(means) and varies(labels):
         found["srcc"] = sampled_correlation(means, labels, ranks=True)
         found["plcc"] = sampled_correlation(means, labels, ranks=False)
-        found["plcc_logistic"] = sampled_correlation(fitted[places], labels, ranks=False)
+        if can_fit:
+            found["plcc_logistic"] = sampled_correlation(fitted[places], labels, ranks=False)
         found |= sampled_pairs(means, labels)
-    found["rmse"] = sampled_rms(fitted[places] - labels)
+    if can_fit:
+        found["rmse"] = sampled_rms(fitted[places] - labels)
     found["rmse_unfitted"] = sampled_rms(means - labels)
     threshold = TWO_CLASSES.get(predictions.data.source.name)
     if threshold is not None:
@@ -156,7 +162,8 @@ def _spread_figures(predictions: Predictions, records: Sequence[Record], places:
     spreads = [record.spread for record in records]
     if None not in spreads and len(spreads) > 1:
         given = np.array(spreads, dtype=np.float64)
-        found["spread_srcc"] = sampled_correlation(stds, given, ranks=True)
+        if varies(stds) and varies(given):
+            found["spread_srcc"] = sampled_correlation(stds, given, ranks=True)
         found["spread_difference"] = sampled_mean(stds - given)
     if all(record.histogram for record in records):
         rows = zip(predictions.means[places], stds, records, strict=True)
