@@ -9,6 +9,7 @@ import pytest
 
 from aesthetic_mllm.cli import evaluate
 from aesthetic_mllm.evaluation.suite import evaluate_checkpoint
+from aesthetic_mllm.processing.rating_scale import RatingScaleError
 from aesthetic_mllm.publishing.report import Report
 from rated_table import ASKED, write_table
 
@@ -70,6 +71,7 @@ def test_figures_on_photos_of_the_training_are_told_of(run: Run, own: Path, tmp_
         (["--data", "own=table.csv"], "such as --range 1,10"),
         (["--data", "own=table.csv", "--range", "ten"], "--range ten: expected two numbers"),
         (["--data", "own=table.csv", "--range", "1,10", "--columns", "image"], "such as image=file_name,mean=mos"),
+        (["--data", "biq2021=photos", "--baseline", "{file}"], "there is no such checkpoint"),
         (["--data", "biq2021=photos", "--output", "{file}/below"], "cannot be made"),
     ],
 )
@@ -77,6 +79,18 @@ def test_wrong_usage_is_told_with_its_remedy(run: Run, tmp_path: Path, arguments
     (tmp_path / "file").write_text("")
     output = [] if "--output" in arguments else ["--output", str(tmp_path / "out")]
     code, out, err = run("evaluate", *(text.format(file=tmp_path / "file") for text in arguments), *output)
+    assert code == 2 and not out and told in err
+
+
+@pytest.mark.parametrize(
+    "error, told", [(RatingScaleError("no rating"), "no rating"), (OSError(28, "No space left", "a/b"), "a/b: No space left")]
+)
+def test_what_stops_a_run_is_a_message(run: Run, own: Path, tmp_path: Path, monkeypatch: Any, error: Any, told: str) -> None:
+    def stop(*arguments: Any, **options: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(evaluate_checkpoint, "evaluate_checkpoint", stop)
+    code, out, err = run("evaluate", "--data", f"own={own / 'table.csv'}", "--range", "1,10", "--output", tmp_path)
     assert code == 2 and not out and told in err
 
 

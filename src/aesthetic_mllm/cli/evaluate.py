@@ -81,7 +81,10 @@ def run(options: argparse.Namespace) -> int:
     from ..data.record import DataError
     from ..evaluation.suite.evaluate_checkpoint import EvaluationError, evaluate_checkpoint
     from ..evaluation.suite.sizes import Sizes
+    from ..processing.rating_scale import RatingScaleError
 
+    for name in options.baseline:
+        _check_baseline(name)
     sizes = Sizes() if options.train_photos is None else Sizes(train=options.train_photos)
     try:
         evaluation = evaluate_checkpoint(
@@ -95,8 +98,12 @@ def run(options: argparse.Namespace) -> int:
             sizes=sizes.at_most(options.limit),
             progress=_progress,
         )
-    except (DataError, EvaluationError) as error:
+    except (DataError, EvaluationError, RatingScaleError) as error:
         raise UsageError(error) from error
+    except OSError as error:
+        raise UsageError(
+            f"{error.filename or 'a file'}: {error.strerror or error}. The same command goes on from here."
+        ) from error
     except KeyboardInterrupt:
         print("Interrupted. The same command goes on from here.", file=sys.stderr)
         raise
@@ -134,6 +141,16 @@ def data_entry(text: str, options: argparse.Namespace) -> dict[str, Any]:
     if options.question is not None:
         entry["question"] = options.question
     return entry | ({"higher_is_worse": True} if options.higher_is_worse else {})
+
+
+def _check_baseline(name: str) -> None:
+    """Before the checkpoint is asked anything: baselines are loaded when it is their turn, after hours."""
+    from transformers.utils import cached_file
+
+    try:
+        cached_file(name, "config.json")
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--baseline {name}: there is no such checkpoint. {error}") from error
 
 
 def _baseline(options: argparse.Namespace, name: str) -> "AestheticAssessor":

@@ -60,6 +60,20 @@ def test_a_group_that_is_not_whole_is_asked_again_whole(tmp_path: Path) -> None:
     assert asked.calls == [[2, 3]]
 
 
+def test_what_cannot_be_read_is_asked_again(tmp_path: Path) -> None:
+    """Whole lines of JSON that somebody edited."""
+    AnswerCache(tmp_path).answers("double", {}, ITEMS, Asked(), 2)
+    (path,) = tmp_path.glob("*.jsonl")
+    kept = lines(tmp_path)
+    for edited in (None, {}, [], "many"):
+        path.write_text("\n".join(json.dumps(line | ({"answer": edited} if line["key"] == "key2" else {})) for line in kept))
+        asked, cache = Asked(), AnswerCache(tmp_path)
+        assert cache.answers("double", {}, ITEMS, asked, 2, read=lambda answer: answer + 0).found["key2"] == 4
+        assert asked.calls == [[2, 3]] and cache.recalled == pytest.approx(
+            sum(row["seconds"] for row in kept if row["key"] != "key2")
+        )
+
+
 def test_errors_are_told_and_not_kept(tmp_path: Path) -> None:
     found = AnswerCache(tmp_path).answers("double", {}, ITEMS, Asked(frozenset({3})), 2)
     assert found.failed == {"key3": "is odd."} and "key3" not in found.found

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 from aesthetic_mllm import AestheticAssessor
 from aesthetic_mllm.data.record import DataError
 from aesthetic_mllm.evaluation.suite.evaluate_checkpoint import (
+    CACHE,
     PREDICTIONS,
     REPORT,
     TASK_NAMES,
@@ -183,6 +185,32 @@ def test_photos_that_a_limit_passes_over_are_told(assessor: AestheticAssessor, t
     (tmp_path / "own" / "photo 30.jpg").unlink()
     found = evaluate_checkpoint(assessor, [entry], tasks=["ratings"], sizes=SMALL.at_most(6))
     assert found.notes == ("photos missing or with wrong values: 1 of own (validation); the limit was filled with others.",)
+
+
+def test_an_edited_cache_changes_no_figure(
+    whole: Evaluation, assessor: AestheticAssessor, entry: dict[str, Any], tmp_path: Path
+) -> None:
+    shutil.copytree(whole.files[0].parent / CACHE, tmp_path / CACHE)
+    for path in (tmp_path / CACHE).iterdir():
+        rows = [json.loads(line) for line in path.read_text().splitlines() if line]
+        for row, broken in zip(rows, (None, {}, [1], "abc"), strict=False):
+            row["answer"] = broken
+        path.write_text("\n".join(map(json.dumps, rows)))
+    found = evaluate_checkpoint(assessor, [entry], name="tiny", output=tmp_path, sizes=SMALL)
+    kept = [result.measures for result in whole.report.results if "me/other" not in result.system]
+    assert [result.measures for result in found.report.results] == kept
+
+
+def test_an_output_folder_that_cannot_hold_the_report_is_told_first(
+    assessor: AestheticAssessor, entry: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "a" / REPORT).mkdir(parents=True)
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / CACHE).write_text("")
+    for name, told in (("a", "report.json is a folder"), ("b", "cache is a file")):
+        with pytest.raises(EvaluationError, match=told):
+            evaluate_checkpoint(assessor, [entry], output=tmp_path / name)
+        assert len(list((tmp_path / name).iterdir())) == 1
 
 
 def test_a_limit_takes_fewer_photos_which_are_among_the_more(

@@ -13,15 +13,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from safetensors import SafetensorError
+
 from ...processing.image_loading import ImageError
 
 Item = TypeVar("Item")
+UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, IndexError, SafetensorError)  # of answers that somebody edited
 
 
 class Progress(Protocol):
     """Shows how far something is: takes things and gives them on, as `tqdm` does."""
 
     def __call__(self, items: Iterable[Any], total: int, label: str) -> Iterator[Any]: ...
+
+
+def as_it_is(answer: Any) -> Any:
+    """Reads any answer."""
+    return answer
 
 
 def silent(items: Iterable[Any], total: int, label: str) -> Iterator[Any]:
@@ -67,6 +75,7 @@ class AnswerCache:
         ask: Callable[[list[Item]], Iterable[Any | ImageError]],
         batch_size: int = 1,
         label: str | None = None,
+        read: Callable[[Any], Any] = as_it_is,
     ) -> Answers:
         """The answers to all items, those that are not known yet asked for.
 
@@ -77,6 +86,10 @@ class AnswerCache:
             ask: of some items in order their answers, which JSON can hold, or errors. Errors are not kept: photos can be mended.
             batch_size: items that are asked about together.
             label: what the progress is called; default the kind.
+            read: what the caller makes of an answer. One from a file that it cannot read is asked for again.
+
+        Returns:
+            The answers as `read` gives them.
         """
         name = f"{kind}-{_digest(identity)}.jsonl"
         if name not in self._memory:
@@ -85,11 +98,16 @@ class AnswerCache:
         known = self._memory[name]
         for key in self._uncounted[name] & items.keys():
             self._uncounted[name].remove(key)
-            self.recalled += known[key][1]
+            try:
+                read(known[key][0])
+            except UNREADABLE:
+                del known[key]
+            else:
+                self.recalled += known[key][1]
         result = Answers()
         for key in self.progress(self._asked(name, known, items, ask, batch_size, result), len(items), label or kind):
             if key in known:
-                result.found[key] = known[key][0]
+                result.found[key] = read(known[key][0])
         return result
 
     def _asked(

@@ -1,6 +1,7 @@
 """Attributes beside people's, where there are such ratings; how much they say the same; whether damage lowers the right one."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -119,11 +120,9 @@ def damage_findings(bench: Bench, system: System, data: EvaluatedData) -> list[F
                 yield [[*key, sum(lower), len(lower)] for key, lower in found.items()]
 
     identity = {"checkpoint": system.identity, "strengths": dict(STRENGTHS)}
-    answers = bench.cache.answers(DAMAGE, identity, photos, ask, label=f"{system.name}: damage, {data.name}")
+    answers = bench.cache.answers(DAMAGE, identity, photos, ask, label=f"{system.name}: damage, {data.name}", read=_row)
     data.fail(answers.failed, photos)
-    rows = [
-        {(group, edit, word): (right, views) for group, edit, word, right, views in found} for found in answers.found.values()
-    ]
+    rows = list(answers.found.values())
     findings = []
     for key in in_order(system.assessor, {key for row in rows for key in row}):
         group, edit, word = key
@@ -134,6 +133,12 @@ def damage_findings(bench: Bench, system: System, data: EvaluatedData) -> list[F
             views = int(counts[:, 1].sum())
             findings.append(Finding(DAMAGE, data.name, subject, word, system.name, views, "views", {"lowered": share}))
     return findings
+
+
+def _row(found: list[list[Any]]) -> dict[tuple[str, str, str], tuple[int, int]]:
+    if not isinstance(found, list):  # an empty text would be no rows
+        raise TypeError(f"{found!r} are no rows.")
+    return {(str(group), str(edit), str(word)): (int(right), int(views)) for group, edit, word, right, views in found}
 
 
 def lowered_share(right: np.ndarray, views: np.ndarray) -> Sampled | None:

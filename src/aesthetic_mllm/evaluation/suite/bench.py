@@ -1,9 +1,11 @@
 """What the tasks of an evaluation share: the cache of answers, sizes, times; and the form of what they find."""
 
+import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from ...data.record import Record
 from ...processing.image_loading import ImageError
@@ -79,6 +81,9 @@ class Bench:
             for rated in system.assessor.ratings_stream(paths, questions, on_error="return", batch_size=BATCH_SIZE):
                 yield rated if isinstance(rated, ImageError) else {key: _packed(one) for key, one in rated.items()}
 
+        def read(found: Mapping[str, Sequence[Any]]) -> dict[str, Rating]:
+            return {question: _unpacked(found[question], scale.score_range) for question in questions}
+
         answers = self.cache.answers(
             "ratings",
             {"checkpoint": system.identity, "questions": questions},
@@ -86,12 +91,10 @@ class Bench:
             ask,
             BATCH_SIZE,
             f"{system.name}: ratings, {data.name}",
+            read,
         )
         data.fail(answers.failed, photos)
-        return {
-            key: {question: _unpacked(values, scale.score_range) for question, values in found.items()}
-            for key, found in answers.found.items()
-        }
+        return answers.found
 
 
 def results(findings: Sequence[Finding], checkpoint: str) -> tuple[Result, ...]:
@@ -120,6 +123,9 @@ def _packed(rating: Rating) -> list[object]:
     return [rating.mean, rating.std, rating.percentile, shares]
 
 
-def _unpacked(values: Sequence[object], score_range: tuple[float, float]) -> Rating:
+def _unpacked(values: Sequence[Any], score_range: tuple[float, float]) -> Rating:
     mean, std, percentile, shares = values
-    return Rating(mean, std, shares, score_range, percentile)  # type: ignore[arg-type]
+    numbers = (mean, *(each for each in (std, percentile) if each is not None), *dict(shares or {}).values())
+    if not all(math.isfinite(number) for number in numbers):
+        raise ValueError(f"{numbers} is no rating.")
+    return Rating(mean, std, shares, score_range, percentile)

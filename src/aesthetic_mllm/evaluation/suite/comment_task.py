@@ -69,9 +69,17 @@ def _write(
         ask,
         BATCH_SIZE,
         f"{system.name}: {style} comments, {data.name}",
+        _texts,
     )
     data.fail(answers.failed, photos)
     return answers.found
+
+
+def _texts(found: Sequence[Any]) -> Sequence[str]:
+    unchecked, checked = found
+    if not isinstance(unchecked, str) or not isinstance(checked, str):
+        raise TypeError(f"{found!r} are no comments.")
+    return unchecked, checked
 
 
 def comment_figures(

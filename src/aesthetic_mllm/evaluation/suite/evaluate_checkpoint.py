@@ -14,7 +14,7 @@ import transformers
 from ..._version import __version__
 from ...data.seen_photos import seen_by_start
 from ...publishing.report import DataSummary, Report
-from ...publishing.report_pages import write_pages
+from ...publishing.report_pages import MARKDOWN, PAGE, write_pages
 from .answer_cache import AnswerCache, Progress, silent
 from .attribute_task import ATTRIBUTES, DAMAGE, attribute_findings, damage_findings
 from .bench import Bench, Finding, results
@@ -119,6 +119,8 @@ def evaluate_checkpoint(
         raise EvaluationError(f"{', '.join(unknown) or 'no task'}: choose of {', '.join(TASK_NAMES)}.")
     if not data:
         raise EvaluationError("No data set was named; give at least one, with its folder.")
+    if output is not None:
+        _check_output(output)
     sizes = sizes or Sizes()
     opened = open_all(data, split, sizes.photos)
     bench = Bench(AnswerCache(None if output is None else output / CACHE, progress), sizes)
@@ -153,6 +155,15 @@ def evaluate_checkpoint(
         save_predictions(predictions, files[1])
         files += write_pages(report, files[1], roots, output)
     return Evaluation(report, tuple(files), roots, tuple(bench.notes))
+
+
+def _check_output(output: Path) -> None:
+    """Before anything long has begun, because a report is written at the end."""
+    for name in (REPORT, PREDICTIONS, MARKDOWN, PAGE):
+        if (output / name).is_dir():
+            raise EvaluationError(f"{output / name} is a folder, where a file is to be written; name another output folder.")
+    if (output / CACHE).exists() and not (output / CACHE).is_dir():
+        raise EvaluationError(f"{output / CACHE} is a file, where a folder is to keep the answers; name another output folder.")
 
 
 def _run(

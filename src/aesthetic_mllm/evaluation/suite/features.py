@@ -81,8 +81,8 @@ def read_features(bench: Bench, system: System, photos: Mapping[str, Record], la
         return [{name: _text(values[place]) for name, values in arrays.items()} for place in range(len(good))]
 
     with torch.inference_mode():
-        answers = bench.cache.answers("features", {"checkpoint": system.identity}, photos, ask, BATCH_SIZE, label)
-    return {key: {name: _array(text) for name, text in found.items()} for key, found in answers.found.items()}
+        identity = {"checkpoint": system.identity}
+        return bench.cache.answers("features", identity, photos, ask, BATCH_SIZE, label, _arrays).found
 
 
 def _means(tokens: Mapping[str, torch.Tensor]) -> torch.Tensor:
@@ -94,5 +94,5 @@ def _text(values: np.ndarray) -> str:
     return base64.b64encode(np.ascontiguousarray(values, dtype="<f4").tobytes()).decode()
 
 
-def _array(text: str) -> np.ndarray:
-    return np.frombuffer(base64.b64decode(text), dtype="<f4")
+def _arrays(found: Mapping[str, str]) -> dict[str, np.ndarray]:
+    return {name: np.frombuffer(base64.b64decode(found[name], validate=True), dtype="<f4") for name in (TOWER, TOKENS, UNALIGNED)}

@@ -127,8 +127,9 @@ def _look(
         ask,
         BATCH_SIZE,
         f"{system.name}: photos of people, {data.name}",
+        lambda text: PhotoFeatures.from_tensors(load(base64.b64decode(text, validate=True))),
     )
-    return {key: PhotoFeatures.from_tensors(load(base64.b64decode(text))) for key, text in answers.found.items()}
+    return answers.found
 
 
 def _correlations(
@@ -141,11 +142,16 @@ def _correlations(
         for person in some:
             yield run_protocol(replace(protocol, people=(person,)), predict).correlations[0].tolist()
 
+    def read(found: list[float]) -> list[float]:
+        if len(found) != 1 + len(protocol.shots):
+            raise ValueError(f"{found} are not {1 + len(protocol.shots)} correlations.")
+        return [float(value) for value in found]
+
     identity = {
         "checkpoint": system.identity,
         "method": PROBE if name != system.name else "ridge",
         "protocol": [data.name, data.split, protocol.shots, protocol.draws],
         "photos": [data.key(record) for record in protocol.photos],
     }
-    answers = bench.cache.answers("correlations", identity, people, ask, label=f"{name}: people, {data.name}")
+    answers = bench.cache.answers("correlations", identity, people, ask, label=f"{name}: people, {data.name}", read=read)
     return np.array([answers.found[person] for person in people])

@@ -132,6 +132,7 @@ def _pick(bench: Bench, system: System, data: EvaluatedData, question: str, seri
         items,
         ask,
         label=f"{system.name}: {kind}, {data.name}",
+        read=_three,
     )
     for key, reason in answers.failed.items():
         for record in items[key].records:
@@ -140,6 +141,11 @@ def _pick(bench: Bench, system: System, data: EvaluatedData, question: str, seri
             except ImageError:
                 data.fail({key: reason}, {key: record})
     return list(answers.found.values())
+
+
+def _three(found: Sequence[bool]) -> list[bool]:
+    first, second, same = found
+    return [bool(first), bool(second), bool(same)]
 
 
 def picked(system: System, photos: Sequence[ImageSource], question: str, as_pair: bool) -> int:

@@ -72,12 +72,18 @@ def _damaged(bench: Bench, system: System, data: EvaluatedData, records: Sequenc
         return photo_a_core(_or_error(lambda one: asdict(answer_damaged(search, one[0].image, one[1], SEED)[0])), asked)
 
     answers = bench.cache.answers(
-        SUGGESTIONS, {"checkpoint": system.identity}, items, ask, _workers(), f"{system.name}: suggestions, {data.name}"
+        SUGGESTIONS,
+        {"checkpoint": system.identity},
+        items,
+        ask,
+        _workers(),
+        f"{system.name}: suggestions, {data.name}",
+        _answer,
     )
     data.fail(answers.failed, {key: record for key, (record, _) in items.items()})
     if not answers.found:
         return []
-    given = [_answer(found) for found in answers.found.values()]
+    given = list(answers.found.values())
     groups = {
         ALL: given,
         "edits of the training": [answer for answer in given if answer.in_pretext_samples],
@@ -111,6 +117,7 @@ def _undamaged(bench: Bench, system: System, data: EvaluatedData, records: Seque
         lambda asked: photo_a_core(_or_error(judge), asked),
         _workers(),
         f"{system.name}: undamaged photos, {data.name}",
+        lambda found: {name: float(found[name]) for name in OF_UNDAMAGED},
     )
     data.fail(answers.failed, photos)
     rows = list(answers.found.values())
