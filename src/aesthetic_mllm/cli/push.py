@@ -33,12 +33,17 @@ def add_parser(commands: Any) -> None:
 @with_exit_codes
 def run(options: argparse.Namespace) -> int:
     """Checks and sends; returns 1 where the connection failed and the same command may succeed."""
+    from ..publishing.hub import PushError, check_target, push_folder
+
+    try:
+        check_target(options.repository, options.revision)
+    except PushError as error:
+        raise UsageError(str(error)) from error
     folder = _folder(options)
     from transformers.utils import logging
 
     from ..publishing.checkpoint_files import folder_files
     from ..publishing.folder_check import check_folder
-    from ..publishing.hub import PushError, push_folder
 
     logging.disable_progress_bar()  # of the weights that the check loads; what is sent has bars of its own
     files = folder_files(folder).own
