@@ -83,7 +83,7 @@ def folder_files(folder: Path) -> FolderFiles:
 
 
 def code_files(folder: Path) -> set[str]:
-    """Names of the modules that an `auto_map` names, with what they import; other code in the folder is none of the checkpoint's."""
+    """Names of the modules that an `auto_map` names, with what they import; other code is none of the checkpoint's."""
     found: set[str] = set()
     wanted = [name for config in NAMING_CODE for name in _named_modules(read_json(folder / config).get("auto_map"))]
     while wanted:

@@ -135,7 +135,7 @@ def _known(api: HfApi, repository: str) -> str:
         if error.response.status_code == 401 and not _token_known(api):
             raise
         raise PushError(
-            f"{repository} is not there, or is hidden from you, so nothing can be proposed to it. Leave --create-pr out to make it."
+            f"{repository} is not there, or is hidden from you: nothing can be proposed to it. Leave --create-pr out to make it."
         ) from error
 
 
