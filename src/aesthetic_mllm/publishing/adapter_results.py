@@ -2,9 +2,10 @@
 
 import shutil
 from pathlib import Path
+from typing import cast
 
 import yaml
-from huggingface_hub import ModelCard
+from huggingface_hub import ModelCard, ModelCardData
 
 from ..modeling.checkpoint_documents import CARD, REPORT, RESULT_FOLDER
 from .card import check_digest
@@ -24,16 +25,16 @@ Measured with the adapters merged into the base:
 """
 
 
-def merged_results(merged: Path, adapters: Path) -> ModelCard | None:
-    """The card of a merged checkpoint, where it has results and its adapters a card to put them into.
+def merged_results(merged: Path, adapters: Path) -> ModelCardData | None:
+    """The card's metadata of a merged checkpoint, where it has results and its adapters a card to put them into.
 
     Raises:
         CardError: its card cannot be read, or its report is about other weights than it has.
     """
     if not (merged / CARD).is_file() or not (adapters / CARD).is_file():
         return None
-    source = _load(merged / CARD)
-    if not source.data.eval_results:
+    source = _metadata(_load(merged / CARD))
+    if not source.eval_results:
         return None
     if (merged / REPORT).is_file():
         check_digest(CheckpointFacts.read(merged), Report.load(merged / REPORT), merged)
@@ -57,9 +58,10 @@ def take_over_results(merged: Path, adapters: Path) -> bool:
     source = merged_results(merged, adapters)
     if source is None:
         return False
-    results, card = source.data.eval_results, _load(adapters / CARD)
-    card.data.eval_results, card.data.model_name = results, source.data.model_name
-    card.data.license = card.data.license or source.data.license
+    results, card = source.eval_results or [], _load(adapters / CARD)
+    data = _metadata(card)
+    data.eval_results, data.model_name = results, source.model_name
+    data.license = data.license or source.license
     lines = [
         f"- {each.dataset_name}{f', {each.task_name}' if each.task_name else ''}: {each.metric_name or each.metric_type} "
         f"{each.metric_value}"
@@ -75,6 +77,10 @@ def take_over_results(merged: Path, adapters: Path) -> bool:
     if (merged / RESULT_FOLDER).is_dir():
         shutil.copytree(merged / RESULT_FOLDER, adapters / RESULT_FOLDER, dirs_exist_ok=True)
     return True
+
+
+def _metadata(card: ModelCard) -> ModelCardData:
+    return cast(ModelCardData, card.data)
 
 
 def _load(path: Path) -> ModelCard:
