@@ -93,6 +93,7 @@ class FakeHub(ThreadingHTTPServer):
         requests: that were answered, in order.
         uploads_until_cut: how many large files are taken before the connection breaks off in the middle of each further one;
             `None`: it holds.
+        meanwhile: files of a commit that somebody else makes right before the next one arrives.
     """
 
     def __init__(self, users: Mapping[str, User]) -> None:
@@ -102,6 +103,7 @@ class FakeHub(ThreadingHTTPServer):
         self.contents: Files = {}  # large files, by hash
         self.requests: list[Request] = []
         self.uploads_until_cut: int | None = None
+        self.meanwhile: Files = {}
 
     @property
     def url(self) -> str:
@@ -364,7 +366,12 @@ class _Answers(BaseHTTPRequestHandler):
         repository = self._writable(kind, name)
         if repository is None:
             return
+        repository.branches[revision].update(self.server.meanwhile)
+        self.server.meanwhile = {}
         files = dict(repository.branches[revision])
+        parent = next((line["value"].get("parentCommit") for line in lines if line["key"] == "header"), None)
+        if parent not in (None, _commit(files)) and not self._asks_for_pr:
+            return self._refuse(412, "A commit has happened since. Please refresh and try again.")
         for line in lines:
             value = line["value"]
             if line["key"] == "file":

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from aesthetic_mllm.checkpoints.names import weights_digest
 from aesthetic_mllm.publishing.report import DataSummary, Measure, Report, Result
 from fake_hub import FakeHub
 
@@ -55,18 +56,24 @@ for line in sys.stdin:
 """
 
 
-def report(name: str = "mine") -> Report:
-    """A small one."""
+def report(name: str = "mine", digest: str = "") -> Report:
+    """A small one.
+
+    Args:
+        digest: of the weights that it is about.
+    """
     result = Result("ratings", "biq2021", "quality", "all", name, 3, "photos", {"srcc": Measure(0.838, (0.8, 0.87))})
     data = {"biq2021": DataSummary("test", 3)}
-    return Report({"name": name}, {"python": "3.11"}, "Linux", "2026-11-30T00:00:00Z", {"ratings": 1.0}, data, (result,))
+    return Report(
+        {"name": name, "digest": digest}, {"python": "3.11"}, "Linux", "2026-11-30T00:00:00Z", {"ratings": 1.0}, data, (result,)
+    )
 
 
 def documented(folder: Path, name: str = "mine") -> Path:
     """The folder, with card, licence, report and a benchmark's results."""
     (folder / "README.md").write_text(CARD)
     (folder / "LICENSE").write_text("The terms of these weights.\n")
-    report(name).save(folder / "report.json")
+    report(name, weights_digest(folder) or "").save(folder / "report.json")
     (folder / "card_facts.yaml").write_text("licence: cc-by-nc-4.0\n")
     (folder / ".eval_results").mkdir(exist_ok=True)
     (folder / ".eval_results" / "benchmark.yaml").write_text(RESULTS)

@@ -148,13 +148,44 @@ def test_pushed_again_nothing_is_sent(hub: FakeHub, cli: Commands, pushed: str, 
 
 
 def test_files_of_other_weights_go_and_pictures_stay(hub: FakeHub, cli: Commands, folder: Path) -> None:
-    """A shard of an earlier push, its code and results are deleted in the same commit."""
+    """A shard of an earlier push, its code and results are deleted in the same commit; an application of the user's is not."""
     assert cli.run("push", folder, "me/again")[0] == 0
-    old = {"model-00001-of-00002.safetensors": b"", "old.py": b"", ".eval_results/old.yaml": b""}
-    hub.files("me/again").update({**old, "picture.png": b"picture"})
+    old = {
+        "model-00001-of-00002.safetensors": b"",
+        "pytorch_model.bin": b"",
+        ".eval_results/old.yaml": b"",
+        "tokenizer.model": b"",
+    }
+    kept = {"picture.png": b"picture", "app.py": b"import gradio"}
+    hub.files("me/again").update({**old, **kept})
     code, _, err = cli.run("push", folder, "me/again")
     assert code == 0 and all(name in err for name in old)
-    assert hub.files("me/again") == {**files_of(folder), "picture.png": b"picture"}
+    assert hub.files("me/again") == {**files_of(folder), **kept}
+
+
+def test_two_pushes_at_once_do_not_mix(hub: FakeHub, cli: Commands, folder: Path, tmp_path: Path) -> None:
+    """The later one has looked at an older state: it is refused, and takes away what is stale when it runs again."""
+    hub.meanwhile = {"model-00001-of-00002.safetensors": b"shard"}
+    code, out, err = cli.run("push", folder, "me/race")
+    assert (code, out) == (1, "") and "me/race was changed meanwhile" in err and "Run the same command again" in err
+    assert hub.files("me/race").keys() == {"model-00001-of-00002.safetensors"}
+    assert cli.run("push", folder, "me/race")[0] == 0 and hub.files("me/race") == files_of(folder)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["me/x/y", "--dry-run"], "'me/x/y' is no name of a repository"),
+        (["../mine", "--dry-run"], "'../mine' is no name of a repository"),
+        (["me/new", "--revision", ".."], "'..' is no name of a branch"),
+        (["me/none", "--create-pr"], "me/none is not there, or is hidden from you"),
+    ],
+)
+def test_a_target_that_is_none_is_told(words: list[str], told: str, cli: Commands, hub: FakeHub, folder: Path) -> None:
+    """As what it is, and nothing is made."""
+    names = set(hub.repositories)
+    code, _, err = cli.run("push", folder, *words)
+    assert code == 2 and told in err and set(hub.repositories) == names
 
 
 def test_a_branch_and_a_pull_request(hub: FakeHub, cli: Commands, pushed: str, folder: Path, tmp_path: Path) -> None:

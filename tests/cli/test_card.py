@@ -90,6 +90,13 @@ def test_what_is_wrong_is_told(run: Run, folder: Path, monkeypatch: pytest.Monke
     assert code == 2 and said in err and not printed and not (folder / "README.md").exists()
 
 
+@pytest.mark.parametrize("name", ["../x", "a b/c", "a/b/c"])
+def test_a_repository_has_a_name(run: Run, folder: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    with pytest.raises(SystemExit):
+        run("card", "--report", report_of(folder), "--output", folder, "--repo", name)
+    assert "is no id on the Hub" in capsys.readouterr().err and not (folder / "README.md").exists()
+
+
 def test_a_benchmark_has_a_form(run: Run, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         run("card", "--report", report_of(folder), "--benchmark", "biq2021")

@@ -13,10 +13,13 @@ from transformers import AutoModelForImageTextToText
 from aesthetic_mllm import AestheticAssessor, AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor, CheckpointError
 from aesthetic_mllm.checkpoints import embedded_checkpoint
 from aesthetic_mllm.checkpoints.names import EMBEDDED, portable_name, resolve_name, weights_digest
+from aesthetic_mllm.cli.main import main
+from aesthetic_mllm.publishing.adapter_results import take_over_results
+from aesthetic_mllm.publishing.card_facts import CardError
 from aesthetic_mllm.publishing.folder_check import check_folder
 from aesthetic_mllm.trainers.adapters import adapt_language_model, complete_adapters
 from judging_everything import same, tiny_photos
-from published_checkpoints import CARD, documented
+from published_checkpoints import CARD, documented, report
 
 
 def adapters_of(base: Path, folder: Path) -> AestheticAssessor:
@@ -121,12 +124,21 @@ def test_adapters_are_not_quantized(base: Path, tmp_path: Path) -> None:
         )
 
 
+def name_base(folder: Path, name: object) -> None:
+    config = json.loads((folder / "adapter_config.json").read_text())
+    (folder / "adapter_config.json").write_text(json.dumps({**config, "base_model_name_or_path": name}))
+
+
 FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "no base file": (lambda folder: (folder / "base_checkpoint.json").unlink(), "base_checkpoint.json with the SHA-256"),
     "other base": (
         lambda folder: (folder / "base_checkpoint.json").write_text('{"name": "me/other", "digest": "0"}'),
         "name different bases",
     ),
+    "base on this machine": (lambda folder: name_base(folder, "./folder/x"), "on this machine alone"),
+    "base of a drive": (lambda folder: name_base(folder, "C:/models/x"), "on this machine alone"),
+    "base that is no id": (lambda folder: name_base(folder, "owner/x/y"), "on this machine alone"),
+    "base that is a number": (lambda folder: name_base(folder, 3), "on this machine alone"),
     "no weights": (lambda folder: (folder / "adapter_model.safetensors").unlink(), "adapter_model.safetensors is not there"),
     "no processor": (lambda folder: (folder / "processor_config.json").unlink(), "processor_config.json is not there"),
     "arguments": (lambda folder: (folder / "training_args.bin").write_bytes(b""), "training_args.bin may hold code"),
@@ -140,3 +152,34 @@ def test_faults_of_adapter_folders_are_found(name: str, base: Path, tmp_path: Pa
     (tmp_path / "adapter" / "README.md").write_text(CARD)
     fault(tmp_path / "adapter")
     assert told in " ".join(problem.what for problem in check_folder(tmp_path / "adapter", loads=False))
+
+
+def test_the_results_of_the_merged_checkpoint_take_the_place_of_older_ones_alone(base: Path, tmp_path: Path) -> None:
+    """What the card says besides stays; results of other weights are not taken over."""
+    adapters_of(base, tmp_path / "adapter")
+    merged = documented(Path(shutil.copytree(base, tmp_path / "tuned")))
+    card = tmp_path / "adapter" / "README.md"
+    card.write_text("---\nlicense: mit\n---\n\n# mine\n\n## Results\n\nolder\n\n## Limits\n\nMany.\n")
+    for _ in range(2):
+        assert take_over_results(merged, tmp_path / "adapter")
+        text = card.read_text()
+        assert "older" not in text and "0.838" in text and text.endswith("\n## Limits\n\nMany.\n")
+        assert text.count("## Results") == 1 and "# mine\n" in text
+    report("mine", "f" * 64).save(merged / "report.json")
+    with pytest.raises(CardError, match="about other weights"):
+        take_over_results(merged, tmp_path / "adapter")
+    assert card.read_text() == text
+    card.unlink()
+    assert not take_over_results(merged, tmp_path / "adapter")
+
+
+def test_a_dry_run_changes_no_card(base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It says that the results will come."""
+    adapters_of(base, tmp_path / "adapter")
+    documented(Path(shutil.copytree(base, tmp_path / "tuned")))
+    before = (tmp_path / "adapter" / "README.md").read_bytes()
+    main(["push", str(tmp_path), "me/mine-lora", "--adapter", "--dry-run"])
+    out, err = capsys.readouterr()
+    assert "will be put into" in out and "has no results" not in err
+    assert (tmp_path / "adapter" / "README.md").read_bytes() == before
+    assert not (tmp_path / "adapter" / "report.json").exists()

@@ -131,6 +131,9 @@ def test_blocks_of_a_template_can_be_overridden(folder: Path, tmp_path: Path) ->
         ("{% extends 'model_card.md.j2' %}{% block limits %}", r"mine.md.j2, line 1: .*endblock"),
         ("{{ nothing }}", r"mine.md.j2: 'nothing' is undefined"),
         ("{% extends 'other.md.j2' %}", r"mine.md.j2: there is no template other.md.j2; the one to extend"),
+        ("{{ 1 / 0 }}", r"mine.md.j2: cannot be rendered \(ZeroDivisionError"),
+        ("{{ 1 + 'a' }}", r"mine.md.j2: cannot be rendered \(TypeError"),
+        ("{% macro again() %}{{ again() }}{% endmacro %}{{ again() }}", r"mine.md.j2: cannot be rendered \(RecursionError"),
         (None, r"mine.md.j2: cannot be read"),
     ],
 )
@@ -166,6 +169,31 @@ def test_a_report_about_other_weights_is_refused(folder: Path) -> None:
     with pytest.raises(CardError, match=r"other weights \(SHA-256 ffff"):
         write_card(folder, FACTS, make_report("f" * 64))
     assert not (folder / "README.md").exists()
+
+
+def test_a_report_of_unknown_weights_is_refused(folder: Path) -> None:
+    with pytest.raises(CardError, match="does not say which weights"):
+        write_card(folder, FACTS, make_report())
+
+
+def test_results_of_an_older_card_do_not_stay(folder: Path, report: Report) -> None:
+    write_card(folder, FACTS, report, benchmarks={"biq2021": Benchmark("owner/biq", "quality")})
+    write_card(folder, FACTS, report)
+    assert not list((folder / ".eval_results").iterdir())
+
+
+def test_a_card_is_left_as_it_is_where_the_report_cannot_be_written(folder: Path, report: Report) -> None:
+    write_card(folder, FACTS, report)
+    before = (folder / "README.md").read_bytes(), (folder / "report.json").read_bytes()
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_card(folder, replace(FACTS, title="new"), replace(report, seconds={"ratings": float("nan")}))
+    assert before == ((folder / "README.md").read_bytes(), (folder / "report.json").read_bytes())
+
+
+@pytest.mark.parametrize("index", ["{", "{}", '{"weight_map": []}'])
+def test_an_index_of_weights_that_is_none_is_no_traceback(folder: Path, index: str) -> None:
+    (folder / "model.safetensors.index.json").write_text(index)
+    assert CheckpointFacts.read(folder).digest == ""
 
 
 def test_a_folder_without_a_checkpoint_is_refused(tmp_path: Path) -> None:

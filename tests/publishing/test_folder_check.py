@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from aesthetic_mllm.publishing import folder_check
 from aesthetic_mllm.publishing.folder_check import Problem, check_folder
+from fake_hub import cached_repository
 from published_checkpoints import CARD, documented
 
 Fault = Callable[[Path], Any]
@@ -95,13 +96,63 @@ FAULTS: dict[str, tuple[Fault, str, bool]] = {
         "have no model.safetensors.index.json",
         True,
     ),
+    "report of other weights": (
+        lambda folder: rewrite(folder / "report.json", checkpoint={"name": "mine", "digest": "f" * 64}),
+        "report.json is about other weights (SHA-256 ffffffffffff",
+        True,
+    ),
+    "report of unknown weights": (
+        lambda folder: rewrite(folder / "report.json", checkpoint={"name": "mine"}),
+        "report.json does not say which weights it is about",
+        False,
+    ),
+    "notes": (
+        lambda folder: (folder / "my_private_notes.py").write_text("key = 'AIza'"),
+        "my_private_notes.py is no part of a checkpoint",
+        True,
+    ),
+    "backup": (
+        lambda folder: (folder / "tokenizer_backup.json").write_text("{}"),
+        "tokenizer_backup.json is no part of a checkpoint",
+        True,
+    ),
+    "key of Google": (lambda folder: (folder / "NOTICE").write_text("AIza" + "a-1_B" * 7), "looks like a secret", True),
+    "link": (
+        lambda folder: [(folder / "LICENSE").unlink(), (folder / "LICENSE").symlink_to("/etc/hostname")],
+        "LICENSE is a link to a file outside the folder",
+        True,
+    ),
+    "link to nothing": (
+        lambda folder: (folder / "merges.txt").symlink_to("gone"),
+        "merges.txt is no part of a checkpoint",
+        True,
+    ),
+    "index": (
+        lambda folder: (folder / "model.safetensors.index.json").write_text('{"weight_map": []}'),
+        "model.safetensors.index.json has no weight_map that can be read",
+        True,
+    ),
+    "auto_map is a list": (lambda folder: rewrite(folder / "config.json", auto_map=["x"]), "auto_map['AutoConfig'] = ''", True),
+    "metadata": (
+        lambda folder: (folder / "README.md").write_text("---\nlicense: [\n---\n"),
+        "README.md has no metadata that can be read",
+        True,
+    ),
+    "code is not UTF-8": (
+        lambda folder: (folder / "rating_scale.py").write_bytes(b"\xff" + (folder / "rating_scale.py").read_bytes()),
+        "rating_scale.py is not UTF-8",
+        True,
+    ),
     "no number": (
-        lambda folder: weights(folder / "model.safetensors", float("nan")),
+        lambda folder: [weights(folder / "model.safetensors", float("nan")), (folder / "report.json").unlink()],
         "logits are not finite",
         True,
     ),
     "other shapes": (
-        lambda folder: save_file({"lm_head.weight": torch.zeros(2, 2)}, folder / "model.safetensors", {"format": "pt"}),
+        lambda folder: [
+            save_file({"lm_head.weight": torch.zeros(2, 2)}, folder / "model.safetensors", {"format": "pt"}),
+            (folder / "report.json").unlink(),
+        ],
         "It does not load and rate (CheckpointError",
         True,
     ),
@@ -134,8 +185,25 @@ def test_what_systems_leave_is_passed_over(folder: Path) -> None:
     assert check_folder(folder, loads=False) == []
 
 
+def test_links_of_the_hubs_cache_are_its_own(folder: Path, tmp_path: Path) -> None:
+    """Which keeps contents beside its folders."""
+    cached_repository(tmp_path / "cache", "me/mine", {"main": folder})
+    (snapshot,) = (tmp_path / "cache" / "models--me--mine" / "snapshots").iterdir()
+    assert (snapshot / "LICENSE").is_symlink() and check_folder(snapshot, loads=False) == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/data/alice", "/srv/x", "/work/x", "/gpfs/home", "/storage/x", "/opt/ml", "/var/folders", "file:///home/alice", "D:\\work",
+     "D:/work"],
+)  # fmt: skip
+def test_paths_of_machines(folder: Path, path: str) -> None:
+    (folder / "NOTICE").write_text(f"Learned from {path}, and more.\n")
+    assert ["NOTICE holds the path" in problem.what for problem in check_folder(folder, loads=False)] == [True]
+
+
 def test_urls_and_words_are_no_paths_of_a_machine(folder: Path) -> None:
-    (folder / "NOTICE").write_text("https://example.org/home/anna/x, ./tmp/x, ~/tmp/x, a/root/b, /home\n")
+    (folder / "NOTICE").write_text("https://example.org/home/anna/x, ./tmp/x, ~/tmp/x, a/root/b, /home, Q:\\n, and/or\n")
     assert check_folder(folder, loads=False) == []
 
 

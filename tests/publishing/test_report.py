@@ -1,7 +1,9 @@
 """A report is the same after it was written and read, and whatever is no report is an error that names the file."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,6 +41,33 @@ def test_what_is_no_report_is_an_error_that_names_the_file(tmp_path: Path, conte
     path.write_text(content)
     with pytest.raises(ReportError, match="other.json"):
         Report.load(path)
+
+
+def _changed(**values: Any) -> str:
+    return json.dumps({"format": 1, **asdict(REPORT), **values})
+
+
+def _measured(text: str) -> str:
+    return _changed().replace("[0.82, 0.853]", text)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (_changed(checkpoint={}), "checkpoint.name"),
+        (_changed(versions=["0.1.0"]), "versions"),
+        (_changed(data={"own": {"split": "test", "photos": "many"}}), "photos is 'many'"),
+        (_changed(seconds={"ratings": float("nan")}), "NaN is no finite number"),
+        (_measured("[0.82]"), "not enough values"),
+        (_measured("[0.82, 1e999]"), "inf is no finite number"),
+        (_measured('["low", "high"]'), "'low' is no finite number"),
+        ("[" * 100_000, "nested too deep"),
+    ],
+)
+def test_what_a_field_may_not_hold_is_told(tmp_path: Path, content: str, told: str) -> None:
+    (tmp_path / "report.json").write_text(content)
+    with pytest.raises(ReportError, match=told):
+        Report.load(tmp_path / "report.json")
 
 
 def test_a_figure_that_is_not_a_number_is_not_written(tmp_path: Path) -> None:

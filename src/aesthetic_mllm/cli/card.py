@@ -20,7 +20,8 @@ def add_parser(commands: Any) -> None:
         help="write a checkpoint's model card from a report",
         description="Writes README.md into a checkpoint's folder, and the report beside it. Figures come from the report and the "
         "checkpoint's configurations, prose from card_facts.yaml in the folder, which training writes. An older README.md is "
-        "replaced: what you want to add belongs in a template of your own or in card_facts.yaml.",
+        "replaced, and results in .eval_results that the report does not have are deleted: what you want to add belongs in a "
+        "template of your own or in card_facts.yaml.",
     )
     parser.add_argument(
         "--report",
@@ -38,7 +39,7 @@ def add_parser(commands: Any) -> None:
         metavar="FILE.md.j2",
         help='a Jinja template that extends "model_card.md.j2"',
     )
-    parser.add_argument("--repo", metavar="NAME/MODEL", help="the id on the Hub that the card's code names")
+    parser.add_argument("--repo", type=_repository, metavar="NAME/MODEL", help="the id on the Hub that the card's code names")
     parser.add_argument(
         "--benchmark",
         type=_benchmark,
@@ -81,6 +82,17 @@ def run(options: argparse.Namespace) -> int:
     for path in written:
         print(path)
     return 0
+
+
+def _repository(text: str) -> str:
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        validate_repo_id(text)
+    except HFValidationError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no id on the Hub, such as me/mine") from error
+    return text
 
 
 def _benchmark(text: str) -> "tuple[str, Benchmark]":

@@ -33,12 +33,17 @@ def add_parser(commands: Any) -> None:
 @with_exit_codes
 def run(options: argparse.Namespace) -> int:
     """Checks and sends; returns 1 where the connection failed and the same command may succeed."""
-    folder = _folder(options)
+    from ..publishing.hub import PushError, check_target, push_folder
+
+    try:
+        check_target(options.repository, options.revision)
+    except PushError as error:
+        raise UsageError(str(error)) from error
+    folder, coming = _folder(options)
     from transformers.utils import logging
 
     from ..publishing.checkpoint_files import folder_files
-    from ..publishing.folder_check import check_folder
-    from ..publishing.hub import PushError, push_folder
+    from ..publishing.folder_check import NO_RESULTS, check_folder
 
     logging.disable_progress_bar()  # of the weights that the check loads; what is sent has bars of its own
     files = folder_files(folder).own
@@ -46,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
         for name, size in files.items():
             print(f"{_size(size):>10}  {name}")
         print(f"{_size(sum(files.values())):>10}  {len(files)} files")
-    problems = check_folder(folder)
+    problems = [problem for problem in check_folder(folder) if not (coming and problem.what == NO_RESULTS)]
     if problems:
         told = "".join(f"\n- {problem}" for problem in problems)
         raise UsageError(f"{folder} is not ready to be sent:{told}")
@@ -73,31 +78,44 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _folder(options: argparse.Namespace) -> Path:
+def _folder(options: argparse.Namespace) -> tuple[Path, bool]:
     """Where the checkpoint or the adapters are; of a training's output, adapters with the results of the merged checkpoint.
 
+    Returns:
+        the folder, and whether it is a dry run of adapters that the results are still to be put beside.
+
     Raises:
-        UsageError: they are not there.
+        UsageError: they are not there, or their results are of other weights.
     """
-    from ..publishing.adapter_results import take_over_results
+    from ..publishing.adapter_results import merged_results, take_over_results
+    from ..publishing.card_facts import CardError
     from ..publishing.checkpoint_files import is_adapters
+    from ..publishing.report import ReportError
 
     folder = options.folder
     if not folder.is_dir():
         raise UsageError(f"{folder} is no folder; name that of a checkpoint.")
     if options.adapter:
         if is_adapters(folder):
-            return folder
+            return folder, False
         if is_adapters(folder / ADAPTER):
-            take_over_results(folder / TUNED, folder / ADAPTER)
-            return folder / ADAPTER
+            places = (folder / TUNED, folder / ADAPTER)
+            try:
+                coming = options.dry_run and merged_results(*places) is not None
+                if not options.dry_run:
+                    take_over_results(*places)
+            except (CardError, ReportError) as error:
+                raise UsageError(str(error)) from error
+            if coming:
+                print(f"The results of {places[0]} will be put into {places[1] / 'README.md'}, and its report beside it.")
+            return places[1], coming
         raise UsageError(f"{folder} holds no adapters (adapter_config.json); leave --adapter out for a whole checkpoint.")
     if is_adapters(folder):
         raise UsageError(f"{folder} holds LoRA adapters; send them with --adapter, or send the merged checkpoint.")
     if not (folder / "config.json").is_file():
         hint = f"; did you mean {folder / TUNED}?" if (folder / TUNED / "config.json").is_file() else "."
         raise UsageError(f"{folder} holds no checkpoint (config.json){hint}")
-    return folder
+    return folder, False
 
 
 def _size(count: int) -> str:

@@ -4,6 +4,8 @@ They are part of the model: its `save_pretrained` and `push_to_hub` write them a
 speak of. The licence stays when the weights are tuned; card and report do not.
 """
 
+import hashlib
+import json
 import logging
 import os
 from collections.abc import Iterable, Mapping
@@ -14,7 +16,7 @@ from typing import Any
 import torch
 from huggingface_hub import HfApi, ModelCard
 from transformers import PreTrainedModel
-from transformers.utils import CONFIG_NAME, cached_file
+from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, cached_file
 from transformers.utils.hub import extract_commit_hash
 
 CARD, LICENCE, REPORT, RESULT_FOLDER = "README.md", "LICENSE", "report.json", ".eval_results"
@@ -23,7 +25,7 @@ CARD_FACTS = "card_facts.yaml"  # what the card is written from, beside the repo
 PLACES = ("cache_dir", "force_download", "local_files_only", "proxies", "revision", "subfolder", "token")
 TOLERANT = {f"_raise_exceptions_for_{what}": False for what in ("missing_entries", "connection_errors", "gated_repo")}
 SHARD_SIZE = "5GB"  # of weights; transformers' default of today, 50 GB, is more than the Hub likes in one file
-SAMPLES = 64  # values of each weight that are compared
+SAMPLES = 8  # values of each row of a weight that are compared
 PUSH_OPTIONS = ("commit_description", "commit_message", "create_pr", "private", "revision", "tags", "token")
 
 logger = logging.getLogger(__name__)
@@ -76,13 +78,13 @@ def _result_files(checkpoint: str | os.PathLike[str], known: bool, subfolder: st
 
 
 def sampled_weights(weights: Iterable[tuple[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
-    """A few values of each weight that is in memory, by name: enough to see whether anybody tuned them."""
+    """A few values of every row of each weight that is in memory, by name: tuning may move the rows of a few tokens alone."""
     found = {}
     for name, weight in weights:
         values = weight.detach()
         if type(values) in (torch.Tensor, torch.nn.Parameter) and values.device.type != "meta" and values.numel():
-            flat = values.reshape(-1)
-            found[name] = flat[:: max(1, len(flat) // SAMPLES)][:SAMPLES].to("cpu", copy=True)
+            rows = values.reshape(len(values) if values.ndim else 1, -1)
+            found[name] = rows[:, :: max(1, rows.shape[1] // SAMPLES)][:, :SAMPLES].to("cpu", copy=True)
     return found
 
 
@@ -92,6 +94,41 @@ def same_weights(loaded: Mapping[str, torch.Tensor], now: Mapping[str, torch.Ten
         name in now and now[name].shape == values.shape and torch.equal(values.to(now[name].dtype), now[name])
         for name, values in loaded.items()
     )
+
+
+def files_digest(folder: Path) -> str | None:
+    """SHA-256 of a folder's weights, as the package's `weights_digest`, which is not at hand where this code runs without it."""
+    index = folder / SAFE_WEIGHTS_INDEX_NAME
+    try:
+        shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values() if index.is_file() else (SAFE_WEIGHTS_NAME,)
+        digests = []
+        for name in sorted(set(shards)):
+            with open(folder / name, "rb") as file:
+                digests.append(hashlib.file_digest(file, "sha256").hexdigest())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # none, or no whole ones
+        return None
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def measured_digest(report: bytes) -> str | None:
+    """SHA-256 of the weights that a report is about; `None` where it does not say."""
+    try:
+        return str(json.loads(report)["checkpoint"]["digest"]) or None
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def renewed_report(report: bytes, digest: str) -> bytes:
+    """A report of the same values in other files; `measured_digest` keeps which ones were measured."""
+    found = json.loads(report)
+    found["checkpoint"] = {"measured_digest": found["checkpoint"]["digest"], **found["checkpoint"], "digest": digest}
+    return (json.dumps(found, indent=1) + "\n").encode()
+
+
+def _statements_in(folder: Path) -> list[Path]:
+    """What a folder says of its weights, the licence apart."""
+    found = [folder / CARD, folder / REPORT, folder / CARD_FACTS, *sorted((folder / RESULT_FOLDER).glob("*.yaml"))]
+    return [path for path in found if path.is_file()]
 
 
 class CarriesDocuments(PreTrainedModel):
@@ -105,6 +142,9 @@ class CarriesDocuments(PreTrainedModel):
     checkpoint_commit: str | None = None
     documents: Mapping[str, bytes] = {}
     _documented_weights: Mapping[str, torch.Tensor] = {}
+    _loaded_folder: Path | None = None
+    _report_fitted: bool | None = None  # whether the report was about the files that were loaded; None: not looked at
+    _saved: Mapping[str, bytes] = {}  # the documents of the latest save
 
     def load_documents(self, checkpoint: str | os.PathLike[str], **options: Any) -> None:
         """Takes over the documents of the checkpoint whose weights were just loaded.
@@ -116,6 +156,8 @@ class CarriesDocuments(PreTrainedModel):
         self.documents = read_documents(checkpoint, self.checkpoint_commit, **options)
         statements = self.documents.keys() - {LICENCE}
         self._documented_weights = sampled_weights(self.named_parameters()) if statements else {}
+        config = cached_file(str(checkpoint), CONFIG_NAME, **{**options, "local_files_only": True}, **TOLERANT)
+        self._loaded_folder, self._report_fitted = Path(config).parent if config else None, None
 
     def standing_documents(self, state_dict: Mapping[str, torch.Tensor] | None = None) -> dict[str, bytes]:
         """The documents that still hold: all of them, or the licence alone where weights are others than were loaded.
@@ -130,6 +172,27 @@ class CarriesDocuments(PreTrainedModel):
             return dict(self.documents)
         return {name: content for name, content in self.documents.items() if name == LICENCE}
 
+    def _of_files(self, documents: dict[str, bytes], fitted: bool, digest: str | None) -> dict[str, bytes]:
+        """Documents that go with saved files.
+
+        A report names the files that it is about. Where it was about those that were loaded, it is told of the new ones, whose
+        values are the same. Where it was about others, neither it nor the card nor the results are kept.
+        """
+        report = documents.get(REPORT)
+        named = None if report is None else measured_digest(report)
+        if report is None or named is None or named == digest:
+            return documents
+        if fitted and digest:
+            return {**documents, REPORT: renewed_report(report, digest)}
+        return {name: content for name, content in documents.items() if name == LICENCE}
+
+    def _fitted(self) -> bool:
+        """Whether the report is about the files that the model was loaded from; found out once, before anything is saved."""
+        if self._report_fitted is None:
+            named, folder = measured_digest(self.documents.get(REPORT, b"")), self._loaded_folder
+            self._report_fitted = named is not None and folder is not None and files_digest(folder) == named
+        return self._report_fitted
+
     def save_pretrained(
         self,
         save_directory: str | os.PathLike[str],
@@ -139,22 +202,31 @@ class CarriesDocuments(PreTrainedModel):
         max_shard_size: int | str = SHARD_SIZE,
         **kwargs: Any,
     ) -> None:
-        """As the parent's, with the documents that still hold, and weights in files of at most `max_shard_size`."""
+        """As the parent's, with the documents that still hold, and weights in files of at most `max_shard_size`.
+
+        Where the folder's weights become others, its card, report and results that spoke of the older ones are deleted.
+        """
+        folder = Path(save_directory)
         standing = self.standing_documents(state_dict)
+        fitted = REPORT in standing and self._fitted()
+        before = files_digest(folder) if is_main_process and _statements_in(folder) else None
         chosen = {name: kwargs.pop(name) for name in PUSH_OPTIONS if push_to_hub and name in kwargs}
-        name = kwargs.pop("repo_id", None) or Path(save_directory).name
+        name = kwargs.pop("repo_id", None) or folder.name
         super().save_pretrained(
             save_directory, is_main_process=is_main_process, state_dict=state_dict, max_shard_size=max_shard_size, **kwargs
         )
         if not is_main_process:
             return
-        for path, content in self.documents.items():
-            target = Path(save_directory) / path
-            if path in standing:
-                target.parent.mkdir(exist_ok=True)
-                target.write_bytes(content)
-            elif target.is_file() and target.read_bytes() == content:  # of the weights that were here before
+        after = files_digest(folder) if before or REPORT in standing else None
+        self._saved = standing = self._of_files(standing, fitted, after)
+        for target in _statements_in(folder):
+            path = target.relative_to(folder).as_posix()
+            stale = before not in (None, after) or target.read_bytes() == self.documents.get(path)
+            if path not in standing and stale:  # of the weights that were here before
                 target.unlink()
+        for path, content in standing.items():
+            (folder / path).parent.mkdir(exist_ok=True)
+            (folder / path).write_bytes(content)
         if push_to_hub:
             self.push_to_hub(name, max_shard_size=max_shard_size, **chosen)
 
@@ -175,7 +247,7 @@ class CarriesDocuments(PreTrainedModel):
 
     def _upload_modified_files(self, working_dir: str | os.PathLike[str], *args: Any, **kwargs: Any) -> Any:
         """As the parent's, but with the model's own card, or none: the parent has put a stub of its own in its place."""
-        card, own = Path(working_dir) / CARD, self.standing_documents().get(CARD)
+        card, own = Path(working_dir) / CARD, self._saved.get(CARD)
         if own is not None:
             card.write_bytes(own)
         else:

@@ -87,6 +87,8 @@ def render_card(
         raise CardError(f"{template}, line {error.lineno}: {error.message}.") from error
     except TemplateError as error:
         raise CardError(f"{template}: {error.message}.") from error
+    except Exception as error:  # a template may hold any expression
+        raise CardError(f"{template or TEMPLATE}: cannot be rendered ({type(error).__name__}: {error}).") from error
     return f"---\n{card_metadata(facts, title, report)}\n---\n\n{body.strip()}\n"
 
 
@@ -101,6 +103,7 @@ def write_card(
 ) -> list[Path]:
     """Writes README.md, report.json, `.eval_results/*.yaml`, and the licence where it is known and missing, into a folder.
 
+    Results in `.eval_results` that are not of this report are deleted.
     The licence is known of what was trained from the embedded checkpoint, whose terms then hold.
 
     Args:
@@ -120,13 +123,16 @@ def write_card(
     files = {folder / CARD: render_card(checkpoint, facts, report, name=folder.name, place=place, template=template)}
     if report is not None:
         files |= {folder / RESULT_FOLDER / name: text for name, text in benchmark_files(report, benchmarks).items()}
+    written = list(files)
+    if report is not None:  # first, because it may hold what cannot be written
+        report.save(folder / REPORT)
+        written.append(folder / REPORT)
     for path, text in files.items():
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    written = list(files)
-    if report is not None:
-        report.save(folder / REPORT)
-        written.append(folder / REPORT)
+    for path in (folder / RESULT_FOLDER).glob("*.yaml"):
+        if path not in files:  # of an older report
+            path.unlink()
     if facts.start == EMBEDDED and not (folder / LICENCE).exists():
         shutil.copyfile(embedded_checkpoint() / LICENCE, folder / LICENCE)
         written.append(folder / LICENCE)
@@ -134,8 +140,10 @@ def write_card(
 
 
 def check_digest(checkpoint: CheckpointFacts, report: Report, folder: Path) -> None:
-    """Raises [`CardError`] where a report's figures are those of other weights than a folder holds."""
+    """Raises [`CardError`] where a report's figures are those of other weights than a folder holds, or of nobody knows which."""
     measured = str(report.checkpoint.get("digest") or "")
+    if checkpoint.digest and not measured:
+        raise CardError(f"{folder}: the report does not say which weights it is about (checkpoint.digest); evaluate these.")
     if measured and checkpoint.digest and measured != checkpoint.digest:
         raise CardError(
             f"{folder}: the report is about other weights (SHA-256 {measured[:12]}, here {checkpoint.digest[:12]}); evaluate "

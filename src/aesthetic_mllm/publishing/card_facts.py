@@ -94,6 +94,8 @@ class CardFacts:
             found = yaml.safe_load(text)
         except yaml.YAMLError as error:
             raise CardError(f"{path}: not YAML ({' '.join(str(error).split())}).") from error
+        except RecursionError as error:
+            raise CardError(f"{path}: its values are nested too deep.") from error
         if not isinstance(found, dict):
             raise CardError(f"{path}: not a mapping; its keys are {', '.join(one.name for one in fields(cls))}.")
         kinds = {one.name: one.type for one in fields(cls)}

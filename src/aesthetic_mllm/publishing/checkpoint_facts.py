@@ -1,12 +1,13 @@
 """What a checkpoint's folder says of itself: its configurations, and the digest of its weights."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
 from ..checkpoints.names import weights_digest
 from ..processing.rating_scale import FLAW_PREFIX, OperatingPoint, RatingScale
@@ -59,7 +60,7 @@ class CheckpointFacts:
         except (KeyError, TypeError, ValueError) as error:
             raise CardError(f"{folder / PROCESSOR_CONFIG}: no rating scale, so this is no checkpoint of the package.") from error
         canvas = processor.get("image_processor", {}).get("canvas_size")
-        return cls.of(scale, config, canvas, count_parameters(folder), weights_digest(folder) or "")
+        return cls.of(scale, config, canvas, count_parameters(folder), own_digest(folder))
 
     @classmethod
     def of(cls, scale: RatingScale, config: Mapping[str, Any], canvas: int | None, parameters: int = 0, digest: str = "") -> Self:
@@ -88,13 +89,21 @@ def count_parameters(folder: Path) -> int:
     """Numbers in the weights' files; tied weights are stored, and counted, once."""
     total = 0
     for path in folder.glob("*.safetensors"):
-        with safe_open(path, "numpy") as file:
-            for name in file.keys():  # noqa: SIM118, it is no mapping
-                size = 1
-                for side in file.get_slice(name).get_shape():
-                    size *= side
-                total += size
+        try:
+            with safe_open(path, "numpy") as file:
+                for name in file.keys():  # noqa: SIM118, it is no mapping
+                    total += math.prod(file.get_slice(name).get_shape())
+        except (OSError, SafetensorError) as error:
+            raise CardError(f"{path}: cannot be read ({error}); save the model anew with save_pretrained.") from error
     return total
+
+
+def own_digest(folder: Path) -> str:
+    """As of [`weights_digest`]; empty where there are no whole weights."""
+    try:
+        return weights_digest(folder) or ""
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # of an index that is none
+        return ""
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -104,4 +113,6 @@ def _read(path: Path) -> dict[str, Any]:
         raise CardError(f"{path}: cannot be read ({error.strerror}); name the folder of a checkpoint.") from error
     except ValueError as error:
         raise CardError(f"{path}: not JSON ({error}).") from error
-    return dict(found)
+    if not isinstance(found, dict):
+        raise CardError(f"{path}: not a mapping, so this is no checkpoint of the package.")
+    return found

@@ -6,9 +6,11 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import yaml
 from huggingface_hub import ModelCard
+from huggingface_hub.errors import HFValidationError
+from huggingface_hub.utils import validate_repo_id
 from safetensors import SafetensorError, safe_open
 from transformers.dynamic_module_utils import get_relative_import_files
 
@@ -16,7 +18,8 @@ from ..checkpoints.names import EMBEDDED
 from ..engine.adapter_loading import ADAPTER_CONFIG, BASE_FILE
 from ..inference.assessor import AestheticAssessor
 from ..modeling.checkpoint_documents import CARD, LICENCE, REPORT, RESULT_FOLDER
-from .checkpoint_files import ADAPTER_WEIGHTS, WEIGHTS, belongs, folder_files, is_adapters
+from .checkpoint_facts import own_digest
+from .checkpoint_files import ADAPTER_WEIGHTS, WEIGHTS, belongs, folder_files, is_adapters, read_json
 from .report import Report, ReportError
 from .sample_photos import sample_photos
 
@@ -25,13 +28,22 @@ MOST_TEXT_BYTES = 50_000_000  # tokenizers are the largest
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy")
 TEXTS = (".json", ".md", ".py", ".txt", ".jinja", ".yaml")
 VOCABULARIES = ("tokenizer.json", "vocab.json", "merges.txt")  # whose tokens may look like anything
-# Where users and their scratch files live, on usual systems and notebooks.
+# Where users and their scratch files live, on usual systems, clusters and notebooks. Behind a drive's letter "\\n" and the like
+# are more often the ends of lines, as in "Q:\\n".
 MACHINE_PATH = re.compile(
-    r"(?<![\w./~-])(?:/(?:home|Users|root|tmp|private|mnt|media|scratch|workspace|kaggle|content)/[\w.-]+"
-    r"|[A-Za-z]:(?:\\|\\\\|/)Users\b)"
+    r"(?:(?<![\w./~-])|(?<=file://)|(?<=file:///))"
+    r"(?:/(?:home|Users|root|tmp|private|mnt|media|scratch|workspace|kaggle|content|data|srv|work|gpfs|lustre|nfs|storage|opt|var|"
+    r"export|projects|Volumes|shared|fsx|dbfs|runs)/[\w.-]+"
+    r"|[A-Za-z]:(?:\\{1,2}(?![nrtbfux0])|/)[\w.-]+)"
 )
-SECRET = re.compile(r"\b(?:hf_[A-Za-z0-9]{30,}|gh[pousr]_[A-Za-z0-9]{36,}|AKIA[0-9A-Z]{16}|sk-[A-Za-z0-9_-]{40,})\b")
+SECRET = re.compile(
+    r"\b(?:hf_[A-Za-z0-9]{30,}|gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{22,}|glpat-[\w-]{20,}|AKIA[0-9A-Z]{16}|AIza[\w-]{35}"
+    r"|xox[abprs]-[\w-]{10,}|npm_[A-Za-z0-9]{36}|sk-[\w-]{40,})"
+)
 PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
+
+
+NO_RESULTS = f"{CARD} has no results"
 
 
 @dataclass(frozen=True)
@@ -66,7 +78,7 @@ def check_folder(folder: Path, loads: bool = True) -> list[Problem]:
 
 
 def _checks(folder: Path) -> tuple[Callable[[Path], Iterator[Problem]], ...]:
-    shared = (_side_files, _strays, _card, _texts, _metadata)
+    shared = (_side_files, _links, _strays, _card, _texts, _metadata)
     return (_adapters, *shared) if is_adapters(folder) else (_weights, _code, *shared)
 
 
@@ -81,7 +93,11 @@ def _weights(folder: Path) -> Iterator[Problem]:
         yield Problem("model.safetensors is not there", "Save the model with save_pretrained.")
     index = folder / WEIGHTS[1]
     if index.is_file():
-        named = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        weight_map = read_json(index).get("weight_map")
+        if not isinstance(weight_map, dict):
+            yield Problem(f"{index.name} has no weight_map that can be read", "Save the model anew with save_pretrained.")
+            return
+        named = set(map(str, weight_map.values()))
         for name in sorted(named - set(shards)):
             yield Problem(f"{name} is not there, which {index.name} names", "Save the model anew with save_pretrained.")
         for name in sorted(set(shards) - named):
@@ -108,12 +124,13 @@ def _code(folder: Path) -> Iterator[Problem]:
         path = folder / name
         if not path.is_file():
             continue
-        auto_map = _json(path).get("auto_map") or {}
+        auto_map = read_json(path).get("auto_map")
+        auto_map = auto_map if isinstance(auto_map, dict) else {}
         for key in classes:
             reference = str(auto_map.get(key, ""))
             module, _, class_name = reference.rpartition(".")
             code = folder / f"{module}.py"
-            if not module or not code.is_file() or f"class {class_name}(" not in code.read_text(encoding="utf-8"):
+            if not module or not code.is_file() or f"class {class_name}(" not in code.read_text("utf-8", "replace"):
                 yield Problem(
                     f"{name} has auto_map[{key!r}] = {reference!r}, and the folder has no such class, so that nobody could load "
                     "it without this package",
@@ -124,6 +141,8 @@ def _code(folder: Path) -> Iterator[Problem]:
                 imported = [Path(path) for path in get_relative_import_files(str(code))]
             except OSError as error:
                 imported = [Path(str(error.filename or error))]
+            except UnicodeDecodeError:  # which is told of all texts
+                imported = []
             for path_of in imported:
                 if not path_of.is_file():
                     yield Problem(f"{path_of.name} is not there, which {code.name} imports", "Save model and processor anew.")
@@ -133,14 +152,14 @@ def _adapters(folder: Path) -> Iterator[Problem]:
     """Adapters name a base that others find."""
     if not (folder / ADAPTER_WEIGHTS).is_file():
         yield Problem(f"{ADAPTER_WEIGHTS} is not there", "Save the adapters anew, as safetensors.")
-    name = _json(folder / ADAPTER_CONFIG).get("base_model_name_or_path") or ""
-    base = _json(folder / BASE_FILE) if (folder / BASE_FILE).is_file() else {}
+    name = str(read_json(folder / ADAPTER_CONFIG).get("base_model_name_or_path") or "")
+    base = read_json(folder / BASE_FILE)
     again = "train with one of this package's trainers, which writes it"
     if not base.get("digest"):
         yield Problem(f"{BASE_FILE} with the SHA-256 of the base's weights is not there", f"To have it, {again}.")
     elif base.get("name") != name:
         yield Problem(f"{ADAPTER_CONFIG} and {BASE_FILE} name different bases, {name!r} and {base.get('name')!r}", "Save anew.")
-    if name != EMBEDDED and ("/" not in name or Path(name).is_absolute()):
+    if name != EMBEDDED and not _is_hub_id(name):
         yield Problem(
             f"{ADAPTER_CONFIG} names {name!r} as its base, which is on this machine alone",
             "Push the base, train from its Hub id, or push the merged checkpoint instead.",
@@ -149,10 +168,29 @@ def _adapters(folder: Path) -> Iterator[Problem]:
         yield Problem("processor_config.json is not there", "Save the processor beside the adapters with save_pretrained.")
 
 
+def _is_hub_id(name: str) -> bool:
+    """Whether a name is OWNER/NAME."""
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        return False
+    return "/" in name
+
+
+def _links(folder: Path) -> Iterator[Problem]:
+    """What would be sent from elsewhere on this machine; the Hub's cache alone keeps contents beside its folders."""
+    root = folder.resolve()
+    allowed = [root, *([root.parent.parent / "blobs"] if root.parent.name == "snapshots" else [])]
+    for name in folder_files(folder).own:
+        target = (folder / name).resolve()
+        if not any(target.is_relative_to(place) for place in allowed):
+            yield Problem(f"{name} is a link to a file outside the folder", "Put a copy of what is meant in its place.")
+
+
 def _side_files(folder: Path) -> Iterator[Problem]:
     path = folder / "processor_config.json"
-    named = _json(path).get("side_files") or [] if path.is_file() else []
-    for name in named:
+    named = read_json(path).get("side_files")
+    for name in named if isinstance(named, list) else ():
         if not (folder / "side_files" / f"{name}.safetensors").is_file():
             yield Problem(
                 f"side_files/{name}.safetensors is not there, which {path.name} names", "Save the processor with save_pretrained."
@@ -180,8 +218,8 @@ def _card(folder: Path) -> Iterator[Problem]:
         return
     try:
         card = ModelCard(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        first = str(error).splitlines()[0].rstrip(".")
+    except (ValueError, TypeError, AttributeError, RecursionError, yaml.YAMLError) as error:
+        first = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
         yield Problem(f"{CARD} has no metadata that can be read ({first})", write)
         return
     if not card.data.get("license"):
@@ -190,15 +228,28 @@ def _card(folder: Path) -> Iterator[Problem]:
         )
     if not (card.data.get("eval_results") or card.data.get("model-index") or any((folder / RESULT_FOLDER).glob("*.yaml"))):
         yield Problem(
-            f"{CARD} has no results",
+            NO_RESULTS,
             f"Measure them: aesthetic-mllm evaluate --model {folder.name} --data SOURCE=FOLDER --output eval. {write}",
             harms=False,
         )
     if (folder / REPORT).is_file():
-        try:
-            Report.load(folder / REPORT)
-        except ReportError as error:
-            yield Problem(str(error).replace(f"{folder}/", "").rstrip("."), "Put the report of evaluate there, or delete it.")
+        yield from _report(folder, write)
+
+
+def _report(folder: Path, write: str) -> Iterator[Problem]:
+    """It can be read, and is about the weights beside it; adapters have that of the merged checkpoint."""
+    try:
+        report = Report.load(folder / REPORT)
+    except ReportError as error:
+        yield Problem(str(error).replace(f"{folder}/", "").rstrip("."), "Put the report of evaluate there, or delete it.")
+        return
+    if is_adapters(folder):
+        return
+    measured, found = str(report.checkpoint.get("digest") or ""), own_digest(folder)
+    if found and not measured:
+        yield Problem(f"{REPORT} does not say which weights it is about", f"Evaluate these. {write}", harms=False)
+    elif found and measured != found:
+        yield Problem(f"{REPORT} is about other weights (SHA-256 {measured[:12]}, here {found[:12]})", f"Evaluate these. {write}")
 
 
 def _texts(folder: Path) -> Iterator[Problem]:
@@ -238,14 +289,6 @@ def _told(name: str, text: str, folder: Path) -> Iterator[Problem]:
         yield Problem(f"{name} holds the path {path} of a machine", "Take it out.")
     if SECRET.search(text) or PRIVATE_KEY.search(text):
         yield Problem(f"{name} holds what looks like a secret, a token or a key", "Take it out, and revoke it.")
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _loading(folder: Path) -> Iterator[Problem]:

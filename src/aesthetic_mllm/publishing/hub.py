@@ -1,5 +1,6 @@
 """Sending a checkpoint's folder to the Hub in one commit, by huggingface_hub; what goes wrong is one message with a remedy."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,13 +16,19 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.utils import validate_repo_id
 
-from .checkpoint_files import ADAPTERS, CHECKPOINT, belongs, folder_files
+from .checkpoint_files import ADAPTERS, CHECKPOINT, CODE, OTHER_WEIGHTS, belongs, folder_files
 from .folder_check import Problem, check_folder
 
 MESSAGE = "Upload a checkpoint of aesthetic-mllm"
 # Of what an earlier commit left, what would be loaded with, or told of, other weights; pictures and the like stay.
-REPLACED = tuple(pattern for pattern in dict.fromkeys((*CHECKPOINT, *ADAPTERS)) if pattern not in ("LICENSE", "NOTICE"))
+# So does code of the user's own: only what `save_pretrained` writes is replaced.
+REPLACED = tuple(
+    pattern
+    for pattern in dict.fromkeys((*CHECKPOINT, *ADAPTERS, *OTHER_WEIGHTS, *sorted(CODE)))
+    if pattern not in ("LICENSE", "NOTICE")
+)
 
 
 class PushError(Exception):
@@ -84,8 +91,10 @@ def push_folder(
     with clear_errors(repository, token, create_pr):
         if token is None and get_token() is None:
             raise LocalTokenNotFoundError("no token")
-        made = api.create_repo(repository, private=private or None, exist_ok=True)
-        repository = made.repo_id
+        if create_pr:  # to what is there; one may propose without the right to make it
+            repository = _known(api, repository)
+        else:
+            repository = api.create_repo(repository, private=private or None, exist_ok=True).repo_id
         if private and not api.model_info(repository).private:
             raise PushError(
                 f"{repository} is there already, and everybody can see it. Make it private on its settings page, or push to "
@@ -93,7 +102,9 @@ def push_folder(
             )
         if revision is not None and not create_pr:
             api.create_branch(repository, branch=revision, exist_ok=True)
-        there = api.list_repo_files(repository, revision=None if create_pr else revision)
+        # the state that is looked at is the one that is changed: two pushes at once must not leave files of both
+        parent = api.model_info(repository, revision=None if create_pr else revision).sha
+        there = api.list_repo_files(repository, revision=parent)
         deleted = [name for name in there if belongs(name, REPLACED) and name not in files]
         operations: list[Any] = [CommitOperationAdd(name, folder / name) for name in files]
         operations += [CommitOperationDelete(name) for name in deleted]
@@ -104,8 +115,35 @@ def push_folder(
             commit_message=message or MESSAGE,
             revision=None if create_pr else revision,
             create_pr=create_pr,
+            parent_commit=parent,
         )
     return Pushed(repository, commit.pr_url or commit.commit_url, files, deleted)
+
+
+def check_target(repository: str, revision: str | None = None) -> None:
+    """Raises [`PushError`] where a repository's or a branch's name is none, before anything is read or sent."""
+    with clear_errors(repository):
+        validate_repo_id(repository)
+    if revision is not None and (not re.fullmatch(r"[\w.+-]+(?:/[\w.+-]+)*", revision) or ".." in revision):
+        raise PushError(f"{revision!r} is no name of a branch. Give one such as next.")
+
+
+def _known(api: HfApi, repository: str) -> str:
+    try:
+        return str(api.model_info(repository).id)
+    except RepositoryNotFoundError as error:
+        if error.response.status_code == 401 and not _token_known(api):
+            raise
+        raise PushError(
+            f"{repository} is not there, or is hidden from you: nothing can be proposed to it. Leave --create-pr out to make it."
+        ) from error
+
+
+def _token_known(api: HfApi) -> bool:
+    try:
+        return bool(api.whoami())
+    except HfHubHTTPError:
+        return False
 
 
 def check_before_push(folder: Path, loads: bool = True) -> list[Problem]:
@@ -181,7 +219,7 @@ def _told_by_status(error: HfHubHTTPError, repository: str, token: str | None, c
         return PushError(f"{repository} has no such revision. {server}")
     if status in (401, 403, 404):
         return PushError(_not_allowed(repository, token, create_pr))
-    if status == 409:
+    if status in (409, 412):
         return PushError(f"{repository} was changed meanwhile ({server}). Run the same command again.", again=True)
     if status == 429 or status >= 500:
         return PushError(f"the Hub answers {status} ({server or 'no reason told'}). Run the same command later.", again=True)

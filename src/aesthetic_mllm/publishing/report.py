@@ -4,6 +4,7 @@ A report is a flat list of results, like a tidy table, and holds aggregates alon
 """
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -31,7 +32,10 @@ class Measure:
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> Self:
         interval = found.get("interval")
-        return cls(float(found["value"]), None if interval is None else (float(interval[0]), float(interval[1])))
+        if interval is not None:
+            low, high = interval
+            interval = (_finite(low), _finite(high))
+        return cls(_finite(found["value"]), interval)
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,23 @@ class Report:
         """The results whose fields are these, such as `find(task="ratings", part="all")`."""
         return [result for result in self.results if all(getattr(result, key) == value for key, value in wanted.items())]
 
+    def _check(self) -> None:
+        """Raises `ValueError` where a field holds something else than it says."""
+        fields = {"checkpoint": self.checkpoint, "versions": self.versions, "seconds": self.seconds, "curves": self.curves}
+        for name, value in fields.items():
+            if not isinstance(value, Mapping):
+                raise ValueError(f"{name} is {value!r}, not a mapping")
+        if not isinstance(self.checkpoint.get("name"), str):
+            raise ValueError("checkpoint.name is not there")
+        if not isinstance(self.made, str) or not isinstance(self.machine, str):
+            raise ValueError("made and machine are texts")
+        for seconds in self.seconds.values():
+            _finite(seconds)
+        counts = [(f"data.{name}.photos", data.photos) for name, data in self.data.items()]
+        for name, count in [*counts, *((f"count of {result.task}", result.count) for result in self.results)]:
+            if isinstance(count, bool) or not isinstance(count, int):
+                raise ValueError(f"{name} is {count!r}, not a number")
+
     def save(self, path: Path) -> None:
         """Writes JSON that [`load`] reads."""
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -136,7 +157,9 @@ class Report:
             ReportError: the file cannot be read, is no report, or of another format.
         """
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+            found = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+        except RecursionError as error:
+            raise ReportError(f"{path}: its values are nested too deep.") from error
         except OSError as error:
             raise ReportError(f"{path}: cannot be read ({error.strerror}).") from error
         except ValueError as error:
@@ -148,9 +171,21 @@ class Report:
         try:
             found["data"] = {name: DataSummary(**summary) for name, summary in found["data"].items()}
             found["results"] = tuple(Result.from_json(result) for result in found["results"])
-            return cls(**found)
+            report = cls(**found)
+            report._check()
+            return report
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ReportError(f"{path}: not a whole report ({error}).") from error
+
+
+def _finite(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{value!r} is no finite number")
+    return float(value)
+
+
+def _refuse(name: str) -> float:
+    raise ValueError(f"{name} is no finite number")
 
 
 def systems(results: Iterable[Result]) -> list[str]:
