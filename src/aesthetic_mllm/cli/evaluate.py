@@ -147,10 +147,12 @@ def _check_baseline(name: str) -> None:
     """Before the checkpoint is asked anything: baselines are loaded when it is their turn, after hours."""
     from transformers.utils import cached_file
 
+    if "/" not in name and not Path(name).exists():  # asking the Hub for it would take a minute
+        raise UsageError(f"--baseline {name}: there is no such folder. A checkpoint on the Hub is named owner/{name}.")
     try:
         cached_file(name, "config.json")
     except (OSError, ValueError) as error:
-        raise UsageError(f"--baseline {name}: there is no such checkpoint. {error}") from error
+        raise UsageError(f"--baseline {name} cannot be loaded. {error}") from error
 
 
 def _baseline(options: argparse.Namespace, name: str) -> "AestheticAssessor":
