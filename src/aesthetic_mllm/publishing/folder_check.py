@@ -224,7 +224,9 @@ def _card(folder: Path) -> Iterator[Problem]:
         return
     if not card.data.get("license"):
         yield Problem(
-            f"{CARD} names no licence in its metadata", "Add license: there, such as license: cc-by-nc-4.0.", harms=False
+            f"{CARD} names no licence in its metadata",
+            "Add it to card_facts.yaml, such as `licence: cc-by-nc-4.0`, and write the card again with aesthetic-mllm card.",
+            harms=False,
         )
     if not (card.data.get("eval_results") or card.data.get("model-index") or any((folder / RESULT_FOLDER).glob("*.yaml"))):
         yield Problem(

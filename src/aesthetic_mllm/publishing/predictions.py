@@ -14,7 +14,8 @@ class Prediction:
     """One photo's rating by one system.
 
     Args:
-        photo: path below the data set's folder.
+        photo: path below the data set's folder; of one that lies elsewhere only a name.
+        file: where that one lies.
         category: of the photo; empty where the data set has none.
         mean, std: of the rating, on the data set's range.
         label, label_std: people's mean and its spread, on the same range.
@@ -32,6 +33,7 @@ class Prediction:
     label_std: float | None
     worst: float
     best: float
+    file: str | None = None
 
     @property
     def error(self) -> float:
@@ -53,6 +55,7 @@ class Prediction:
             label_std=_number(found.get("label_std")),
             worst=float(worst),
             best=float(best),
+            file=None if found.get("file") is None else str(found["file"]),
         )
 
 

@@ -53,17 +53,21 @@ def choose_examples(predictions: Sequence[Prediction], roots: Mapping[str, Path]
         right += [min(stretch, key=lambda one: abs(one.error))] if stretch else []
 
     def shown(chosen: Sequence[Prediction]) -> tuple[Thumbnail, ...]:
-        return tuple(Thumbnail(one, make_thumbnail(roots.get(one.data), one.photo)) for one in chosen)
+        return tuple(Thumbnail(one, make_thumbnail(roots.get(one.data), one.photo, one.file)) for one in chosen)
 
     return Examples(shown(too_high), shown(too_low), shown(right))
 
 
-def make_thumbnail(root: Path | None, photo: str) -> str | None:
-    """A small JPEG of a photo as a data URI; `None` where it is not below the folder or is no image."""
+def make_thumbnail(root: Path | None, photo: str, file: str | None = None) -> str | None:
+    """A small JPEG of a photo as a data URI; `None` where it is not below the folder or is no image.
+
+    Args:
+        file: where the photo lies, if elsewhere.
+    """
     if root is None:
         return None
-    path = (root / photo).resolve()
-    if not path.is_relative_to(root.resolve()):
+    path = (root / photo).resolve() if file is None else Path(file)
+    if file is None and not path.is_relative_to(root.resolve()):
         return None
     try:
         image = load_image(path)

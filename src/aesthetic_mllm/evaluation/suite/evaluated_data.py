@@ -70,6 +70,11 @@ class EvaluatedData:
         """The photo's path below the root, with slashes."""
         return below(record.image, self.root)
 
+    def file_elsewhere(self, record: Record) -> str | None:
+        """The absolute path of a photo that does not lie below the root; `None` of one that does."""
+        photo = os.path.abspath(record.image)
+        return None if Path(photo).is_relative_to(os.path.abspath(self.root)) else photo
+
     @property
     def questions(self) -> list[str]:
         """What people's ratings answer, in the order of the records."""

@@ -90,6 +90,7 @@ class Predictions:
             yield {
                 "data": self.data.name,
                 "photo": self.data.path_of(record),
+                "file": self.data.file_elsewhere(record),
                 "category": record.category,
                 "question": self.question,
                 "system": self.system,
