@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -103,6 +103,7 @@ class FakeHub(ThreadingHTTPServer):
         self.contents: Files = {}  # large files, by hash
         self.requests: list[Request] = []
         self.uploads_until_cut: int | None = None
+        self.lock = Lock()
         self.meanwhile: Files = {}
 
     @property
@@ -390,7 +391,10 @@ class _Answers(BaseHTTPRequestHandler):
         self._send_json({**answer, "commitUrl": url, "commitOid": _commit(files)})
 
     def do_PUT(self) -> None:
-        left = self.server.uploads_until_cut
+        with self.server.lock:  # the client sends several files at a time
+            left = self.server.uploads_until_cut
+            if left:
+                self.server.uploads_until_cut = left - 1
         if left == 0:
             self.rfile.read(int(self.headers.get("Content-Length") or 0) // 2)
             self.server.requests.append(Request("PUT", self.path, self._token, 0))
@@ -398,7 +402,6 @@ class _Answers(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         self.server.contents[self._parts[-1]] = self._body()
-        self.server.uploads_until_cut = None if left is None else left - 1
         self._send(200, b"", {})
 
 
