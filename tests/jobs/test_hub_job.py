@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet
+import pytest
 
 from fake_hub import FakeHub, Repository, fake_hub
 from photo_files import jpeg_bytes, scene
@@ -33,6 +34,7 @@ def run(hub: FakeHub, checkpoint: Path, home: Path) -> str:
     return done.stderr
 
 
+@pytest.mark.slow
 def test_ratings_are_pushed_and_a_second_run_goes_on(checkpoint: Path, tmp_path: Path) -> None:
     with fake_hub() as hub:
         photos = hub.repositories["datasets", "me/photos"] = Repository()

@@ -262,6 +262,7 @@ def test_the_table_does_not_depend_on_shards(
     assert pyarrow.parquet.read_metadata(tmp_path / "a.parquet").num_row_groups == 4
 
 
+@pytest.mark.slow
 def test_photos_are_read_in_processes(run: Callable[..., JobSummary], photos: Path, tmp_path: Path) -> None:
     """Reader processes give the same file, errors included."""
     (photos / "0004.jpg").write_bytes(b"junk")
