@@ -17,6 +17,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from transformers.modeling_outputs import BackboneOutput
 
+from aesthetic_mllm.data.splits import hash_bucket
 from aesthetic_mllm.evaluation.damages import DAMAGES
 from aesthetic_mllm.modeling.modeling_efficientnet_lite import EfficientNetLiteBackbone, photo_mask
 from aesthetic_mllm.processing.image_loading import load_image
@@ -34,7 +35,8 @@ CANVAS = 288
 FEATURES = "features"  # folder below WORK
 VIEWS = {QUALITY: 2, BEAUTY: 4, GENERATED: 2, LARGE: 1}  # by the photo's source
 STRONGLY_DAMAGED = 11
-DAMAGED_VIEWS = (10, STRONGLY_DAMAGED)  # of every photo, by one edit each (`damaged_views.py`): of any strength, and strongly
+DAMAGED_VIEWS = (10, STRONGLY_DAMAGED)  # by one edit each (`damaged_views.py`): of any strength, and strongly
+DAMAGED_PART = 3  # one in so many of BIQ2021's photos is seen damaged; training draws no more
 LARGE_DAMAGED_VIEWS = tuple(range(20, 20 + len(DAMAGES)))  # of the large photos: by each edit, at their full size
 ALL_VIEWS = (*range(max(VIEWS.values())), *DAMAGED_VIEWS, *LARGE_DAMAGED_VIEWS)
 LOWER_STAGES = 4  # edges, blobs and textures; the alignment module reads the last of each stride: stages 2, 4 and 6
@@ -149,8 +151,14 @@ def has_view(photo: Photo, view: int) -> bool:
     if photo.source == LARGE and view:
         return view in LARGE_DAMAGED_VIEWS and photo.may_teach
     if view in DAMAGED_VIEWS:
-        return view == STRONGLY_DAMAGED or photo.may_teach
+        drawn = photo.source != QUALITY or hash_bucket(f"damaged {photo.name}", DAMAGED_PART) == 0
+        return drawn and (view == STRONGLY_DAMAGED or photo.may_teach)
     return view < views_of(photo)
+
+
+def is_seen_damaged(photo: Photo) -> bool:
+    """Whether any damaged view of the photo is cached."""
+    return any(has_view(photo, view) for view in (*DAMAGED_VIEWS, *LARGE_DAMAGED_VIEWS))
 
 
 def with_view(photos: Sequence[Photo], view: int) -> list[Photo]:

@@ -47,7 +47,9 @@ from .features import (
     STRONGLY_DAMAGED,
     FeatureCache,
     UpperTower,
+    has_view,
     is_damaged,
+    is_seen_damaged,
     views_of,
 )
 from .kernel_ridge import QUALITY_ALPHA, kernel_ridge_predict
@@ -120,19 +122,21 @@ class RatedPhotos:
 
     def draw(self, batches: int, rng: random.Random, pairs: int = PAIRS_A_BATCH) -> list[dict[str, Any]]:
         """Rows for training, batch after batch: the sources are mixed in each, and some photos are in it whole and damaged."""
-        left: dict[str, list[Photo]] = {source: [] for source in self.sources}
+        left: dict[tuple[str, bool], list[Photo]] = {}
 
-        def photo() -> Photo:
+        def photo(damaged: bool) -> Photo:
             (source,) = rng.choices(self.sources, [SHARES[source] for source in self.sources])
-            if not left[source]:
-                left[source] = rng.sample(self.by_source[source], len(self.by_source[source]))
-            return left[source].pop()
+            own = left.setdefault((source, damaged), [])
+            if not own:
+                drawn_from = [photo for photo in self.by_source[source] if not damaged or is_seen_damaged(photo)]
+                own += rng.sample(drawn_from, len(drawn_from))
+            return own.pop()
 
         rows = []
         for _ in range(batches):
             for _ in range(pairs):
-                rows += self.pair(photo(), rng)
-            for one in [photo() for _ in range(BATCH_SIZE - 2 * pairs)]:
+                rows += self.pair(photo(damaged=True), rng)
+            for one in [photo(damaged=False) for _ in range(BATCH_SIZE - 2 * pairs)]:
                 crops = views_of(one) - 1
                 view = rng.randrange(1, crops + 1) if crops and rng.random() < 0.5 else 0
                 rows.append(self.row(one, view, rng.random() < MIRRORED))
@@ -173,9 +177,10 @@ def attributes_agree(reader: RatingHeads, held_out: Sequence[Photo]) -> dict[str
 
 
 def damages_seen(reader: RatingHeads, held_out: Sequence[Photo]) -> dict[str, dict[str, float]]:
-    """By damage, shares of held-out photos, strongly damaged: the attribute that it is about is rated lower than before; of all
+    """By damage, shares of held-out photos that are cached strongly damaged: the attribute that it is about is rated lower than before; of all
     flaws, its own is rated lowest; is among the three lowest."""
     flaws = {key: reader.heads.questions[f"flaw_{key}"] for key in FLAWS}
+    held_out = [photo for photo in held_out if has_view(photo, STRONGLY_DAMAGED)]
     before, after = (reader.means([{"image": p.name, "view": view} for p in held_out]) for view in (0, STRONGLY_DAMAGED))
     order = after[:, list(flaws.values())].argsort(1)
     seen: dict[str, list[tuple[float, float, float]]] = {}
