@@ -6,15 +6,12 @@ of the edit and of no other, what a photo shows near its words. A step costs a f
 is why this is no [`AestheticAlignmentTrainer`].
 """
 
-import json
 import logging
 import random
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from copy import copy
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -23,19 +20,15 @@ from torch import nn
 from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset
 
 from aesthetic_mllm import AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
-from aesthetic_mllm.editing.measurements import measure
-from aesthetic_mllm.editing.measurements.pool_statistics import PoolStatistics
-from aesthetic_mllm.pretext.photo_pool import photo_source
 from aesthetic_mllm.pretext.phrase_bank import BINS, PhraseBank
-from aesthetic_mllm.pretext.pretext_dataset import load_photo
 from aesthetic_mllm.pretext.pretext_samples import LEVELS
-from aesthetic_mllm.processing.image_loading import ImageError
 from aesthetic_mllm.trainers.pretext_cache import CachedSample, PretextCache
 from aesthetic_mllm.trainers.recipes import cache_pretext_samples, load_model, open_pretext_samples, read_recipe
 
 from .codebook import EDIT_UNITS, Codebook, question_name
 from .devices import device, half_precision
 from .features import CANVAS
+from .measuring import read_bins
 from .steps import take_step
 from .unaligned import UNALIGNED, pool_overrides
 
@@ -44,7 +37,6 @@ logger = logging.getLogger(__name__)
 BATCH_SIZE = 64
 ALIGNED = "aligned"
 ALIGN_RECIPE = Path(__file__).with_name("align.yaml")
-MEASURED = "measured.json"
 HELD_OUT = 320  # photos, for the log; at most a tenth
 SHARPNESS = 4.0  # of the choice between bins, by squared distance in units of a word embedding's squared length
 OWN_EDIT_WEIGHT = 8.0  # of the edit that was made, beside each that was not; most of a level's were not
@@ -187,30 +179,6 @@ class MeasuredPretextSamples(Dataset):
         return self.pretext_samples[index], self.bins.get(self.keys[index % len(self.keys)])
 
 
-def measured_bins(pretext_samples: PretextCache, path: Path) -> dict[str, dict[str, int]]:
-    """The bin of every attribute of each photo of the pool, by key; kept in a file, for measuring takes its time."""
-    if not path.exists():
-        pool, maker = pretext_samples.pretext_samples.pool, pretext_samples.maker
-        found = bins_of(maker.statistics, list(maker.bank.attributes), [photo_source(row["image"]) for row in pool])
-        path.write_text(json.dumps({key: bins for key, bins in zip(pool["key"], found, strict=True) if bins}))
-    known: dict[str, dict[str, int]] = json.loads(path.read_text())
-    return known
-
-
-def bins_of(statistics: PoolStatistics, names: Sequence[str], sources: Sequence[str | bytes]) -> list[dict[str, int]]:
-    """The bins of some attributes of each photo, measured by all processors; none of a photo that cannot be read."""
-    with ProcessPoolExecutor() as workers:
-        return list(workers.map(partial(_bins, statistics, names), sources, chunksize=32))
-
-
-def _bins(statistics: PoolStatistics, names: Sequence[str], source: str | bytes) -> dict[str, int]:
-    try:
-        values = measure(load_photo(source), list(names))
-    except ImageError:
-        return {}
-    return {name: statistics.bin(name, value) for name, value in values.items()}
-
-
 class CodedAlignment:
     """The alignment module of a model while it learns codes; the rest of the model is not used.
 
@@ -302,7 +270,7 @@ def open_caches(data: Path, work: Path, model: str, seed: int) -> list[MeasuredP
         own.seed = config.seed + number  # of photos that both draw for, other pretext samples
         with half_precision():  # half the time, as in features.py
             pretext_samples = cache_pretext_samples(part, own, open_pretext_samples(part, own), seeing, processor)
-        caches.append(MeasuredPretextSamples(pretext_samples.dataset, measured_bins(pretext_samples.dataset, work / MEASURED)))
+        caches.append(MeasuredPretextSamples(pretext_samples.dataset, read_bins(work)))
     return caches
 
 

@@ -53,6 +53,7 @@ from .features import CANVAS, FeatureCache, pool_stages
 from .finishing import CHECKPOINT, flaw_photos, rate_pools
 from .kernel_ridge import BEAUTY_ALPHA, QUALITY_ALPHA
 from .language import CRITIQUES, healing_texts, split_texts, uncut
+from .measuring import STATISTICS
 from .people import PEOPLE_RATED, held_out_people, known_votes, read_people
 from .rated_photos import (
     ASKED,
@@ -69,7 +70,7 @@ from .rated_photos import (
 )
 from .rating_heads import BATCH_SIZE
 from .tastes import kept_features
-from .unaligned import STATISTICS, UNALIGNED
+from .unaligned import UNALIGNED
 from .weights import VISION, convert_vision, fetch
 
 logger = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from .codebook import CODES
-from .coded_alignment import ALIGNED, MEASURED, align_codes
+from .coded_alignment import ALIGNED, align_codes
 from .coded_pretext_samples import TAUGHT, teach_codes
 from .contents import CLASS_NAMES, CONFIDENCES, CONTENTS, label_contents
 from .damaged_views import cache_damaged_features
@@ -17,13 +17,13 @@ from .evaluating import EVALUATION, EVALUATIONS, Evaluations
 from .features import FEATURES, cache_features
 from .finishing import CHECKPOINT, FLAW_RATINGS, LARGE_PHOTOS, finish_checkpoint
 from .language import CRITIQUES, LANGUAGE_MODEL, OWN_ANSWERS, make_language_model
+from .measuring import MEASURED, STATISTICS, VALIDATION_FILE, measure_photos
 from .pipeline import Run, Stage, StageError
-from .targets import OTHER_BINS
 from .tastes import features_file
 from .token_cache import TOKENS
 from .train_language_model import LANGUAGE_TRAINED, train_language_model
 from .train_rating_heads import HEADS_FILE, HEADS_REPORT, RATINGS_FILE, train_rating_heads
-from .unaligned import POOL_CACHE, STATISTICS, UNALIGNED, VALIDATION_FILE, make_unaligned
+from .unaligned import POOL_CACHE, UNALIGNED, make_unaligned
 from .weights import LANGUAGE, VISION, fetch
 
 CONFIGURATION = Path(__file__).with_name("nano.yaml")
@@ -44,8 +44,9 @@ def features(run: Run) -> None:
     cache_damaged_features(run.data, run.work)
 
 
-def contents(run: Run, least_confidence: float) -> None:
+def contents(run: Run, least_confidence: float, statistics_photos: int) -> None:
     label_contents(run.data, run.work, least_confidence)
+    measure_photos(run.data, run.work, statistics_photos)
 
 
 def language(run: Run, healing_steps: int, rounds: int, pair_steps: int, key_steps: int, code_steps: int) -> None:
@@ -53,8 +54,8 @@ def language(run: Run, healing_steps: int, rounds: int, pair_steps: int, key_ste
     teach_codes(run.data, run.work, pair_steps, key_steps, code_steps, run.seed)
 
 
-def alignment(run: Run, statistics_photos: int, epochs: int, learning_rate: float) -> None:
-    make_unaligned(run.data, run.work, statistics_photos)
+def alignment(run: Run, epochs: int, learning_rate: float) -> None:
+    make_unaligned(run.work)
     align_codes(run.data, run.work, epochs, learning_rate, run.seed)
 
 
@@ -99,11 +100,11 @@ STAGES = (
     ),
     Stage(
         "contents",
-        "what the photos show, by the public tower's classifier and the prompts of generated images",
+        "what the photos show, by the public tower's classifier and the prompts of generated images, and their measurements",
         (*RATED, POOL),
         (PACKAGES,),
-        (CONTENTS, CONFIDENCES),
-        5,
+        (CONTENTS, CONFIDENCES, VALIDATION_FILE, STATISTICS, MEASURED),
+        15,
         contents,
         seeded=False,
     ),
@@ -120,8 +121,8 @@ STAGES = (
         "alignment",
         "join tower and language model; the alignment module learns the codes from unlabelled photos",
         (QUALITY, BEAUTY, POOL),
-        (PACKAGES, CONTENTS, TAUGHT, CODES),
-        (UNALIGNED, VALIDATION_FILE, STATISTICS, POOL_CACHE, f"{POOL_CACHE}_middle", MEASURED, ALIGNED),
+        (PACKAGES, CONTENTS, VALIDATION_FILE, STATISTICS, MEASURED, TAUGHT, CODES),
+        (UNALIGNED, POOL_CACHE, f"{POOL_CACHE}_middle", ALIGNED),
         25,
         alignment,
     ),
@@ -130,7 +131,7 @@ STAGES = (
         "alignment module and upper tower learn ratings, attributes and flaws, without the language model",
         (*RATED, POOL),
         (FEATURES, CONTENTS, CODES, VALIDATION_FILE, STATISTICS, POOL_CACHE, f"{POOL_CACHE}_middle", MEASURED, ALIGNED),
-        (OTHER_BINS, RATINGS_FILE, HEADS_FILE, HEADS_REPORT),
+        (RATINGS_FILE, HEADS_FILE, HEADS_REPORT),
         30,
         rating_heads,
     ),
@@ -140,7 +141,7 @@ STAGES = (
         (*RATED, POOL, CRITIQUES),
         (
             FEATURES, CONTENTS, CONFIDENCES, OWN_ANSWERS, CODES, VALIDATION_FILE, STATISTICS, POOL_CACHE, f"{POOL_CACHE}_middle",
-            MEASURED, ALIGNED, OTHER_BINS, RATINGS_FILE, HEADS_FILE,
+            MEASURED, ALIGNED, RATINGS_FILE, HEADS_FILE,
         ),
         (TOKENS, LANGUAGE_TRAINED),
         30,
@@ -152,7 +153,7 @@ STAGES = (
         (*RATED, VOTES, POOL, CRITIQUES),
         (
             FEATURES, CONTENTS, CONFIDENCES, OWN_ANSWERS, CODES, VALIDATION_FILE, STATISTICS, POOL_CACHE, f"{POOL_CACHE}_middle",
-            MEASURED, ALIGNED, OTHER_BINS, RATINGS_FILE, HEADS_FILE, TOKENS, LANGUAGE_TRAINED,
+            MEASURED, ALIGNED, RATINGS_FILE, HEADS_FILE, TOKENS, LANGUAGE_TRAINED,
         ),
         (features_file(LANGUAGE_TRAINED), PERSONAL),
         20,

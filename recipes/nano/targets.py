@@ -6,24 +6,17 @@ general impression, and something of the attribute's own; so an attribute is the
 of it. A damage takes from a rating what its strength says.
 """
 
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
-from aesthetic_mllm.editing.measurements.pool_statistics import PoolStatistics
 from aesthetic_mllm.evaluation.damages import Damage
 from aesthetic_mllm.processing.rating_scale import ATTRIBUTE_QUESTIONS
 
-from .coded_alignment import MEASURED, bins_of
 from .prompts import FLAWS
-from .rated_photos import Photo, photo_key
-from .unaligned import STATISTICS
 
 Ratings = dict[str, tuple[float, float | None]]  # mean and spread by question
 
-OTHER_BINS = "measured_others.json"
 # How good each bin of what was measured is for an attribute, from the lowest to the highest, and how much it counts.
 GOODNESS: dict[str, dict[str, tuple[tuple[float, float, float, float, float], float]]] = {
     "light": {
@@ -110,18 +103,6 @@ def goodness(attribute: str, bins: Mapping[str, int]) -> float:
     """0 to 1, of what is known of the bins."""
     parts = [(values[bins[name]], weight) for name, (values, weight) in GOODNESS[attribute].items() if name in bins]
     return sum(value * weight for value, weight in parts) / sum(weight for _, weight in parts) if parts else 0.5
-
-
-def read_bins(work: Path, photos: Sequence[Photo]) -> dict[str, dict[str, int]]:
-    """Bins by photo: of the pool as `coded_alignment.py` measured them, of the others measured here and kept."""
-    known: dict[str, dict[str, int]] = json.loads((work / MEASURED).read_text())
-    path = work / OTHER_BINS
-    if not path.exists():
-        left = {photo_key(photo): str(photo.path) for photo in photos if photo_key(photo) not in known}
-        measured = bins_of(PoolStatistics.load(work / STATISTICS), list(next(iter(known.values()))), list(left.values()))
-        path.write_text(json.dumps({key: bins for key, bins in zip(left, measured, strict=True) if bins}))
-    known |= json.loads(path.read_text())
-    return {photo.name: known[key] for photo in photos if (key := photo_key(photo)) in known}
 
 
 def standard_scores(values: Sequence[float] | np.ndarray) -> np.ndarray:

@@ -53,10 +53,11 @@ from .features import (
     views_of,
 )
 from .kernel_ridge import QUALITY_ALPHA, kernel_ridge_predict
+from .measuring import read_bins
 from .prompts import FLAWS
-from .rated_photos import ASKED, BEAUTY, GENERATED, LARGE, QUALITY, Photo, RatedPhoto, read_all, split
+from .rated_photos import ASKED, BEAUTY, GENERATED, LARGE, QUALITY, Photo, RatedPhoto, photo_key, read_all, split
 from .rating_heads import BATCH_SIZE, RatingHeads, principal_components
-from .targets import OVERALL_TAKES, Targets, read_bins
+from .targets import OVERALL_TAKES, Targets
 
 logger = logging.getLogger(__name__)
 
@@ -177,8 +178,8 @@ def attributes_agree(reader: RatingHeads, held_out: Sequence[Photo]) -> dict[str
 
 
 def damages_seen(reader: RatingHeads, held_out: Sequence[Photo]) -> dict[str, dict[str, float]]:
-    """By damage, shares of held-out photos that are cached strongly damaged: the attribute that it is about is rated lower than before; of all
-    flaws, its own is rated lowest; is among the three lowest."""
+    """By damage, shares of the held-out photos that are cached strongly damaged: the attribute that it is about is rated lower
+    than before; of all flaws, its own is rated lowest; is among the three lowest."""
     flaws = {key: reader.heads.questions[f"flaw_{key}"] for key in FLAWS}
     held_out = [photo for photo in held_out if has_view(photo, STRONGLY_DAMAGED)]
     before, after = (reader.means([{"image": p.name, "view": view} for p in held_out]) for view in (0, STRONGLY_DAMAGED))
@@ -251,7 +252,8 @@ def read_photos(data: Path, work: Path, scale: RatingScale) -> tuple[RatedPhotos
     if missing := [view for view in ALL_VIEWS if view not in cache.features]:
         raise FileNotFoundError(f'{work / FEATURES} lacks the views {missing}; run the stage "features" again.')
     known, held_out = split(photos)
-    return RatedPhotos(known, cache, read_bins(work, photos)), held_out
+    bins = read_bins(work)
+    return RatedPhotos(known, cache, {photo.name: bins[key] for photo in photos if (key := photo_key(photo)) in bins}), held_out
 
 
 def train_rating_heads(
