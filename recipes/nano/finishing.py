@@ -1,4 +1,4 @@
-"""The finished checkpoint: language model, personal prior, side files, operating points of flaws, reference ratings, together."""
+"""The finished checkpoint: language model, cut points, personal prior, side files, operating points of flaws, references."""
 
 import hashlib
 import logging
@@ -10,12 +10,14 @@ import numpy as np
 import torch
 
 from aesthetic_mllm import AestheticAssessor
+from aesthetic_mllm.editing.measurements.pool_statistics import PoolStatistics
 from aesthetic_mllm.evaluation.flaw_operating_points import learn_operating_points
 from aesthetic_mllm.evaluation.flaw_ratings import FlawRatings, rate_flaws
 
 from .comment_side_files import add_comment_side_files
 from .devices import device
 from .episodes import PERSONAL
+from .measuring import STATISTICS
 from .rated_photos import LARGE, RatedPhoto, read_large, read_quality, split
 from .tastes import fit_rater_prior
 
@@ -35,6 +37,8 @@ def finish_checkpoint(data: Path, work: Path, average_photos: int, flaw_pools: M
         flaw_pools: of each pool of [`flaw_photos`] how many photos are damaged.
     """
     assessor = AestheticAssessor.from_pretrained(work / PERSONAL, device=device())
+    cuts = PoolStatistics.load(work / STATISTICS).cuts
+    assessor.processor.measurement_cuts = {name: [round(cut, 6) for cut in cuts[name]] for name in cuts}
     fit_rater_prior(assessor, data, work, PERSONAL)
     add_comment_side_files(assessor, data, average_photos, seed)
     _, held_out = split(read_quality(data, assessor.processor.rating_scale))

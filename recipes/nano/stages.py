@@ -163,7 +163,7 @@ STAGES = (
         "checkpoint",
         "personal prior, side files, operating points of flaws and reference ratings: the finished checkpoint",
         (QUALITY, VOTES, CRITIQUES, LARGE_PHOTOS),
-        (PERSONAL,),
+        (STATISTICS, PERSONAL),
         (features_file(PERSONAL), FLAW_RATINGS, CHECKPOINT),
         15,
         checkpoint,
