@@ -7,10 +7,16 @@ from pathlib import Path
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import pytest  # noqa: E402
+import torch  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
 from aesthetic_mllm import AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor  # noqa: E402
 from tiny_models import tiny_model, tiny_processor  # noqa: E402
+
+# Tests that run side by side share the cores.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["OMP_NUM_THREADS"] = "1"  # of processes that tests start
+    torch.set_num_threads(1)
 
 # No test asserts a time: a busy machine is no error.
 settings.register_profile("no deadline", deadline=None)
