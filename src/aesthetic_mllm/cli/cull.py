@@ -117,7 +117,7 @@ def marks(photo: "CulledPhoto", tag_prefix: str | None = None) -> "Marks":
 
     word = photo.verdict if photo.kind == "burst" else photo.kind
     tags = None if tag_prefix is None else () if word in ("single", "undecided") else (f"{tag_prefix}|{word.replace('_', ' ')}",)
-    return Marks(-1 if photo.verdict == "reject" else 0, {"pick": 1, "reject": -1}.get(photo.verdict, 0), tags)
+    return Marks(-1 if photo.verdict == "reject" else 0, {"pick": 1, "reject": -1}.get(photo.verdict, 0), tags, tag_prefix)
 
 
 def lines(row: Row) -> list[Row]:
