@@ -62,7 +62,13 @@ def test_proposals_go_into_sidecars_only_when_asked(run: Run, shoot: tuple[Path,
 
     folder, shots = shoot
     before = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
-    out = run("cull", folder, "--format", "json", "--write-xmp", "--xmp-folder", tmp_path / "xmp", "--xmp-tags", "cull")[1]
+    options = ("--format", "json", "--write-xmp", "--xmp-folder", tmp_path / "xmp", "--xmp-tags", "cull")
+    _, out, err = run("cull", folder, *options)
+    written = len(list((tmp_path / "xmp").iterdir()))
+    told = f"photo{'s' * (len(shots) - written != 1)} of which there is nothing to say."
+    assert f"sidecars: {written} new, 0 merged into existing ones, 0 already up to date; {len(shots) - written} {told}" in err
+    again = run("cull", folder, *options)[2]
+    assert f"sidecars: 0 new, 0 merged into existing ones, {written} already up to date; {len(shots) - written} {told}" in again
     assert {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()} == before
     for row in map(json.loads, out.splitlines()):
         sidecar = tmp_path / "xmp" / f"{Path(row['path']).name}.xmp"

@@ -82,7 +82,8 @@ def run(options: argparse.Namespace) -> int:
     limits = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     with usage_errors():
         cull_photos({}, keep=options.keep, **limits)  # what cannot be is told before photos are rated
-    photos, sidecars = find_photos(options), sidecar_writer(options)
+    photos = find_photos(options)
+    sidecars = sidecar_writer(options, photos)
     assessor = personal_assessor(options)
     question = asked_question(options, assessor)
     rated: dict[int, RatedFrame] = {}
