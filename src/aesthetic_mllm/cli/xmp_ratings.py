@@ -36,7 +36,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--question", help="of parquet, whose ratings (default: the table's first)")
     parser.add_argument(
-        "--unchecked", action="store_true", help="do not read photos; give stars also to those whose bytes have changed"
+        "--unchecked", action="store_true", help="do not compare the photos' bytes; give stars also to those that have changed"
     )
     add_stars(parser, always=True)
     parser.set_defaults(run=with_exit_codes(run), parser=parser)
