@@ -7,6 +7,9 @@
     hf jobs uv run --flavor a10g-small --secrets HF_TOKEN examples/rate_hub_dataset.py me/photos me/ratings
 
 It runs anywhere else too: `uv run examples/rate_hub_dataset.py me/photos me/ratings`, with a token that may write.
+While the package is on no index, say above where it is: `"aesthetic-mllm[jobs] @ git+https://HOST/OWNER/REPOSITORY"`, the address
+of a wheel, or on your own machine `"aesthetic-mllm[jobs] @ file:///FOLDER/OF/THE/CHECKOUT"`. Or do without uv: in the checkout,
+`pip install '.[jobs]'`, then `python examples/rate_hub_dataset.py me/photos me/ratings`.
 What is done is pushed every few minutes. A job that was cut off is started again with the same command: it fetches the shards
 that were pushed, and goes on there.
 """

@@ -69,7 +69,7 @@ class FakeChatServer:
                 logprobs = model(**inputs, logits_to_keep=1).logits[0, -1].double().log_softmax(-1)
                 choice: dict[str, Any] = {"content": "", "logprobs": self.chosen(logprobs, body)}
             else:
-                most, stop = body["max_tokens"], body["stop_token_ids"]
+                most, stop = body["max_tokens"], body.get("stop_token_ids", model.generation_config.eos_token_id)
                 written = model.generate(**inputs, max_new_tokens=most, do_sample=False, eos_token_id=stop)[0, ids.shape[1] :]
                 choice = {"content": processor.tokenizer.decode(written, skip_special_tokens=True), "logprobs": None}
         message = {"role": "assistant", "content": choice["content"]}

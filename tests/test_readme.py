@@ -1,12 +1,16 @@
 """Commands and code of README and of docs/ do what the pages say. (README's two installing commands are what CI runs.)"""
 
+import base64
 import contextlib
 import functools
 import importlib
 import io
+import json
+import os
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -289,7 +293,7 @@ def test_opening_a_public_data_set(folder: Path) -> None:
 
 
 def test_serving(folder: Path, one_model: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server's assessor does what the page says, and the command is one. tests/test_vllm.py runs vLLM's block."""
+    """A server's assessor and the bare client do what the page says, and the command is one. tests/test_vllm.py runs vLLM's."""
     page = "docs/serve.md"
     (block,) = code(page, title="The assessor of a server")
     shutil.copy("a.jpg", "photo.jpg")
@@ -300,10 +304,46 @@ def test_serving(folder: Path, one_model: None, monkeypatch: pytest.MonkeyPatch)
         assert names["assessor"].score("a.jpg").mean == pytest.approx(local.score("a.jpg").mean, abs=1e-4)
         assert isinstance(names["rating"], ImageError)
         assert len(server.bodies) == 2 + 2 * len(local.processor.rating_scale.attributes) + 1
+        (bare,) = code(page, title="Asking vLLM without our client")
+        names = {}
+        exec(bare.replace("http://127.0.0.1:8000", server.address), names)
+        assert names["level_ids"] == local.processor.level_ids
+        assert server.bodies[-1]["messages"][0]["content"][1]["text"] == local.processor.rating_scale.question("aesthetic").prompt
+        assert names["mean"] == pytest.approx(local.score("a.jpg").mean, abs=1e-4)
+        assert names["comment"].strip()
     served: list[tuple[str, list[str]]] = []
     monkeypatch.setattr("aesthetic_mllm.serving.transformers_serve.serve", lambda model, options: served.append((model, options)))
     (arguments,) = commands(page)
     assert main(arguments) == 0 and served == [(str(embedded_checkpoint()), ["--port", "8000"])]
+
+
+def test_a_rating_of_transformers_serve(folder: Path, one_model: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lines of the shell send what the decision pipeline rates as the assessor does, of a photo too long for an argument."""
+    decision = pytest.importorskip("transformers.decision", reason="this version of transformers has no decision pipeline")
+    from transformers.pipelines import DecisionPipeline
+
+    from aesthetic_mllm.serving.transformers_serve import decision_config
+
+    Image.effect_noise((700, 500), 90).convert("RGB").save("photo.jpg", quality=95)
+    assert Path("photo.jpg").stat().st_size > 128 * 1024
+    for name, does in (("curl", "cat > sent.json"), ("python", f'exec "{sys.executable}" "$@"')):
+        (folder / name).write_text(f"#!/bin/sh\n{does}\n")
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+    (lines,) = (block for block in code("docs/serve.md", "bash") if "/v1/systemone" in block)
+    subprocess.run(["bash", "-euo", "pipefail", "-c", lines], check=True)
+    body = json.loads(Path("sent.json").read_text())
+    assert body.pop("model") == str(embedded_checkpoint())
+    photo = Image.open(io.BytesIO(base64.b64decode(body["assets"]["<photo>"]["data_base64"])))
+    local = AestheticAssessor.from_pretrained()
+    decide = DecisionPipeline(
+        model=local.model,
+        tokenizer=local.processor.tokenizer,
+        processor=local.processor,
+        decision_config=decision.DecisionConfig(**decision_config(local.processor)),
+    )
+    answer = decide(body | {"assets": {"<photo>": photo}})["beauty"]
+    assert 1 + 9 * answer["score"] / 4 == pytest.approx(local.score("photo.jpg").mean, abs=1e-3)
 
 
 @pytest.mark.parametrize("title", ["Building a model", "From a LLaVA"])

@@ -62,7 +62,13 @@ def test_proposals_go_into_sidecars_only_when_asked(run: Run, shoot: tuple[Path,
 
     folder, shots = shoot
     before = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
-    out = run("cull", folder, "--format", "json", "--write-xmp", "--xmp-folder", tmp_path / "xmp", "--xmp-tags", "cull")[1]
+    options = ("--format", "json", "--write-xmp", "--xmp-folder", tmp_path / "xmp", "--xmp-tags", "cull")
+    _, out, err = run("cull", folder, *options)
+    written = len(list((tmp_path / "xmp").iterdir()))
+    told = f"photo{'s' * (len(shots) - written != 1)} of which there is nothing to say."
+    assert f"sidecars: {written} new, 0 merged into existing ones, 0 already up to date; {len(shots) - written} {told}" in err
+    again = run("cull", folder, *options)[2]
+    assert f"sidecars: 0 new, 0 merged into existing ones, {written} already up to date; {len(shots) - written} {told}" in again
     assert {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()} == before
     for row in map(json.loads, out.splitlines()):
         sidecar = tmp_path / "xmp" / f"{Path(row['path']).name}.xmp"
@@ -77,6 +83,27 @@ def test_proposals_go_into_sidecars_only_when_asked(run: Run, shoot: tuple[Path,
         flags = {"pick": ("1", "True", "3"), "reject": ("-1", "False", "1")}.get(row["verdict"], (None, None, None))
         assert (said.get("pick"), said.get("good"), said.get("PickLabel")) == flags
     assert len(before) == len(shots)
+
+
+def test_stars_and_proposals_in_either_order(run: Run, shoot: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    """Both commands' tags are there whichever ran first; a reject of ours replaces our own stars, and not the other way round."""
+    pytest.importorskip("exiv2", reason="the extra `xmp` is not installed")
+    from aesthetic_mllm.sidecars.statements import statements
+
+    tags: dict[str, dict[str, set[str]]] = {}
+    for order in (("score", "cull"), ("cull", "score")):
+        folder = tmp_path / order[0]
+        for command in order:
+            prefix = {"score": "aesthetic", "cull": "cull"}[command]
+            assert run(command, shoot[0], "--write-xmp", "--xmp-folder", folder, "--xmp-tags", prefix)[0] == 0
+        said = {path.name: statements(path.read_bytes()) for path in folder.iterdir()}
+        subject, rating = "{http://ns.adobe.com/lightroom/1.0/}hierarchicalSubject", "{http://ns.adobe.com/xap/1.0/}Rating"
+        tags[order[0]] = {name: set(each[subject][1]) for name, each in said.items()}
+        (reject,) = (each for each in said.values() if "cull|reject" in each[subject][1])
+        assert (reject[rating] == "-1") == (order == ("score", "cull"))
+    assert tags["score"] == tags["cull"]
+    assert {"cull|pick", "cull|reject", "cull|bracket"} <= set.union(*tags["score"].values())
+    assert all(any(tag.startswith("aesthetic|") for tag in each) for each in tags["score"].values())
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,8 @@ def test_a_persons_rating_is_kept_and_told(run: Run, photos: Path) -> None:
     sidecar = photos / "1.jpg.xmp"
     sidecar.write_bytes(LIGHTROOM)
     code, _, err = run("assess", photos / "1.jpg", "--write-xmp")
-    assert code == 0 and "1 rating of a person kept" in err and sidecar.read_bytes() == LIGHTROOM
+    kept = "0 already up to date; 1 rating of a person kept in place of ours (see --overwrite-ratings)."
+    assert code == 0 and kept in err and sidecar.read_bytes() == LIGHTROOM
     assert "1 merged" in run("assess", photos / "1.jpg", "--write-xmp", "--overwrite-ratings")[2]
 
 
@@ -90,6 +91,16 @@ def test_a_folder_of_their_own_mirrors_the_tree(run: Run, photos: Path, tmp_path
         "0 new, 0 merged into existing ones, 4 already up to date"
         in run("score", photos, "--write-xmp", "--xmp-folder", folder)[2]
     )
+
+
+def test_two_folders_that_would_share_a_sidecar(run: Run, photos: Path, tmp_path: Path) -> None:
+    """It is told before a photo is rated, with the remedy."""
+    (photos / "more" / "1.jpg").write_bytes(jpeg_bytes(scene()))
+    options = (photos / "1.jpg", photos / "more", "--write-xmp", "--xmp-folder", tmp_path / "out")
+    code, out, err = run("score", *options)
+    assert code == 2 and out == "" and f"--xmp-root {photos} keeps them apart" in err and not (tmp_path / "out").exists()
+    assert run("score", *options, "--xmp-root", photos)[0] == 0
+    assert (tmp_path / "out" / "1.jpg.xmp").exists() and (tmp_path / "out" / "more" / "1.jpg.xmp").exists()
 
 
 def test_what_cannot_be_written_is_told_and_the_rest_written(run: Run, photos: Path) -> None:
@@ -111,6 +122,8 @@ def test_what_cannot_be_written_is_told_and_the_rest_written(run: Run, photos: P
         (("--write-xmp", "--stars", "1,2"), "rising numbers"),
         (("--write-xmp", "--stars", "a,b,c,d"), "four numbers"),
         (("--write-xmp", "--xmp-tags", "a/b"), "--xmp-tags"),
+        (("--write-xmp", "--xmp-root", "."), "--xmp-root needs --xmp-folder"),
+        (("--write-xmp", "--xmp-folder", "out", "--xmp-root", "nowhere"), "does not lie below"),
     ],
 )
 def test_options_that_cannot_be(run: Run, photos: Path, options: tuple[str, ...], message: str) -> None:

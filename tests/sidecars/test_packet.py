@@ -79,6 +79,27 @@ def test_only_tags_of_ours_are_taken_back() -> None:
     assert statements(merged)[f"{LR}hierarchicalSubject"] == ("Bag", ["people|Ute", "a|high"])
 
 
+def test_tags_of_two_commands_stand_side_by_side() -> None:
+    """Each takes back only what is below its own prefix, in either order, and the second time nothing changes."""
+    rated, culled = Marks(4, tags=("aesthetic|high",), tag_prefix="aesthetic"), Marks(0, 1, ("cull|pick",), "cull")
+
+    def tags(*marks: Marks) -> tuple[set[str], set[str]]:
+        data = LIGHTROOM
+        for each in marks:
+            data = merge(data, each).packet
+        assert not any(merge(data, each).changed for each in marks[-2:])
+        said = statements(data)
+        assert {tag.replace("/", "|") for tag in said[f"{DIGIKAM}TagsList"][1]} == {*said[f"{LR}hierarchicalSubject"][1][1:]}
+        return set(said[f"{LR}hierarchicalSubject"][1]), set(said[f"{OURS}Tags"][1])
+
+    both = {"aesthetic|high", "cull|pick"}
+    assert tags(rated, culled) == tags(culled, rated) == ({"people|Ute"} | both, both)
+    lower = Marks(2, tags=("aesthetic|low",), tag_prefix="aesthetic")
+    assert tags(rated, culled, lower, culled)[1] == {"aesthetic|low", "cull|pick"}
+    undecided = merge(merge(merge(None, rated).packet, culled).packet, Marks(0, 0, (), "cull")).packet
+    assert statements(undecided)[f"{LR}hierarchicalSubject"] == ("Bag", ["aesthetic|high"])
+
+
 def test_nothing_new_is_no_change() -> None:
     once = merge(LIGHTROOM, ALL).packet
     assert not merge(once, ALL).changed and merge(once, Marks(1, 1, ())).changed
@@ -110,7 +131,11 @@ def test_dublin_core_is_put_into_the_arrays_that_it_asks_for(before: str, after:
     assert kind == after and len(items) == 1
 
 
-@pytest.mark.parametrize("marks", [{"rating": 6}, {"pick": 2}, {"tags": ("a||b",)}, {"tags": ("a/b",)}])
+@pytest.mark.parametrize(
+    "marks",
+    [{"rating": 6}, {"pick": 2}, {"tags": ("a||b",)}, {"tags": ("a/b",)},
+     {"tags": ("ab|c",), "tag_prefix": "a"}],
+)  # fmt: skip
 def test_marks_that_cannot_be(marks: dict[str, object]) -> None:
     with pytest.raises(SidecarError, match="got"):
         Marks(**marks)  # type: ignore[arg-type]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from aesthetic_mllm.sidecars import Marks, SharedSidecarError, SidecarError, SidecarWriter, mirrored_root, sidecar_path
+from aesthetic_mllm.sidecars import Marks, SharedSidecarError, SidecarError, SidecarWriter, named_folders, sidecar_path
 from aesthetic_mllm.sidecars.statements import statements
 from photo_files import jpeg_bytes, scene
 from xmp_packets import LIGHTROOM
@@ -43,12 +43,47 @@ def test_a_library_that_is_read_only(photo: Path, tmp_path: Path) -> None:
     beside = photo.with_name("a b.jpg.xmp")
     beside.write_bytes(LIGHTROOM)
     folder = tmp_path / "out"
-    writer = SidecarWriter("darktable", folder, mirrored_root([tmp_path]))
+    writer = SidecarWriter("darktable", folder, named=named_folders([tmp_path]))
     written = writer.write(photo, Marks(2))
     assert written.path == folder / "trip" / "a b.jpg.xmp" and written.existed and written.kept_rating
     assert rating(written.path) == "4" and b"Adobe Color" in written.path.read_bytes() and beside.read_bytes() == LIGHTROOM
     with pytest.raises(SidecarError, match="does not lie below"):
         sidecar_path(photo, "adobe", folder, tmp_path / "elsewhere")
+
+
+@pytest.mark.parametrize("relative", [False, True])
+def test_a_place_does_not_depend_on_what_else_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, relative: bool) -> None:
+    """It begins below the outermost named folder that the photo is in; a photo that was named itself lies at the top."""
+    monkeypatch.chdir(tmp_path)
+    start = Path() if relative else tmp_path
+    trip, day, lone = start / "trip", start / "trip" / "day", start / "lone"
+    for folder in (day, lone):
+        folder.mkdir(parents=True)
+    photo, single = day / "a.jpg", lone / "b.jpg"
+
+    def place(photo: Path, *named: Path, root: Path | None = None) -> str:
+        return SidecarWriter("darktable", Path("out"), root, named=named_folders(named)).place(photo).as_posix()
+
+    assert {place(photo, trip), place(photo, trip, day), place(photo, lone, trip, single)} == {"out/day/a.jpg.xmp"}
+    assert {place(photo, day), place(photo, photo), place(photo, lone, photo)} == {"out/a.jpg.xmp"}
+    assert {place(single, single), place(single, trip, single), place(single, lone)} == {"out/b.jpg.xmp"}
+    assert place(photo, day, root=start) == place(photo, photo, root=start) == "out/trip/day/a.jpg.xmp"
+
+
+def test_two_folders_with_one_place_are_an_error_that_names_both(tmp_path: Path) -> None:
+    """With a root above both they have places of their own; one photo that is named twice is none of this."""
+    photos = [tmp_path / name / "a.jpg" for name in ("one", "two")]
+    for photo in photos:
+        photo.parent.mkdir()
+    named = named_folders(photo.parent for photo in photos)
+    both = f"{photos[0]} and {photos[1]} would both have the sidecar .*a.jpg.xmp; --xmp-root {tmp_path} keeps them apart"
+    with pytest.raises(SidecarError, match=both):
+        SidecarWriter("darktable", tmp_path / "out", named=named).check(photos)
+    SidecarWriter("darktable", tmp_path / "out", tmp_path, named=named).check(photos)
+    SidecarWriter("darktable", tmp_path / "out", named=named).check(
+        [photos[0], photos[0], tmp_path / "one" / ".." / "one" / "a.jpg"]
+    )
+    SidecarWriter("darktable").check(photos)
 
 
 def test_a_folder_that_cannot_be_written_is_told(photo: Path, tmp_path: Path) -> None:

@@ -48,7 +48,8 @@ def run(options: argparse.Namespace) -> int:
         from ..jobs.table import Request
 
         return run_job(options, load_assessor, lambda assessor: Request.assessments(assessor, verify=options.verify))
-    photos, sidecars = find_photos(options), StarWriting(options, lambda row: row["rating"]["mean"])
+    photos = find_photos(options)
+    sidecars = StarWriting(options, photos)
     assessor = load_assessor(options)
     results = results_in_place(
         photos, lambda found: assessor.assess_stream(found, options.verify, on_error="return", **batching(options))
@@ -56,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
     rows = (photo_row(path, result, lambda assessment: assessment.to_dict()) for path, result in results)
     scale = assessor.processor.rating_scale
     layout = assessment_layout(scale.default_question, scale.attributes)
-    return sidecars.finish(write_rows(sidecars.watch(rows), options, layout, len(photos)))
+    return sidecars.finish(write_rows(sidecars.watch(rows, lambda row: row["rating"]["mean"]), options, layout, len(photos)))
 
 
 def assessment_layout(question: str, attributes: Sequence[str]) -> Layout:

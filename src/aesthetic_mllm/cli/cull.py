@@ -82,7 +82,8 @@ def run(options: argparse.Namespace) -> int:
     limits = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     with usage_errors():
         cull_photos({}, keep=options.keep, **limits)  # what cannot be is told before photos are rated
-    photos, sidecars = find_photos(options), sidecar_writer(options)
+    photos = find_photos(options)
+    sidecars = sidecar_writer(options, photos)
     assessor = personal_assessor(options)
     question = asked_question(options, assessor)
     rated: dict[int, RatedFrame] = {}
@@ -117,7 +118,7 @@ def marks(photo: "CulledPhoto", tag_prefix: str | None = None) -> "Marks":
 
     word = photo.verdict if photo.kind == "burst" else photo.kind
     tags = None if tag_prefix is None else () if word in ("single", "undecided") else (f"{tag_prefix}|{word.replace('_', ' ')}",)
-    return Marks(-1 if photo.verdict == "reject" else 0, {"pick": 1, "reject": -1}.get(photo.verdict, 0), tags)
+    return Marks(-1 if photo.verdict == "reject" else 0, {"pick": 1, "reject": -1}.get(photo.verdict, 0), tags, tag_prefix)
 
 
 def lines(row: Row) -> list[Row]:

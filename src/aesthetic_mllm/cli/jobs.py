@@ -46,7 +46,10 @@ def wants_job(options: argparse.Namespace) -> bool:
         if options.format is not None:
             raise UsageError(f"--output {options.output} is written as parquet; leave out --format {options.format}.")
         if options.write_xmp:
-            raise UsageError("--write-xmp does not go with a job: leave out --output, or give a .csv or .jsonl file.")
+            raise UsageError(
+                f"--write-xmp does not go with a job. Leave it out; then `aesthetic-mllm xmp {options.output}` writes sidecars "
+                "from the table, without rating again."
+            )
         return True
     given = [name for name in ("retry_failed", "column", "split", "readers", "attributes") if getattr(options, name, None)]
     if given:

@@ -22,12 +22,13 @@ from . import (
     serve,
     suggest,
     train,
+    xmp_ratings,
 )
 
 # In the order of the help.
 COMMANDS = (
-    score, assess, comment, suggest, rank, compare, cull, report, personalize,
-    train, evaluate, card, push, export, serve, pretext,
+    score, assess, comment, suggest, rank, compare, cull, report, xmp_ratings,
+    personalize, train, evaluate, card, push, export, serve, pretext,
 )  # fmt: skip
 
 

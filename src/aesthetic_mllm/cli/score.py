@@ -43,7 +43,8 @@ def run(options: argparse.Namespace) -> int:
     """Prints a row for each photo as soon as it is rated; or runs a job."""
     if wants_job(options):
         return run_scores(options)
-    photos, sidecars = find_photos(options), StarWriting(options, lambda row: row["mean"])
+    photos = find_photos(options)
+    sidecars = StarWriting(options, photos)
     assessor = personal_assessor(options)
     question = asked_question(options, assessor)
     results = results_in_place(
@@ -51,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
     )
     rows = (rating_row(path, question, result) for path, result in results)
     layout = Layout(COLUMNS, lambda row: [row], RatingLines())
-    return sidecars.finish(write_rows(sidecars.watch(rows), options, layout, len(photos)))
+    return sidecars.finish(write_rows(sidecars.watch(rows, lambda row: row["mean"]), options, layout, len(photos)))
 
 
 def run_scores(options: argparse.Namespace) -> int:

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,23 +11,33 @@ from .output import Row, printable
 from .usage import UsageError
 
 if TYPE_CHECKING:
+    from ..processing.image_loading import ImageError
     from ..sidecars import Borders, Marks, SidecarWriter
 
 # Options that mean nothing without --write-xmp, with what they are if nobody names them.
 _NEEDING = {
-    "xmp_style": None, "xmp_folder": None, "xmp_tags": None, "overwrite_ratings": False, "stars": None, "star_ratings": None,
-    "reject_below": None, "pick_from": None,
+    "xmp_style": None, "xmp_folder": None, "xmp_root": None, "xmp_tags": None, "overwrite_ratings": False, "stars": None,
+    "star_ratings": None, "reject_below": None, "pick_from": None,
 }  # fmt: skip
+# What --xmp-root is by default.
+ROOT = "default: below the named folder in which a photo was found, and for a file that was named itself, below its own folder"
 
 
-def add_xmp(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
-    """The options of sidecars."""
+def add_xmp(parser: argparse.ArgumentParser, *, always: bool = False) -> argparse._ArgumentGroup:
+    """The options of sidecars.
+
+    Args:
+        always: whether the command writes them without being told.
+    """
     group = parser.add_argument_group(
         "XMP sidecars, for Lightroom, darktable, digiKam, Immich (pip install 'aesthetic-mllm[xmp]')"
     )
-    group.add_argument(
-        "--write-xmp", action="store_true", help="write the result into the photos' sidecars; photos stay as they are"
-    )
+    if always:
+        parser.set_defaults(write_xmp=True)
+    else:
+        group.add_argument(
+            "--write-xmp", action="store_true", help="write the result into the photos' sidecars; photos stay as they are"
+        )
     group.add_argument(
         "--xmp-style",
         choices=("adobe", "darktable"),
@@ -35,6 +46,12 @@ def add_xmp(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     group.add_argument(
         "--xmp-folder", type=Path, metavar="DIR", help="write there, in the photos' tree, and not beside the photos"
     )
+    group.add_argument(
+        "--xmp-root",
+        type=Path,
+        metavar="ROOT",
+        help="the photos' tree begins below this folder; " + ("needed with --xmp-folder" if always else ROOT),
+    )
     group.add_argument("--xmp-tags", metavar="PREFIX", help="also write a tag below this one, such as PREFIX|high")
     group.add_argument(
         "--overwrite-ratings", action="store_true", help="also replace ratings and flags that a person gave (default: keep them)"
@@ -42,9 +59,13 @@ def add_xmp(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     return group
 
 
-def add_stars(parser: argparse.ArgumentParser) -> None:
-    """The options of sidecars, and of what makes stars of ratings; for [`StarWriting`]."""
-    group = add_xmp(parser)
+def add_stars(parser: argparse.ArgumentParser, *, always: bool = False) -> None:
+    """The options of sidecars, and of what makes stars of ratings; for [`StarWriting`].
+
+    Args:
+        always: whether the command writes them without being told.
+    """
+    group = add_xmp(parser, always=always)
     borders = group.add_mutually_exclusive_group()
     borders.add_argument(
         "--stars", metavar="P,P,P,P", help="percent of these photos below 2, 3, 4 and 5 stars (default: 10,30,60,85)"
@@ -55,31 +76,45 @@ def add_stars(parser: argparse.ArgumentParser) -> None:
 
 
 class StarWriting:
-    """Takes ratings from the rows that pass by, and writes sidecars when all are known, since stars are relative.
+    """Takes ratings, and writes sidecars when all are known, since stars are relative.
 
     Args:
         options: of [`add_stars`].
-        mean: a row's rating.
+        photos: that are to be rated, as far as they are known.
 
     Raises:
         UsageError: an option that cannot be, or a package that is missing; before anything long has begun.
     """
 
-    def __init__(self, options: argparse.Namespace, mean: Callable[[Row], float]):
-        self.options, self.mean = options, mean
+    def __init__(self, options: argparse.Namespace, photos: "Iterable[Path | ImageError]" = ()):
+        self.options = options
         self.found: list[tuple[Path, float]] = []
         self.borders = None
-        self.writer = sidecar_writer(options)
+        self.writer = sidecar_writer(options, photos)
         if self.writer is not None:
             self.borders = _borders(options)
             _check_tag(options)
 
-    def watch(self, rows: Iterable[Row]) -> Iterator[Row]:
-        """The rows, unchanged."""
+    def watch(self, rows: Iterable[Row], mean: Callable[[Row], float]) -> Iterator[Row]:
+        """The rows, unchanged, while the ratings of those without an error are taken.
+
+        Args:
+            mean: a row's rating.
+        """
         for row in rows:
             if self.writer is not None and row["error"] is None:
-                self.found.append((Path(row["path"]), self.mean(row)))
+                self.found.append((Path(row["path"]), mean(row)))
             yield row
+
+    def take(self, ratings: Sequence[tuple[Path, float]]) -> None:
+        """Takes ratings that are known already.
+
+        Raises:
+            UsageError: a photo has no place of its own.
+        """
+        self.found += ratings
+        if self.writer is not None:
+            _check_places(self.writer, (photo for photo, _ in ratings))
 
     def finish(self, code: int) -> int:
         """Writes the sidecars of the rows that passed by; the exit code is 1 where one could not be written."""
@@ -91,56 +126,83 @@ class StarWriting:
         return max(code, write_sidecars(self.writer, self.options.command, [path for path, _ in self.found], marks))
 
 
-def sidecar_writer(options: argparse.Namespace) -> "SidecarWriter | None":
+def sidecar_writer(options: argparse.Namespace, photos: "Iterable[Path | ImageError]") -> "SidecarWriter | None":
     """The writer that the options name; `None` without --write-xmp.
 
+    Args:
+        photos: whose places are checked.
+
     Raises:
-        UsageError: other options of sidecars without it, or a package that is missing.
+        UsageError: other options of sidecars without it, a package that is missing, or photos without a place of their own.
     """
     if not options.write_xmp:
         given = [name for name, default in _NEEDING.items() if getattr(options, name, default) != default]
         if given:
             raise UsageError(f"--{given[0].replace('_', '-')} needs --write-xmp, which writes sidecars.")
         return None
-    from ..sidecars import SidecarError, SidecarWriter, check_xmp_extra, mirrored_root
+    if options.xmp_root is not None and options.xmp_folder is None:
+        raise UsageError("--xmp-root needs --xmp-folder, in which the tree below it is mirrored.")
+    from ..sidecars import SidecarError, SidecarWriter, check_xmp_extra, named_folders
 
+    named = named_folders(getattr(options, "paths", ()))
+    style = options.xmp_style or "darktable"
+    writer = SidecarWriter(style, options.xmp_folder, options.xmp_root, options.overwrite_ratings, named)
     try:
         check_xmp_extra()
-        root = None if options.xmp_folder is None else mirrored_root(options.paths)
     except SidecarError as error:
         raise UsageError(error) from error
-    return SidecarWriter(options.xmp_style or "darktable", options.xmp_folder, root, options.overwrite_ratings)
+    _check_places(writer, (photo for photo in photos if isinstance(photo, Path)))
+    return writer
 
 
 def write_sidecars(writer: "SidecarWriter", command: str, photos: Sequence[Path], marks: "Sequence[Marks]") -> int:
     """Writes each photo's marks and tells on the error stream what was done; returns 1 where one could not be written."""
     from ..processing.image_formats import RAW_SUFFIXES
-    from ..sidecars import SharedSidecarError, SidecarError, Written
+    from ..sidecars import SharedSidecarError, SidecarError
 
-    written: list[Written] = []
-    failed = shared = 0
+    counts: Counter[str] = Counter()
     # of a raw file and its JPEG, which have one sidecar in Adobe's style, it is the raw file's
     for photo, mark in sorted(zip(photos, marks, strict=True), key=lambda pair: pair[0].suffix.lower() not in RAW_SUFFIXES):
         try:
-            written.append(writer.write(photo, mark))
-        except SharedSidecarError as error:
-            shared += 1
-            _tell(command, str(error))
+            written = writer.write(photo, mark)
         except SidecarError as error:
-            failed += 1
-            _tell(command, str(error))
-    new = sum(each.changed and not each.existed for each in written)
-    merged = sum(each.changed and each.existed for each in written)
-    said = [f"sidecars: {new} new, {merged} merged into existing ones, {len(written) - new - merged} already up to date"]
-    for count, what, rest in (
-        (sum(each.kept_rating for each in written), "rating", "of a person kept"),
-        (sum(each.kept_pick for each in written), "flag", "of a person kept"),
-        (shared, "photo", "left out, whose sidecar is another photo's"),
-        (failed, "sidecar", "that could not be written"),
+            counts["shared" if isinstance(error, SharedSidecarError) else "failed"] += 1
+            tell(command, str(error))
+            continue
+        counts["rating"] += written.kept_rating
+        counts["flag"] += written.kept_pick
+        if written.changed:
+            counts["merged" if written.existed else "new"] += 1
+        elif mark.say_nothing:
+            counts["nothing"] += 1
+        elif not (written.kept_rating or written.kept_pick):
+            counts["same"] += 1
+    said = [f"sidecars: {counts['new']} new, {counts['merged']} merged into existing ones, {counts['same']} already up to date"]
+    kept = "of a person kept in place of ours (see --overwrite-ratings)"
+    for key, what, rest in (
+        ("nothing", "photo", "of which there is nothing to say"),
+        ("rating", "rating", kept),
+        ("flag", "flag", kept),
+        ("shared", "photo", "left out, whose sidecar is another photo's"),
+        ("failed", "sidecar", "that could not be written"),
     ):
-        said += [f"{count} {what}{'s' * (count != 1)} {rest}"] if count else []
-    _tell(command, "; ".join(said) + ".")
-    return int(failed > 0)
+        said += [f"{counts[key]} {what}{'s' * (counts[key] != 1)} {rest}"] if counts[key] else []
+    tell(command, "; ".join(said) + ".")
+    return int(counts["failed"] > 0)
+
+
+def tell(command: str, text: str) -> None:
+    """A line on the error stream."""
+    print(f"aesthetic-mllm {command}: {printable(text)}", file=sys.stderr)
+
+
+def _check_places(writer: "SidecarWriter", photos: Iterable[Path]) -> None:
+    from ..sidecars import SidecarError
+
+    try:
+        writer.check(photos)
+    except SidecarError as error:
+        raise UsageError(error) from error
 
 
 def _borders(options: argparse.Namespace) -> "Borders":
@@ -163,7 +225,3 @@ def _check_tag(options: argparse.Namespace) -> None:
         Marks(tags=() if options.xmp_tags is None else (options.xmp_tags,))
     except SidecarError as error:
         raise UsageError(f"--xmp-tags: {error}") from error
-
-
-def _tell(command: str, text: str) -> None:
-    print(f"aesthetic-mllm {command}: {printable(text)}", file=sys.stderr)

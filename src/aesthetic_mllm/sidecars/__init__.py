@@ -1,6 +1,6 @@
 """XMP sidecars: ratings, flags and tags where photo programs read them. Photos themselves are never written."""
 
-from .names import STYLES, SharedSidecarError, SidecarError, mirrored_root, sidecar_path
+from .names import STYLES, SharedSidecarError, SidecarError, mirrored_root, named_folders, sidecar_path
 from .packet import Marks
 from .stars import Borders, label_of, marks_of
 from .writing import SidecarWriter, Written, check_xmp_extra
@@ -17,5 +17,6 @@ __all__ = [
     "label_of",
     "marks_of",
     "mirrored_root",
+    "named_folders",
     "sidecar_path",
 ]

@@ -1,7 +1,7 @@
 """What a photo's sidecar is called, and where it lies."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 # Adobe's programs replace the photo's ending; darktable and digiKam append to it, so that photo.jpg and photo.nef have one each.
@@ -39,14 +39,18 @@ def sidecar_path(photo: Path, style: str, folder: Path | None = None, root: Path
         raise SidecarError(f"The photo {photo} does not lie below {top}, so its place in {folder} is not known.") from error
 
 
-def mirrored_root(paths: Iterable[str | os.PathLike[str]]) -> Path:
-    """The folder whose tree is mirrored for these photos and folders: the one folder, or what all have in common.
+def named_folders(paths: Iterable[str | os.PathLike[str]]) -> frozenset[Path]:
+    """The folders among paths, for [`mirrored_root`]."""
+    return frozenset(path for each in paths if (path := Path(each).absolute()).is_dir())
 
-    Raises:
-        SidecarError: they have nothing in common, such as paths on two drives.
+
+def mirrored_root(photo: Path, folders: Collection[Path]) -> Path:
+    """The folder whose tree is mirrored for a photo: the outermost of these that it lies in, else its own.
+
+    So where its sidecar goes does not depend on what else was named.
+
+    Args:
+        folders: of [`named_folders`].
     """
-    folders = [path if (path := Path(each).absolute()).is_dir() else path.parent for each in paths]
-    try:
-        return Path(os.path.commonpath(folders))
-    except ValueError as error:
-        raise SidecarError("The photos have no folder in common to be mirrored; name those of one drive at a time.") from error
+    above = photo.absolute().parents
+    return next((folder for folder in reversed(above) if folder in folders), above[0])

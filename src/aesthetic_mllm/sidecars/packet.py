@@ -44,15 +44,17 @@ class Marks:
     Args:
         rating: 1 to 5 stars, or -1 for a reject; 0 takes back a reject of ours, and nothing else.
         pick: 1 for a pick, -1 for a reject, 0 for neither.
-        tags: with levels that "|" separates, such as "aesthetic|high".
+        tags: with levels that "|" separates, such as "aesthetic|high". They replace the ones that we wrote below `tag_prefix`.
+        tag_prefix: the levels above, such as "aesthetic"; default any.
 
     Raises:
-        SidecarError: another rating or pick, or a tag without text.
+        SidecarError: another rating or pick, a tag without text, or one that is not below `tag_prefix`.
     """
 
     rating: int | None = None
     pick: int | None = None
     tags: tuple[str, ...] | None = None
+    tag_prefix: str | None = None
 
     def __post_init__(self) -> None:
         if self.rating is not None and self.rating not in (REJECTED, 0, 1, 2, 3, 4, 5):
@@ -61,6 +63,17 @@ class Marks:
             raise SidecarError(f"A pick must be 1, 0 or -1, got {self.pick!r}.")
         if any(not level.strip() or "/" in level for tag in self.tags or () for level in tag.split("|")):
             raise SidecarError(f"Each level of a tag must have text, without '/'; got {', '.join(self.tags or ())}.")
+        if any(not self.replaces(tag) for tag in self.tags or ()):
+            raise SidecarError(f"Tags must lie below {self.tag_prefix!r}; got {', '.join(self.tags or ())}.")
+
+    def replaces(self, tag: str) -> bool:
+        """Whether one of our earlier tags makes room for these."""
+        return self.tag_prefix is None or tag.startswith(f"{self.tag_prefix}|")
+
+    @property
+    def say_nothing(self) -> bool:
+        """Whether all they can do is to take back what we wrote before."""
+        return not self.rating and not self.pick and not self.tags
 
 
 @dataclass(frozen=True)
@@ -140,7 +153,7 @@ def merge(data: bytes | None, marks: Marks, *, overwrite: bool = False, embedded
     """A packet in which the marks stand beside whatever else it says.
 
     A rating or flag counts as a person's where it differs from the one that we noted when we last wrote. It is kept, unless
-    `overwrite`. Of tags only those that we wrote ourselves are taken back.
+    `overwrite`. Of tags only those that we wrote ourselves, below the same prefix, are taken back.
 
     Args:
         data: the sidecar as it is; default a new one.
@@ -153,7 +166,7 @@ def merge(data: bytes | None, marks: Marks, *, overwrite: bool = False, embedded
     kept_rating = _mark_rating(packet, marks.rating, overwrite, embedded_rating)
     kept_pick = _mark_pick(packet, marks.pick, overwrite)
     if marks.tags is not None:
-        _mark_tags(packet, marks.tags)
+        _mark_tags(packet, marks, marks.tags)
     merged = packet.written()
     changed = statements(merged) != packet.before
     if changed:
@@ -221,16 +234,21 @@ def _mark_pick(packet: Packet, pick: int | None, overwrite: bool) -> bool:
     return False
 
 
-def _mark_tags(packet: Packet, tags: Sequence[str]) -> None:
+def _mark_tags(packet: Packet, marks: Marks, tags: Sequence[str]) -> None:
     ours = packet.items(OUR_TAGS)
+    stale = {tag for tag in ours if marks.replaces(tag) and tag not in tags}
     # a tag that a person gave before is not ours to take back
     theirs = {tag for key, separator in TAGS.items() for tag in tags if tag.replace("|", separator) in packet.items(key)}
     for key, separator in TAGS.items():
-        stale = {tag.replace("|", separator) for tag in ours if tag not in tags}
-        items = [item for item in packet.items(key) if item not in stale]
+        gone = {tag.replace("|", separator) for tag in stale}
         new = [tag.replace("|", separator) for tag in tags]
-        packet.put_items(key, [*items, *(tag for tag in new if tag not in items)])
-    packet.put_items(OUR_TAGS, [tag for tag in tags if tag in ours or tag not in theirs])
+        packet.put_items(key, _with([item for item in packet.items(key) if item not in gone], new))
+    packet.put_items(OUR_TAGS, _with([tag for tag in ours if tag not in stale], [tag for tag in tags if tag not in theirs]))
+
+
+def _with(items: list[str], new: Sequence[str]) -> list[str]:
+    """The items in their order, and the new ones that are not among them."""
+    return [*items, *(item for item in new if item not in items)]
 
 
 def _is_ours(packet: Packet, key: str, noted: str) -> bool:

@@ -72,7 +72,7 @@ def marks_of(means: Sequence[float], borders: Borders, tag_prefix: str | None = 
         picked = borders.pick_from is not None and place >= borders.pick_from
         flagged = borders.reject_below is not None or borders.pick_from is not None
         tags = None if tag_prefix is None else (f"{tag_prefix}|{label_of(stars)}",)
-        marks.append(Marks(REJECTED if rejected else stars, (picked - rejected) if flagged else None, tags))
+        marks.append(Marks(REJECTED if rejected else stars, (picked - rejected) if flagged else None, tags, tag_prefix))
     return marks
 
 

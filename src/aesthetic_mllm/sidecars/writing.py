@@ -2,10 +2,11 @@
 
 import os
 import tempfile
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .names import STYLES, SharedSidecarError, SidecarError, sidecar_path
+from .names import STYLES, SharedSidecarError, SidecarError, mirrored_root, sidecar_path
 from .packet import Marks, merge, rating_in, rating_in_photo
 
 
@@ -33,16 +34,36 @@ class SidecarWriter:
 
     Args:
         style: `"adobe"` (photo.xmp) or `"darktable"` (photo.jpg.xmp).
-        folder: a folder of their own, for libraries that are read-only; the tree below `root` is mirrored in it.
-        root: a folder above all photos; needed with `folder`.
+        folder: a folder of their own, for libraries that are read-only; the photos' tree is mirrored in it.
+        root: the folder above all photos whose tree that is; default for each photo its [`mirrored_root`].
         overwrite: whether to replace ratings and flags that a person gave.
+        named: the folders among which these are looked for.
     """
 
     style: str = "darktable"
     folder: Path | None = None
     root: Path | None = None
     overwrite: bool = False
+    named: Collection[Path] = ()
     _taken: dict[Path, Path] = field(default_factory=dict, init=False, repr=False)
+
+    def place(self, photo: Path) -> Path:
+        """Where the photo's sidecar is to be.
+
+        Raises:
+            SidecarError: the photo does not lie below `root`.
+        """
+        if self.folder is None:
+            return sidecar_path(photo, self.style)
+        return sidecar_path(photo, self.style, self.folder, self.root or mirrored_root(photo, self.named))
+
+    def check(self, photos: Iterable[Path]) -> None:
+        """Raises a `SidecarError` where a photo has no place below `root`, or photos of two folders have the same one."""
+        taken: dict[Path, Path] = {}
+        for photo in photos if self.folder is not None else ():
+            target = self.place(photo)
+            if _folder(other := taken.setdefault(target, photo)) != _folder(photo):
+                raise _shared(target, other, photo)
 
     def write(self, photo: Path, marks: Marks) -> Written:
         """Merges marks into the photo's sidecar, or makes one. A photo's rating is kept wherever somebody else gave it: in the
@@ -52,12 +73,9 @@ class SidecarWriter:
             SidecarError: the sidecar cannot be read, merged or written, or another photo of this run has it too. It is left as
                 it was.
         """
-        target = sidecar_path(photo, self.style, self.folder, self.root)
-        other = self._taken.setdefault(target, photo)
-        if other != photo:
-            raise SharedSidecarError(
-                f"The sidecar {target} is that of {other}; the style darktable gives {photo} one of its own."
-            )
+        target = self.place(photo)
+        if (other := self._taken.setdefault(target, photo)) != photo:
+            raise _shared(target, other, photo)
         beside = sidecar_path(photo, self.style)
         source = target if target.exists() else beside
         try:
@@ -93,6 +111,19 @@ class SidecarWriter:
 def check_xmp_extra() -> None:
     """Raises a `SidecarError` where the extra `xmp` is missing; before anything long has begun."""
     merge(None, Marks())
+
+
+def _folder(photo: Path) -> str:
+    return os.path.dirname(os.path.abspath(photo))
+
+
+def _shared(target: Path, other: Path, photo: Path) -> SidecarError:
+    """What is wrong where a sidecar would be that of two photos."""
+    folders = _folder(other), _folder(photo)
+    if folders[0] == folders[1]:
+        return SharedSidecarError(f"The sidecar {target} is that of {other}; the style darktable gives {photo} one of its own.")
+    above = os.path.commonpath(folders)
+    return SidecarError(f"{other} and {photo} would both have the sidecar {target}; --xmp-root {above} keeps them apart.")
 
 
 def _replace(path: Path, packet: bytes) -> None:
