@@ -19,8 +19,8 @@ import torch
 
 from aesthetic_mllm import AestheticAssessor
 from aesthetic_mllm.engine.engine import AestheticEngine
+from aesthetic_mllm.engine.onnx_ratings import INPUTS, METADATA_KEY
 from aesthetic_mllm.inference.photo_files import find_photos
-from aesthetic_mllm.publishing.onnx_export import INPUTS, METADATA_KEY
 
 SAMPLES = Path(__file__).parents[1] / "examples" / "photos"
 

@@ -1,5 +1,7 @@
 """The embedded vision tower: sizes, strides, and blindness to the canvas around a photo."""
 
+from unittest import mock
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -26,14 +28,22 @@ def letterboxed(photo: torch.Tensor, canvas: int) -> torch.Tensor:
     return pixels
 
 
+def masked(tower: EfficientNetLiteBackbone, pixels: torch.Tensor, sizes: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """What a compiled tower gives, which cannot cut photos out of their canvas and masks it instead."""
+    with mock.patch.object(torch.compiler, "is_compiling", return_value=True):
+        return tower(pixels, image_sizes=sizes).feature_maps
+
+
 @settings(max_examples=25, deadline=None)
 @given(height=st.integers(1, 64), width=st.integers(1, 64))
 def test_a_larger_canvas_changes_nothing_inside_the_photo(tower: EfficientNetLiteBackbone, height: int, width: int) -> None:
-    """A photo of any size has the same features on a canvas of 64 as on one of 128 pixels."""
+    """A photo of any size has the same features cut out of a canvas of 64 pixels as with all else masked on one of 128."""
     photo = torch.randn(3, height, width, generator=torch.Generator().manual_seed(height * 100 + width))
     sizes = torch.tensor([[height, width]])
     with torch.inference_mode():
-        small, large = (tower(letterboxed(photo, canvas), image_sizes=sizes).feature_maps for canvas in (64, 128))
+        small = tower(letterboxed(photo, 64), image_sizes=sizes).feature_maps
+        large = masked(tower, letterboxed(photo, 128), sizes)
+        assert [each.shape for each in small] == [each.shape for each in masked(tower, letterboxed(photo, 64), sizes)]
     for near, far, stride in zip(small, large, tower.config.feature_strides, strict=True):
         rows, columns = -(-height // stride), -(-width // stride)
         assert torch.allclose(near[..., :rows, :columns], far[..., :rows, :columns], atol=1e-4, rtol=1e-4)
@@ -44,13 +54,26 @@ def test_a_photo_without_padding_needs_no_size(tower: EfficientNetLiteBackbone) 
     photo = torch.randn(3, 64, 32)
     with torch.inference_mode():
         alone = tower(photo[None]).feature_maps
-        padded = tower(letterboxed(photo, 96), image_sizes=torch.tensor([[64, 32]])).feature_maps
+        padded = masked(tower, letterboxed(photo, 96), torch.tensor([[64, 32]]))
         unmasked = tower(letterboxed(photo, 96)).feature_maps
     for near, far in zip(alone, padded, strict=True):
         assert torch.allclose(near, far[..., : near.shape[2], : near.shape[3]], atol=1e-4, rtol=1e-4)
     # without the photo's size the padding does show, so the mask above is what hides it
     deepest = alone[-1].shape
     assert not torch.allclose(alone[-1], unmasked[-1][..., : deepest[2], : deepest[3]], atol=1e-2)
+
+
+def test_photos_of_all_shapes_may_share_a_batch(tower: EfficientNetLiteBackbone) -> None:
+    """Each has the features that it has alone, to the last bit."""
+    shapes = [(64, 64), (37, 50), (64, 21)]
+    pixels = torch.cat([letterboxed(torch.randn(3, *shape), 64) for shape in shapes])
+    with torch.inference_mode():
+        together = tower(pixels, image_sizes=torch.tensor(shapes)).feature_maps
+        for place, (height, width) in enumerate(shapes):
+            alone = tower(pixels[place : place + 1, :, :height, :width]).feature_maps
+            for near, far in zip(alone, together, strict=True):
+                rows, columns = (min(one, other) for one, other in zip(near.shape[-2:], far.shape[-2:], strict=True))
+                assert rows and torch.equal(near[0, :, :rows, :columns], far[place, :, :rows, :columns])
 
 
 def test_feature_maps_have_the_stated_strides_and_channels(tower: EfficientNetLiteBackbone) -> None:

@@ -19,6 +19,7 @@ from PIL import Image, ImageCms
 from aesthetic_mllm import AestheticAssessor, AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
 from aesthetic_mllm.checkpoints import embedded_checkpoint
 from aesthetic_mllm.cli.main import main
+from aesthetic_mllm.engine.onnx_ratings import OnnxFileError
 from aesthetic_mllm.processing.rating_scale import RatingScaleError
 from aesthetic_mllm.publishing import onnx_export
 from aesthetic_mllm.publishing.onnx_export import METADATA_KEY, ExportError, export_onnx
@@ -90,6 +91,41 @@ def largest_difference(assessor: AestheticAssessor, path: Path, photos: list[Pat
 @pytest.mark.parametrize("batch", [1, 6])
 def test_it_rates_as_the_checkpoint_does(batch: int, exported: tuple[AestheticAssessor, Path], photos: list[Path]) -> None:
     assert largest_difference(*exported, photos, batch) < 1e-3
+
+
+def test_an_assessor_rates_with_it(
+    exported: tuple[AestheticAssessor, Path], photos: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file answers what it can in the model's place, and the model what the file cannot."""
+    assessor, path = exported
+    questions = assessor.processor.rating_scale.people_questions[:2]
+    expected = assessor.ratings(photos, questions)
+    rating = AestheticAssessor.from_pretrained(path.parents[1] / "checkpoint", device="cpu", onnx=path)
+    with monkeypatch.context() as without_model:
+        without_model.delattr(type(rating.engine), "encode")
+        found = rating.ratings(photos, questions)
+        assert rating.score(photos[0], questions[1]).mean == pytest.approx(found[0][questions[1]].mean)
+    for one, other in zip(found, expected, strict=True):
+        for question in questions:
+            assert one[question].mean == pytest.approx(other[question].mean, abs=1e-3)
+    monkeypatch.setattr(rating.onnx, "questions", questions[:1])
+    assert rating.ratings(photos, questions) == expected
+
+
+def test_a_file_must_be_the_checkpoints(exported: tuple[AestheticAssessor, Path], tmp_path: Path) -> None:
+    checkpoint, other = exported[1].parents[1] / "checkpoint", tmp_path / "other"
+    assessor = lively_assessor(attributes=True)
+    torch.nn.init.normal_(assessor.model.model.language_model.embed_tokens.weight, std=0.5)
+    assessor.model.save_pretrained(other)
+    assessor.processor.save_pretrained(other)
+    with pytest.raises(OnnxFileError, match=r"rating\.onnx was made from another checkpoint than .*other; export that one"):
+        AestheticAssessor.from_pretrained(other, device="cpu", onnx=exported[1])
+    with pytest.raises(OnnxFileError, match=r"none\.onnx: there is no such file; aesthetic-mllm export writes one"):
+        AestheticAssessor.from_pretrained(checkpoint, device="cpu", onnx=tmp_path / "none.onnx")
+    text = tmp_path / "text.onnx"
+    text.write_text("no graph")
+    with pytest.raises(OnnxFileError, match=r"text\.onnx is no file of aesthetic-mllm export"):
+        AestheticAssessor.from_pretrained(checkpoint, device="cpu", onnx=text)
 
 
 def test_it_names_no_folders_of_this_machine(exported: tuple[AestheticAssessor, Path]) -> None:

@@ -9,6 +9,7 @@ from .judging import (
     ABOUT_PHOTOS,
     add_batch_size,
     add_command,
+    add_onnx,
     add_paths,
     add_profile,
     add_question,
@@ -20,6 +21,7 @@ from .judging import (
     write_rows,
 )
 from .output import Layout, Row
+from .usage import UsageError
 from .xmp import StarWriting, add_stars
 
 COLUMNS = ("path", "question", "mean", "std", "distribution", "score_range", "error")
@@ -34,6 +36,7 @@ def add_parser(commands: Any) -> None:
     add_question(parser)
     add_profile(parser)
     add_batch_size(parser)
+    add_onnx(parser)
     add_stars(parser)
     jobs = add_job(parser)
     jobs.add_argument("--attributes", action="store_true", help="rate the checkpoint's attributes too")
@@ -42,6 +45,8 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Prints a row for each photo as soon as it is rated; or runs a job."""
     if wants_job(options):
+        if options.onnx is not None:
+            raise UsageError(f"a job rates with the model itself, not with --onnx {options.onnx}; leave that out.")
         return run_scores(options)
     photos = find_photos(options)
     sidecars = StarWriting(options, photos)

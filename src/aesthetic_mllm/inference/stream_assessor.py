@@ -10,6 +10,7 @@ from PIL import Image
 from ..editing.claims.photo_evidence import PhotoEvidence
 from ..editing.perceptual_hash import perceptual_hash
 from ..engine.engine import DEFAULT_BATCH_SIZE, AestheticEngine, EncodedPhotos, ReadPhoto, nothing
+from ..engine.onnx_ratings import OnnxRatings
 from ..engine.photo_collections import Photos, as_photos
 from ..engine.photo_stream import OnError, stream_photos
 from ..modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGeneration
@@ -45,6 +46,7 @@ class StreamAssessor:
 
     Attributes:
         engine: the [`AestheticEngine`] that encodes photos and asks the model about them.
+        onnx: an exported file that rates in the model's place where it answers what is asked; default none.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class StreamAssessor:
     ):
         self.engine = AestheticEngine(model, processor)
         self.personalizer = personalizer
+        self.onnx: OnnxRatings | None = None
 
     @property
     def model(self) -> AestheticMLLMForConditionalGeneration:
@@ -76,6 +79,12 @@ class StreamAssessor:
             return list(self.ratings_stream(list(images), questions, on_error="return"))
 
         return SuggestionSearch(self.processor, rate)
+
+    def rate_read(self, photos: Sequence[ReadPhoto[object]], questions: Sequence[str]) -> list[Ratings]:
+        """The ratings of photos of which nothing else is asked: by the exported file where there is one that answers."""
+        if self.onnx is not None and self.personalizer is None and self.onnx.answers(questions):
+            return self.onnx.rate(photos, questions)
+        return self.rate(self.encode(photos), questions)
 
     def encode(self, photos: Sequence[ReadPhoto[object]]) -> EncodedPhotos:
         """What the model sees of photos, for `rate`."""
@@ -111,7 +120,7 @@ class StreamAssessor:
         self.engine.rating_prompt(question)  # whether it is answered is known before the first photo is read
 
         def rate(photos: list[ReadPhoto[None]]) -> list[Rating]:
-            return [rated[question] for rated in self.rate(self.encode(photos), [question])]
+            return [rated[question] for rated in self.rate_read(photos, [question])]
 
         return self.engine.stream(as_photos(images), rate, nothing, on_error=on_error, batch_size=batch_size)
 
@@ -137,7 +146,7 @@ class StreamAssessor:
             self.engine.rating_prompt(question)
 
         def rate(photos: list[ReadPhoto[None]]) -> list[Ratings]:
-            return self.rate(self.encode(photos), questions)
+            return self.rate_read(photos, questions)
 
         return self.engine.stream(as_photos(images), rate, nothing, on_error=on_error, batch_size=batch_size)
 
@@ -287,7 +296,7 @@ class StreamAssessor:
         self.engine.rating_prompt(question)
 
         def rate(photos: list[ReadPhoto[int]]) -> list[RatedPhoto]:
-            rated = self.rate(self.encode(photos), [question])
+            rated = self.rate_read(photos, [question])
             return [RatedPhoto(each[question], photo.noted) for each, photo in zip(rated, photos, strict=True)]
 
         return self.engine.stream(as_photos(images), rate, perceptual_hash, on_error="return", batch_size=batch_size)
@@ -310,7 +319,7 @@ class StreamAssessor:
                 yield photo
 
         def rate(read: list[ReadPhoto[FrameNote]]) -> list[tuple[Rating, FrameNote]]:
-            rated = self.rate(self.encode(read), [question])
+            rated = self.rate_read(read, [question])
             return [(each[question], photo.noted) for each, photo in zip(rated, read, strict=True)]
 
         results = self.engine.stream(captured(), rate, note_frame, on_error="return", batch_size=batch_size)

@@ -21,6 +21,7 @@ import torch
 from .._version import __version__
 from ..engine.engine import AestheticEngine, ReadPhoto
 from ..engine.loading import is_quantized
+from ..engine.onnx_ratings import INPUTS, METADATA_KEY, OUTPUT
 from ..engine.rating_graph import RatingGraph
 from ..modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGeneration
 from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
@@ -28,8 +29,6 @@ from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
 logger = logging.getLogger(__name__)
 
 DEFAULT_OPSET = 18
-METADATA_KEY = "aesthetic_mllm"
-INPUTS, OUTPUT = ("pixel_values", "image_sizes"), "level_logits"
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 TOLERANCE = 1e-3  # of the range of scores
 LARGEST_FILE = 1_900_000_000  # bytes; protobuf ends at 2 GB, so larger weights go to a file beside it
