@@ -109,7 +109,8 @@ def test_photos_are_found_in_archives_and_beside_the_table(write: Write, tmp_pat
 
 @pytest.mark.parametrize(
     ("path", "folder"),
-    [("a/b/c.jpg", "a/b"), ("c.jpg", "."), ("a/#1.jpg", "a"), ("a/x.tar#d/c.jpg", "a/x.tar"), ("a/t.parquet#12", "a/t.parquet"),
+    [("a/b/c.jpg", "a/b"), ("c.jpg", "."), ("a/#1.jpg", "a"), ("a/x.tar#d/c.jpg", "a/x.tar"),
+     ("a/x.TAR.gz#d/c.jpg", "a/x.TAR.gz"), ("a/t.parquet#12", "a/t.parquet"),
      ("hf://datasets/me/photos/train#3", "hf://datasets/me/photos/train"), ("a/saved#7", "a/saved")],
 )  # fmt: skip
 def test_folders(path: str, folder: str) -> None:
@@ -140,6 +141,15 @@ def test_the_command(write: Write, tmp_path: Path, capsys: pytest.CaptureFixture
     ):
         assert main(["report", *arguments]) == 2
         assert message in capsys.readouterr().err
+    parts = tmp_path / "my ratings.parquet.parts"
+    parts.mkdir()
+    assert main(["report", str(tmp_path / "my ratings.parquet")]) == 2 and "no such file" in capsys.readouterr().err
+    table.rename(parts / "part-000000.parquet")
+    assert main(["report", str(tmp_path / "my ratings.parquet")]) == 2
+    assert f"is not finished. Run the same command again, or report what it has done so far: aesthetic-mllm report '{parts}'" in (
+        capsys.readouterr().err
+    )
+    assert main(["report", str(parts)]) == 0
     pyarrow.parquet.write_table(pa.table({"x": [1]}), tmp_path / "x.parquet")
     with pytest.raises(JobError, match="its columns are x"):
         summarize(tmp_path / "x.parquet")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .job_error import JobError
-from .sources import HUB
+from .shards import parts_of
+from .sources import ARCHIVES, HUB, TABLES
 from .table import SCORE_RANGE
 
 if TYPE_CHECKING:
@@ -149,8 +151,8 @@ def summarize(path: Path, question: str | None = None) -> RatingsSummary:
 def folder_of(path: str) -> str:
     """The folder of a photo, or the table, archive or data set that it is in."""
     container, inside, _ = path.partition("#")
-    is_container = inside and (container.startswith(HUB) or not os.path.splitext(path)[1] or ".tar#" in path or ".tgz#" in path)
-    return container if is_container or ".parquet#" in path else os.path.dirname(path) or "."
+    is_container = container.startswith(HUB) or not os.path.splitext(path)[1] or container.lower().endswith((*ARCHIVES, *TABLES))
+    return container if inside and is_container else os.path.dirname(path) or "."
 
 
 class _Groups:
@@ -177,6 +179,12 @@ class _Groups:
 def _files(path: Path) -> list[Path]:
     files = sorted(path.glob("part-*.parquet")) if path.is_dir() else [path]
     if not files or not files[0].is_file():
+        parts = parts_of(path)
+        if not path.exists() and any(parts.glob("part-*.parquet")):
+            raise JobError(
+                f"{path} is not there yet: its job is not finished. Run the same command again, or report what it has done so "
+                f"far: aesthetic-mllm report {shlex.quote(str(parts))}"
+            )
         raise JobError(f"{path}: no such file, or no folder of a job.")
     return files
 
