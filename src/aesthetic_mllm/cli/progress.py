@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 LOG_SECONDS = 30.0
-COLUMNS = 80  # of a terminal that does not say how wide it is
+COLUMNS, LINES = 80, 24  # of a terminal that does not say how large it is
 logger = logging.getLogger(__name__)
 
 
@@ -25,7 +25,7 @@ def follow(items: Iterable[Item], total: int, label: str | None = None, unit: st
         return iter(items)
     from tqdm import tqdm
 
-    return iter(tqdm(items, total=total, desc=label, unit=unit, file=sys.stderr, leave=False, ncols=_columns()))
+    return iter(tqdm(items, total=total, desc=label, unit=unit, file=sys.stderr, leave=False, **_size()))
 
 
 @contextmanager
@@ -55,7 +55,7 @@ class _Bar:
             self._step = progress.step
             # Without smoothing the rate is that of the whole run, in which photos that were done before do not count.
             self._bar = tqdm(
-                desc=self._step, total=progress.total, unit="photo", file=sys.stderr, leave=False, smoothing=0, ncols=_columns()
+                desc=self._step, total=progress.total, unit="photo", file=sys.stderr, leave=False, smoothing=0, **_size()
             )
             self._stack.enter_context(self._bar)
         self._bar.initial = progress.known
@@ -89,8 +89,10 @@ def _said(progress: "Progress", seconds: float) -> str:
     return ", ".join(parts)
 
 
-def _columns() -> int:
+def _size() -> dict[str, int]:
+    """Of the terminal, as `tqdm` takes it, which shows nothing on one that says it has no lines."""
     try:
-        return os.get_terminal_size(sys.stderr.fileno()).columns or COLUMNS
+        columns, lines = os.get_terminal_size(sys.stderr.fileno())
     except (OSError, ValueError):
-        return COLUMNS
+        columns, lines = 0, 0
+    return {"ncols": columns or COLUMNS, "nrows": lines or LINES}
