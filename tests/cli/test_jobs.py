@@ -1,5 +1,6 @@
 """`score` and `assess` with a table as output: a job, a line that says what it did, and messages where it cannot be."""
 
+import os
 import re
 from collections.abc import Callable
 from functools import partialmethod
@@ -10,6 +11,8 @@ import pytest
 from tqdm import tqdm
 
 from aesthetic_mllm import AestheticAssessor
+from aesthetic_mllm.cli.progress import job_progress
+from aesthetic_mllm.jobs.progress import Progress
 from jobs_archive import write_archive
 from photo_files import jpeg_bytes, scene
 
@@ -131,6 +134,21 @@ def test_a_terminal_has_a_bar(run: Run, photos: Path, tmp_path: Path, monkeypatc
     code, out, err = run(*arguments)
     assert (code, out) == (0, f"{tmp_path}/a.parquet: 1 photo rated, 4 were rated before\n")
     assert "rating:" in err and "| 5/5 [" in err and err.endswith("\r")
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="there are no pseudo-terminals")
+def test_a_terminal_of_unknown_size_has_a_bar_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as one that a program opens: it says that it has no columns and no lines."""
+    master, terminal = os.openpty()
+    with open(terminal, "w", encoding="utf-8") as stream, monkeypatch.context() as patched:
+        patched.setattr("sys.stderr", stream)
+        with job_progress() as tell:
+            tell(Progress("rating", 0, 3, 10))
+            tell(Progress("rating", 0, 4, 10))
+        os.set_blocking(master, False)
+        shown = os.read(master, 10_000).decode()
+    os.close(master)
+    assert "| 3/10 [" in shown and "photo/s]" in shown
 
 
 def test_without_pyarrow_the_extra_is_named(run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

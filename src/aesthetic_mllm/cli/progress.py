@@ -55,7 +55,14 @@ class _Bar:
             self._step = progress.step
             # Without smoothing the rate is that of the whole run, in which photos that were done before do not count.
             self._bar = tqdm(
-                desc=self._step, total=progress.total, unit="photo", file=sys.stderr, leave=False, smoothing=0, **_size()
+                desc=self._step,
+                initial=progress.known,
+                total=progress.total,
+                unit="photo",
+                file=sys.stderr,
+                leave=False,
+                smoothing=0,
+                **_size(),
             )
             self._stack.enter_context(self._bar)
         self._bar.initial = progress.known

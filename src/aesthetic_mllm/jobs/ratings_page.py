@@ -16,7 +16,7 @@ from .ratings_summary import BURST_SECONDS, RatedRow, RatingsSummary
 from .sources import HUB, find_sources
 
 SIDE, QUALITY = 240, 70
-CAPTION = 16  # letters
+CAPTION = 13  # letters
 TEMPLATE = "ratings_page.html.jinja"
 
 
@@ -50,9 +50,9 @@ def render_page(summary: RatingsSummary, title: str, near: Path) -> str:
 
 
 def caption(row: RatedRow) -> str:
-    """A short name for a photo: the end of its path, of which the middle is left out where it is long."""
-    name = os.path.basename((row.name or row.path).rstrip("/"))
-    return name if len(name) <= CAPTION else f"{name[: CAPTION // 2]}…{name[1 - CAPTION + CAPTION // 2 :]}"
+    """A short name for a photo: its file's without the ending, of which the middle is left out where it is long."""
+    name = os.path.splitext(os.path.basename(row.name or row.path))[0]
+    return name if len(name) <= CAPTION else f"{name[: CAPTION // 2]}…{name[-(CAPTION // 2) :]}"
 
 
 def round_values(low: float, high: float, most: int) -> list[float]:
