@@ -9,6 +9,7 @@ import os
 import tarfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -313,11 +314,27 @@ def _saved_rows(folder: Path, column: str | None, split: str | None) -> list[Fra
 def _hub_rows(name: str, column: str | None, split: str | None) -> HubRows:
     datasets = _datasets()
     try:
-        split = _only(f"{HUB}{name}", "split", datasets.get_dataset_split_names(name), split)
-        dataset = datasets.load_dataset(name, split=split, streaming=True)
+        with _quiet_hub():
+            split = _only(f"{HUB}{name}", "split", datasets.get_dataset_split_names(name), split)
+            dataset = datasets.load_dataset(name, split=split, streaming=True)
     except (OSError, ValueError) as error:
-        raise JobError(f"{HUB}{name}: cannot be loaded ({error}).") from error
+        raise JobError(
+            f"{HUB}{name}: cannot be loaded ({str(error).rstrip('.')}). Check the name, the network, and the token."
+        ) from error
     return HubRows(name, split, chosen_column(f"{HUB}{name}", feature_kinds(dataset), column))
+
+
+@contextmanager
+def _quiet_hub() -> Iterator[None]:
+    """Leaves out the lines that the Hub's client logs for each try of a request, of which the error that follows says enough."""
+    from huggingface_hub.utils import logging
+
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
 
 
 def _only(name: str, what: str, found: Sequence[str], wanted: str | None) -> str:
