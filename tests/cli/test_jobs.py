@@ -121,7 +121,7 @@ def test_how_far_a_job_is_is_logged(
         caplog.clear()
         monkeypatch.setattr("aesthetic_mllm.cli.progress.LOG_SECONDS", 30.0)
         run("-v", "score", photos, "--output", tmp_path / "c.parquet")
-        assert not caplog.messages
+        assert caplog.messages == ["rating: 0 of 5 photos"]
 
 
 def test_a_terminal_has_a_bar(run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,7 +70,7 @@ class _Bar:
 
 
 class _Lines:
-    """Lines of the log, with so many seconds between them at least."""
+    """Lines of the log, one at the beginning of a step, then with so many seconds between them at least."""
 
     def __init__(self) -> None:
         self._step, self._begun, self._told = "", 0.0, 0.0
@@ -78,8 +78,8 @@ class _Lines:
     def __call__(self, progress: "Progress") -> None:
         now = time.monotonic()
         if progress.step != self._step:
-            self._step, self._begun, self._told = progress.step, now, now
-        if now - self._told < LOG_SECONDS:
+            self._step, self._begun = progress.step, now
+        elif now - self._told < LOG_SECONDS:
             return
         self._told = now
         logger.info("%s: %s", self._step, _said(progress, now - self._begun))
@@ -88,10 +88,14 @@ class _Lines:
 def _said(progress: "Progress", seconds: float) -> str:
     from tqdm import tqdm
 
-    reached, rate = progress.known + progress.done, progress.done / max(seconds, 1e-9)
+    reached = progress.known + progress.done
     of_all = "" if progress.total is None else f" of {progress.total:,}"
-    parts = [f"{reached:,}{of_all} photos", f"{rate:.1f} a second"]
-    if progress.total is not None and rate:
+    parts = [f"{reached:,}{of_all} photos"]
+    if not progress.done or not seconds:
+        return parts[0]
+    rate = progress.done / seconds
+    parts.append(f"{rate:.1f} a second")
+    if progress.total is not None:
         parts.append(f"{tqdm.format_interval(max(0, progress.total - reached) / rate)} left")
     return ", ".join(parts)
 
