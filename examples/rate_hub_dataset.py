@@ -23,6 +23,7 @@ from pathlib import Path
 from huggingface_hub import HfApi
 
 from aesthetic_mllm import AestheticAssessor
+from aesthetic_mllm.jobs.progress import Progress
 from aesthetic_mllm.jobs.rating_job import RatingJob, Reading
 from aesthetic_mllm.jobs.sources import HUB, find_sources
 from aesthetic_mllm.jobs.table import Request
@@ -81,7 +82,7 @@ def main() -> None:
                 commit_message=message,
             )
 
-        def progress(rows: int) -> None:
+        def progress(reached: Progress) -> None:
             nonlocal pushed
             if time.monotonic() - pushed > 60 * options.push_minutes:
                 push("More ratings")

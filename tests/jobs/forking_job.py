@@ -17,6 +17,7 @@ import torch
 
 from aesthetic_mllm import AestheticAssessor
 from aesthetic_mllm.jobs import rating_job
+from aesthetic_mllm.jobs.shards import parts_of
 from aesthetic_mllm.jobs.sources import find_sources
 from aesthetic_mllm.jobs.table import Request
 from lively_assessor import lively_assessor
@@ -39,7 +40,7 @@ def main() -> None:
             run(assessor, photos, output)
             os._exit(0)
         shards, wait = chance.randrange(4), chance.uniform(0, 0.2)
-        parts = rating_job.parts_of(output)
+        parts = parts_of(output)
         before = len(list(parts.glob("part-*")))
         while len(list(parts.glob("part-*"))) < before + shards and time.monotonic() < begun + 60:
             if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):

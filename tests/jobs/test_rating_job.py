@@ -16,10 +16,12 @@ from PIL import Image
 from aesthetic_mllm import AestheticAssessor
 from aesthetic_mllm.jobs import rating_job
 from aesthetic_mllm.jobs.job_error import JobError
+from aesthetic_mllm.jobs.progress import Progress
 from aesthetic_mllm.jobs.rating_job import JobSummary, RatingJob, Reading
 from aesthetic_mllm.jobs.shards import MANIFEST, ShardFolder
 from aesthetic_mllm.jobs.sources import find_sources
 from aesthetic_mllm.jobs.table import Request
+from jobs_archive import write_archive
 from lively_assessor import lively_assessor
 from photo_files import jpeg_bytes, scene
 
@@ -49,9 +51,15 @@ def photos(tmp_path: Path) -> Path:
 def run(assessor: AestheticAssessor, tmp_path: Path) -> Callable[..., JobSummary]:
     """Runs a job into `ratings.parquet`, or another output of the test's folder."""
 
-    def run_job(*paths: Path, output: str = "ratings.parquet", retry_failed: bool = False, **options: Any) -> JobSummary:
+    def run_job(
+        *paths: Path,
+        output: str = "ratings.parquet",
+        retry_failed: bool = False,
+        check_changed: bool = False,
+        **options: Any,
+    ) -> JobSummary:
         job = RatingJob(assessor, Request.scores(assessor), tmp_path / output, **options)
-        return job.run(find_sources(map(os.fspath, paths)), retry_failed=retry_failed)
+        return job.run(find_sources(map(os.fspath, paths)), retry_failed=retry_failed, check_changed=check_changed)
 
     return run_job
 
@@ -188,10 +196,59 @@ def test_failed_photos_are_tried_again_in_their_places(
         shutil.copy(tmp_path / "whole" / name, photos / name)
     assert run(photos).failed == 3
     summary = run(photos, retry_failed=True)
-    assert (summary.retried, summary.failed, summary.rated) == (3, 1, 0)
+    assert (summary.retried, summary.mended, summary.failed) == (3, 2, 1)
+    assert (summary.rated, summary.before) == (2, 17) and [Path(each.path).name for each in summary.failures] == ["0003.jpg"]
     shutil.copy(tmp_path / "whole" / "0003.jpg", photos / "0003.jpg")
     assert run(photos, retry_failed=True).failed == 0
     assert_same(rows_of(tmp_path / "ratings.parquet"), rows_of(tmp_path / "whole.parquet"))
+
+
+def test_edited_photos_are_rated_again_in_their_places(
+    run: Callable[..., JobSummary], photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped between two shards and run again: the table is that of the photos as they are; what is gone keeps its row."""
+    monkeypatch.setattr(rating_job, "SHARD_ROWS", 8)
+    run(photos)
+    archive = write_archive(tmp_path / "x.tar", [("a.jpg", jpeg_bytes(scene())), ("b.jpg", jpeg_bytes(scene(70, 60)))])
+    run(photos, Path(archive))
+    for name, other in (("0001.jpg", 101), ("0009.jpg", 109), ("0019.jpg", 119)):
+        (write_photos(tmp_path / "edited", 1, first=other) / f"{other:04}.jpg").rename(photos / name)
+    write_archive(tmp_path / "x.tar", [("a.jpg", jpeg_bytes(scene())), ("b.jpg", jpeg_bytes(scene(80, 70)))])
+    gone = (photos / "0004.jpg").read_bytes()
+    (photos / "0004.jpg").unlink()
+    assert (run(photos, Path(archive)).rated, run(photos, Path(archive)).changed) == (0, 0)
+    write_shard = rating_job.write_shard
+    shards = iter((True, False))
+
+    def stop(*arguments: Any) -> None:
+        if not next(shards):
+            raise KeyboardInterrupt
+        write_shard(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(rating_job, "write_shard", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run(photos, Path(archive), check_changed=True)
+    summary = run(photos, Path(archive), check_changed=True)
+    assert (summary.changed, summary.rated, summary.before, summary.retried) == (3, 3, 19, 0)
+    assert run(photos, Path(archive), check_changed=True).changed == 0
+    (photos / "0004.jpg").write_bytes(gone)
+    run(photos, Path(archive), output="anew.parquet")
+    assert_same(rows_of(tmp_path / "ratings.parquet"), rows_of(tmp_path / "anew.parquet"))
+
+
+def test_progress_is_of_the_input(assessor: AestheticAssessor, photos: Path, tmp_path: Path) -> None:
+    """Photos that were rated before count where they are in the input, and not where they are in the table alone."""
+    job = RatingJob(assessor, Request.scores(assessor), tmp_path / "ratings.parquet")
+    told: list[Progress] = []
+    job.run(find_sources([str(photos)]), progress=told.append)
+    assert [each.done for each in told] == list(range(21)) and told[-1] == Progress("rating", 20, 0, 20)
+    (photos / "0005.jpg").unlink()
+    (photos / "0006.jpg").write_bytes(b"junk")
+    write_photos(photos, 2, first=100)
+    job.run(find_sources([str(photos)]), check_changed=True, progress=told.append)
+    assert Progress("comparing", 19, 0, 20) in told and Progress("trying again", 1, 0, 1) in told
+    assert told[-1] == Progress("rating", 2, 19, 21)
 
 
 def test_the_input_may_grow(run: Callable[..., JobSummary], photos: Path, tmp_path: Path) -> None:

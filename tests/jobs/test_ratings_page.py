@@ -1,7 +1,8 @@
 """The page about a table: what it says of the ratings, which photos it shows, and that it asks nobody for anything."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,9 +15,10 @@ from PIL import Image
 
 from aesthetic_mllm.cli.main import main
 from aesthetic_mllm.jobs.job_error import JobError
-from aesthetic_mllm.jobs.ratings_page import render_page
-from aesthetic_mllm.jobs.ratings_summary import SHEET, SHOWN, folder_of, summarize
+from aesthetic_mllm.jobs.ratings_page import CAPTION, caption, render_page, round_values
+from aesthetic_mllm.jobs.ratings_summary import SHEET, SHOWN, RatedRow, folder_of, summarize
 from aesthetic_mllm.jobs.reading import date_taken
+from aesthetic_mllm.jobs.shards import Failure
 from aesthetic_mllm.jobs.table import SCORE_RANGE
 from jobs_archive import write_archive
 from photo_files import jpeg_bytes, scene
@@ -49,11 +51,17 @@ class Page(HTMLParser):
 def write(tmp_path: Path) -> Write:
     """Writes a table as a job does."""
 
-    def write_table(paths: list[str], means: list[float | None], taken: list[datetime | None] | None = None) -> Path:
+    def write_table(
+        paths: list[str],
+        means: list[float | None],
+        taken: list[datetime | None] | None = None,
+        sha256: list[str] | None = None,
+    ) -> Path:
         count = len(paths)
         table = pa.table({
             "path": paths, "path_bytes": pa.array([None] * count, pa.binary()), "name": pa.array([None] * count, pa.string()),
             "taken": pa.array(taken or [None] * count, pa.timestamp("ms")), "aesthetic_mean": pa.array(means, pa.float32()),
+            "sha256": sha256 or [f"{number:064}" for number in range(count)],
             "error": [None if mean is not None else "empty." for mean in means],
             "checkpoint": ["abc"] * count, "version": ["1"] * count,
         })  # fmt: skip
@@ -67,9 +75,10 @@ def test_what_is_told(write: Write) -> None:
     """Counts, mean, folders, months and order are those of the rows; rows without a rating are counted by their errors."""
     means = [float(value) for value in np.random.default_rng(0).uniform(1, 10, 500)]
     paths = [f"a/{number % 3}/{number}.jpg" for number in range(500)]
-    months = [datetime(2024, 1 + number % 2, 3) if number % 5 == 0 else None for number in range(500)]
+    months = [datetime(2024, 1 + number % 2, 3, minute=number // 10) if number % 5 == 0 else None for number in range(500)]
     found = summarize(write([*paths, "a/x.jpg"], [*means, None], [*months, None]))
     assert found.rated == 500 and sum(found.histogram) == 500 and found.errors == (("empty.", 1),)
+    assert found.failed == 1 and found.failures == (Failure("a/x.jpg", "empty."),)
     assert found.mean == pytest.approx(np.mean(means), abs=1e-4) and found.quantiles[2] == pytest.approx(
         np.median(means), abs=1e-4
     )
@@ -107,9 +116,55 @@ def test_photos_are_found_in_archives_and_beside_the_table(write: Write, tmp_pat
     assert "photo not found" not in page and page.count("data:image/jpeg") == 4
 
 
+def test_best_and_worst_are_different_photos(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of equal bytes one, also across both; of a burst its best, but all of it where there is nothing else."""
+    monkeypatch.setattr("aesthetic_mllm.jobs.ratings_summary.SHOWN", 3)
+    paths = [f"{folder}/{number}.jpg" for number in range(6) for folder in "ab"]
+    copies = [f"{number:064}" for number in range(6) for _ in "ab"]
+    found = summarize(write(paths, [float(9 - number) for number in range(6) for _ in "ab"], None, copies))
+    assert [row.path for row in found.best] == ["a/0.jpg", "a/1.jpg", "a/2.jpg"]
+    assert [row.path for row in found.worst] == ["b/5.jpg", "b/4.jpg", "b/3.jpg"]
+    times = [datetime(2024, 1, 1, 12, 0, second) for second in (0, 1, 2, 9, 30, 31, 32, 33)]
+    names = [f"a/{number}.jpg" for number in range(8)]
+    found = summarize(write(names, [9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0], times))
+    assert [row.path for row in found.best] == ["a/0.jpg", "a/1.jpg", "a/3.jpg"]
+    assert [row.path for row in found.worst] == ["a/7.jpg", "a/6.jpg", "a/4.jpg"]
+    same = summarize(write(["a/0.jpg", "b/0.jpg"], [5.0, 5.0], None, ["0" * 64] * 2))
+    assert (len(same.best), len(same.worst)) == (1, 0)
+
+
+def test_failed_photos_are_listed(write: Write, tmp_path: Path) -> None:
+    """The first ones by name and reason; where there are more, how often each reason is there."""
+    few = render_page(summarize(write(["a.jpg", "<b>.jpg"], [5.0, None])), "t", tmp_path)
+    assert '<th scope="row" class="path">&lt;b&gt;.jpg</th><td class="path">empty.</td>' in few and "By reason" not in few
+    names = [f"bad {number}.jpg" for number in range(30)]
+    many = render_page(summarize(write(["a.jpg", *names], [5.0, *[None] * 30])), "t", tmp_path)
+    assert "bad 19.jpg" in many and "bad 20.jpg" not in many
+    assert "The first 20 of 30. By reason:" in many and "<li>30: empty.</li>" in many
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "most", "values"),
+    [(1, 10, 10, range(1, 11)), (0, 1, 10, [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]), (0, 37, 4, [0, 10, 20, 30]),
+     (0, 100, 10, range(0, 101, 10)), (-1, 1, 4, [-1, -0.5, 0, 0.5, 1]), (0, 1234, 4, [0, 500, 1000]), (0, 3, 4, [0, 1, 2, 3])],
+)  # fmt: skip
+def test_axes_have_round_values(low: float, high: float, most: int, values: Sequence[float]) -> None:
+    assert round_values(low, high, most) == list(values)
+
+
+def test_captions() -> None:
+    """The file's own name, or that in its container; the beginning and the end of long ones."""
+    row = RatedRow("a/b/c.jpg", "a/b/c.jpg", None, 5.0, None, None)
+    assert caption(row) == "c"
+    assert caption(replace(row, path="x.parquet#3", name="photos/d.jpg")) == "d"
+    short = caption(replace(row, path="a/DSC_0123_edited_final_4567.jpg"))
+    assert short == "DSC_01…l_4567" and len(short) == CAPTION
+
+
 @pytest.mark.parametrize(
     ("path", "folder"),
-    [("a/b/c.jpg", "a/b"), ("c.jpg", "."), ("a/#1.jpg", "a"), ("a/x.tar#d/c.jpg", "a/x.tar"), ("a/t.parquet#12", "a/t.parquet"),
+    [("a/b/c.jpg", "a/b"), ("c.jpg", "."), ("a/#1.jpg", "a"), ("a/x.tar#d/c.jpg", "a/x.tar"),
+     ("a/x.TAR.gz#d/c.jpg", "a/x.TAR.gz"), ("a/t.parquet#12", "a/t.parquet"),
      ("hf://datasets/me/photos/train#3", "hf://datasets/me/photos/train"), ("a/saved#7", "a/saved")],
 )  # fmt: skip
 def test_folders(path: str, folder: str) -> None:
@@ -140,6 +195,15 @@ def test_the_command(write: Write, tmp_path: Path, capsys: pytest.CaptureFixture
     ):
         assert main(["report", *arguments]) == 2
         assert message in capsys.readouterr().err
+    parts = tmp_path / "my ratings.parquet.parts"
+    parts.mkdir()
+    assert main(["report", str(tmp_path / "my ratings.parquet")]) == 2 and "no such file" in capsys.readouterr().err
+    table.rename(parts / "part-000000.parquet")
+    assert main(["report", str(tmp_path / "my ratings.parquet")]) == 2
+    assert f"is not finished. Run the same command again, or report what it has done so far: aesthetic-mllm report '{parts}'" in (
+        capsys.readouterr().err
+    )
+    assert main(["report", str(parts)]) == 0
     pyarrow.parquet.write_table(pa.table({"x": [1]}), tmp_path / "x.parquet")
     with pytest.raises(JobError, match="its columns are x"):
         summarize(tmp_path / "x.parquet")

@@ -1,5 +1,6 @@
 """What paths mean to a job: keys that stay the same, photos in tables, archives and data sets, errors that name a remedy."""
 
+import logging
 import pickle
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,24 @@ def test_data_sets_on_disk(tmp_path: Path) -> None:
         find_sources([str(tmp_path / "splits")])
     (one,) = items(find_sources([str(tmp_path / "splits")], split="test"))
     assert one.photo == PHOTOS[4]
+
+
+def test_a_hub_that_cannot_be_reached_is_one_message(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """The client's own warnings are left out, and only meanwhile."""
+    datasets = pytest.importorskip("datasets")
+    client = logging.getLogger("huggingface_hub.utils._http")
+
+    def unreachable(name: str) -> list[str]:
+        client.warning("Retrying in 1s")
+        raise ConnectionError("Couldn't reach 'me/photos' on the Hub.")
+
+    monkeypatch.setattr(logging.getLogger("huggingface_hub"), "propagate", True)
+    monkeypatch.setattr(datasets, "get_dataset_split_names", unreachable)
+    with pytest.raises(JobError, match=r"cannot be loaded \(Couldn't reach .* on the Hub\). Check the name, the network"):
+        find_sources(["hf://datasets/me/photos"])
+    assert not caplog.messages
+    client.warning("Retrying in 2s")
+    assert caplog.messages == ["Retrying in 2s"]
 
 
 def test_paths_that_mean_nothing_are_refused_before_anything_is_done(tmp_path: Path) -> None:

@@ -3,12 +3,12 @@
 import argparse
 import shlex
 import sys
-from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .judging import load_assessor
+from .progress import follow
 from .usage import UsageError, check_train_extra, positive, with_exit_codes
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
             baselines={name: partial(_baseline, options, name) for name in options.baseline},
             output=_writable(options.output),
             sizes=sizes.at_most(options.limit),
-            progress=_progress,
+            progress=follow,
         )
     except (DataError, EvaluationError, RatingScaleError) as error:
         raise UsageError(error) from error
@@ -165,15 +165,6 @@ def _writable(output: Path) -> Path:
     except OSError as error:
         raise UsageError(f"the output folder {output} cannot be made ({error.strerror}).") from error
     return output
-
-
-def _progress(items: Iterable[Any], total: int, label: str) -> Iterator[Any]:
-    """The items, with a bar on the error stream while they come, where that is a terminal."""
-    if not sys.stderr.isatty():
-        return iter(items)
-    from tqdm import tqdm
-
-    return iter(tqdm(items, total=total, desc=label, file=sys.stderr, leave=False))
 
 
 def table(report: "Report") -> list[str]:

@@ -9,6 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .output import printable
+from .progress import job_progress
 from .usage import UsageError
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from ..jobs.table import Request
 
 SUFFIX = ".parquet"
+JOB_OPTIONS = ("retry_failed", "check_changed", "column", "split", "readers", "attributes")
 ABOUT_JOBS = (
     "With --output ratings.parquet, or a folder, it is a job that goes on where it stopped when it is run again; PATHS may then "
     "be parquet and tar files of photos, data sets saved by `datasets`, and hf://datasets/NAME too."
@@ -28,6 +31,11 @@ def add_job(parser: argparse.ArgumentParser) -> Any:
     parser.set_defaults(output_is_folder=False)
     group = parser.add_argument_group("jobs", f"with --output ratings{SUFFIX} or a folder")
     group.add_argument("--retry-failed", action="store_true", help="try photos again that ended in an error")
+    group.add_argument(
+        "--check-changed",
+        action="store_true",
+        help="read the files of all photos that are done, and rate again those that were edited under the same name",
+    )
     group.add_argument("--column", help="of tables and data sets: where the photos or their paths are")
     group.add_argument("--split", help="of data sets")
     group.add_argument(
@@ -40,7 +48,7 @@ def wants_job(options: argparse.Namespace) -> bool:
     """Whether the output is a job's.
 
     Raises:
-        UsageError: an option of jobs without a job's output, or a format with it.
+        UsageError: an option of jobs, or what only jobs read, without a job's output; or a format with it.
     """
     if options.output is not None and (options.output_is_folder or options.output.suffix.lower() == SUFFIX):
         if options.format is not None:
@@ -51,10 +59,15 @@ def wants_job(options: argparse.Namespace) -> bool:
                 "from the table, without rating again."
             )
         return True
-    given = [name for name in ("retry_failed", "column", "split", "readers", "attributes") if getattr(options, name, None)]
+    given = [name for name in JOB_OPTIONS if getattr(options, name, None)]
     if given:
         names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
         raise UsageError(f"{names} needs --output ratings{SUFFIX} or --output FOLDER/.")
+    from ..jobs.sources import container_kind
+
+    for path in options.paths:
+        if kind := container_kind(path):
+            raise UsageError(f"{path} is {kind}; its photos are rated into a table: add --output ratings{SUFFIX}.")
     return False
 
 
@@ -93,32 +106,49 @@ def run_job(
         reading = Reading(options.readers or 0, **({} if options.batch_size is None else {"batch_size": options.batch_size}))
         digest = None if profile is None else hashlib.sha256(profile.read_bytes()).hexdigest()
         job = RatingJob(assessor, request(assessor), options.output, profile=digest, reading=reading)
-        with _bar(sources.total) as progress:
-            summary = job.run(sources, retry_failed=options.retry_failed, progress=progress.update)
+        with job_progress() as progress:
+            summary = job.run(sources, retry_failed=options.retry_failed, check_changed=options.check_changed, progress=progress)
     except (JobError, OutOfMemoryError) as error:
         raise UsageError(error) from error
     print(said(summary))
+    if summary.failed:
+        print(f"aesthetic-mllm {options.command}: {failures(summary)}", file=sys.stderr)
     return 1 if summary.failed or summary.problems else 0
 
 
 def said(summary: "JobSummary") -> str:
-    """One line about a run."""
-    parts = [f"{summary.rated:,} photos rated"]
+    """One line about a run: photos that it rated, that have an earlier rating, and that cannot be judged add up to the table."""
+    parts = [f"{_photos(summary.rated)} rated"]
     if summary.before:
-        parts.append(f"{summary.before:,} were rated before")
-    if summary.retried:
-        parts.append(f"{summary.retried:,} tried again")
+        parts.append(f"{summary.before:,} {_was(summary.before)} rated before")
     if summary.failed:
-        parts.append(f"{summary.failed:,} cannot be judged (see the column error)")
+        parts.append(f"{summary.failed:,} cannot be judged")
+    line = ", ".join(parts)
+    if summary.retried:
+        line += f"; {summary.mended:,} of {summary.retried:,} tried again {'is' if summary.mended == 1 else 'are'} rated now"
+    if summary.changed:
+        line += f"; {summary.changed:,} {_was(summary.changed)} edited, and tried again"
     if summary.problems:
-        parts.append(f"{summary.problems:,} places cannot be read")
-    return f"{summary.path}: {', '.join(parts)}"
+        line += f"; {summary.problems:,} place{'s' * (summary.problems != 1)} cannot be read"
+    return f"{summary.path}: {line}"
 
 
-def _bar(total: int | None) -> Any:
-    from tqdm import tqdm
+def failures(summary: "JobSummary") -> str:
+    """The first photos that cannot be judged, and the remedy."""
+    named = ", ".join(f"{printable(each.path)} ({each.reason.rstrip('.')})" for each in summary.failures)
+    more = ", ..." if summary.failed > len(summary.failures) else ""
+    return (
+        f"{_photos(summary.failed)} cannot be judged: {named}{more}. The column error says why. Once they are mended, the same "
+        "command with --retry-failed tries them again."
+    )
 
-    return tqdm(total=total, unit="photo", file=sys.stderr, leave=False, disable=not sys.stderr.isatty())
+
+def _photos(count: int) -> str:
+    return f"{count:,} photo{'s' * (count != 1)}"
+
+
+def _was(count: int) -> str:
+    return "was" if count == 1 else "were"
 
 
 def _count(text: str) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from .output import ANY_NAME, FORMATS, Layout, Row, writer, writing_any_name
+from .progress import follow
 from .usage import Run, UsageError, positive, with_exit_codes
 
 if TYPE_CHECKING:
@@ -231,11 +232,7 @@ def write_rows(rows: Iterable[Row], options: argparse.Namespace, layout: Layout,
 
 def progress(items: Iterable[Result], total: int) -> Iterator[Result]:
     """The items; while they come, a bar on the error stream shows how far they are, their rate and the time left."""
-    if total < PROGRESS_FROM or not sys.stderr.isatty():
-        return iter(items)
-    from tqdm import tqdm
-
-    return iter(tqdm(items, total=total, unit="photo", file=sys.stderr, leave=False))
+    return follow(items, total, unit="photo") if total >= PROGRESS_FROM else iter(items)
 
 
 def _form(options: argparse.Namespace) -> str:

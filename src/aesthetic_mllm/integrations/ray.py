@@ -102,8 +102,8 @@ def run_job(sources: Sources, output: Path, rating: Rating | None = None, pool: 
         raise JobError(f"the output {output} is there, and no job's: {job.parts} is missing. Choose another name.")
     summary = JobSummary(output, problems=len(sources.problems))
     with ShardFolder(job.parts, job.fingerprint) as folder:
+        rows, failed = folder.counts()
         done = folder.done()
-        summary.before = len(done)
         numbers = itertools.count(folder.next_number())
         tasks = [
             {"number": number, "fragment": pickle.dumps(fragment)}
@@ -120,8 +120,7 @@ def run_job(sources: Sources, output: Path, rating: Rating | None = None, pool: 
         folder.look_again()
         if output != job.parts:
             folder.consolidate(output)
-        rows, summary.failed = folder.counts()
-        summary.rated = rows - summary.before
+        summary.count(folder, rows - failed)
     return summary
 
 

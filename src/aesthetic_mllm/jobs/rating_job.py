@@ -4,7 +4,7 @@ import logging
 import os
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,14 +14,15 @@ from ..engine.engine import DEFAULT_BATCH_SIZE
 from ..inference.base_assessor import BaseAssessor
 from ..processing.image_loading import ImageError
 from .job_error import JobError
-from .reading import PhotoFacts, Readers
-from .shards import ShardFolder, key_digest, write_shard
+from .progress import COMPARING, RATING, TRYING_AGAIN, Counter, Tell, untold
+from .reading import PhotoFacts, Readers, file_digest
+from .shards import Failure, ShardFolder, content_key, key_digest, parts_of, write_shard
 from .sources import Item, Sources
 from .table import Request, Row, RowMaker, fingerprint, key_bytes, keys, to_table
 
-SUFFIX, PARTS = ".parquet", ".parts"
 # A shard is full at so many rows, and is written after so many seconds though it is not.
 SHARD_ROWS, SHARD_SECONDS = 2048, 10.0
+NAMED = 5  # photos with errors, in a summary
 logger = logging.getLogger(__name__)
 
 
@@ -40,23 +41,41 @@ class Reading:
 
 @dataclass
 class JobSummary:
-    """What a run did.
+    """What a run did. The table has `rated + before + failed` rows.
 
     Args:
-        before: photos that were done when it began.
-        rated: photos that it did, those with errors included.
-        retried: photos with errors that it tried again.
-        failed: rows with an error in the table now.
-        problems: places of the input that cannot be read, such as a closed folder.
         path: of the table, a file or the folder of the shards.
+        rated: photos that it rated, those that it tried again among them.
+        before: photos with a rating by an earlier run.
+        failed: photos that cannot be judged: rows with an error.
+        failures: the first few of these.
+        retried: photos with errors that it tried again.
+        mended: how many of these have a rating now.
+        changed: photos that had a rating, were edited, and were therefore tried again.
+        problems: places of the input that cannot be read, such as a closed folder.
     """
 
     path: Path
-    before: int = 0
     rated: int = 0
-    retried: int = 0
+    before: int = 0
     failed: int = 0
+    failures: tuple[Failure, ...] = ()
+    retried: int = 0
+    mended: int = 0
+    changed: int = 0
     problems: int = 0
+
+    def count(self, folder: ShardFolder, rated_at_start: int) -> None:
+        """Takes from the table what is in it now.
+
+        Args:
+            folder: of the shards.
+            rated_at_start: rows that had a rating when the run began.
+        """
+        rows, self.failed = folder.counts()
+        self.failures = folder.failures(NAMED)
+        self.before = rated_at_start - self.changed
+        self.rated = rows - self.failed - self.before
 
 
 class RatingJob:
@@ -98,14 +117,16 @@ class RatingJob:
         return parts_of(self.output)
 
     def run(
-        self, sources: Sources, *, retry_failed: bool = False, progress: Callable[[int], object] = lambda rows: None
+        self, sources: Sources, *, retry_failed: bool = False, check_changed: bool = False, progress: Tell = untold
     ) -> JobSummary:
         """Rates what is not rated yet.
 
         Args:
             sources: the photos.
             retry_failed: whether photos with an error are tried again first; those that succeed keep their place in the table.
-            progress: is told of so many more photos that are done, those of earlier runs among them.
+            check_changed: whether the files of all photos that are done are read, and photos whose bytes have changed are rated
+                again in their places.
+            progress: is told how far the run is.
 
         Raises:
             JobError: the output belongs to another job or to something else, or another process works at it.
@@ -116,20 +137,20 @@ class RatingJob:
             raise JobError(f"the output {self.output} is there, and no job's: {self.parts} is missing. Choose another name.")
         summary = JobSummary(self.output)
         with ShardFolder(self.parts, self.fingerprint) as folder:
+            rows, failed = folder.counts()
             readers = self._readers()
             try:
-                if retry_failed:
-                    summary.retried = self._retry(folder, sources, readers)
-                done = folder.done()
-                summary.before = len(done)
-                progress(len(done))
-                found = self._photos(sources.items(lambda key: key_bytes(key) not in done), summary)
-                summary.rated = self._append(folder, self._rows(found, readers), progress)
+                again = folder.failed() if retry_failed else {}
+                if check_changed:
+                    again |= self._changed(folder, sources, progress)
+                if again:
+                    self._try_again(folder, sources, readers, again, summary, progress)
+                self._append(folder, sources, readers, summary, progress)
             finally:
                 readers.close()
             if self.output != self.parts:
                 folder.consolidate(self.output)
-            summary.failed = folder.counts()[1]
+            summary.count(folder, rows - failed)
         return summary
 
     def rate(self, items: Iterable[Item]) -> list[Row]:
@@ -174,52 +195,87 @@ class RatingJob:
             facts = waiting.popleft()
             yield facts.key, self._maker.row(facts, answer)
 
-    def _append(self, folder: ShardFolder, rows: Iterator[tuple[str, Row]], progress: Callable[[int], object]) -> int:
-        """Writes rows in shards that end where batches do, so that the next run has the same batches."""
+    def _append(self, folder: ShardFolder, sources: Sources, readers: Readers, summary: JobSummary, progress: Tell) -> None:
+        """Rates what is not in the table; writes shards that end where batches do, so that the next run has the same batches."""
+        done = folder.done()
+        counter = Counter(progress, RATING, sources.total)
+
+        def wanted(key: str) -> bool:
+            known = key_bytes(key) in done
+            if known:
+                counter.knew()
+            return not known
+
         waiting: list[Row] = []
-        count, begun = 0, time.monotonic()
-        for _, row in rows:
+        begun = time.monotonic()
+        for _, row in self._rows(self._photos(sources.items(wanted), summary), readers):
             waiting.append(row)
+            counter.did()
             if len(waiting) % self.reading.batch_size:
                 continue
-            progress(self.reading.batch_size)
             if len(waiting) >= SHARD_ROWS or time.monotonic() - begun > SHARD_SECONDS:
                 folder.append(waiting)
-                count, begun = count + len(waiting), time.monotonic()
+                begun = time.monotonic()
                 waiting = []
         if waiting:
             folder.append(waiting)
-            progress(len(waiting) % self.reading.batch_size)
-        return count + len(waiting)
 
-    def _retry(self, folder: ShardFolder, sources: Sources, readers: Readers) -> int:
-        """Tries photos with errors again, and writes each shard anew when all of its photos were tried."""
-        failed = folder.failed()
+    def _changed(self, folder: ShardFolder, sources: Sources, progress: Tell) -> dict[bytes, Path]:
+        """Photos whose files hold other bytes than when they were rated, as `ShardFolder.places` gives them."""
+        done, contents = folder.done(), folder.contents()
+        counter = Counter(progress, COMPARING, len(done))
+        changed = set()
+        for item in sources.items(lambda key: key_bytes(key) in done):
+            if isinstance(item, Item):
+                key, digest = key_bytes(item.key), file_digest(item.photo)
+                if digest is not None and content_key(key, digest) not in contents:  # a file that is gone keeps its row
+                    changed.add(key_digest(key))
+                counter.did()
+        return folder.places(changed)
+
+    def _try_again(
+        self,
+        folder: ShardFolder,
+        sources: Sources,
+        readers: Readers,
+        places: dict[bytes, Path],
+        summary: JobSummary,
+        progress: Tell,
+    ) -> None:
+        """Rates photos again, and writes each shard anew when all of its photos were tried.
+
+        Args:
+            places: the shard of each photo, by the digest of its key.
+        """
         left: dict[Path, set[bytes]] = defaultdict(set)
-        for digest, shard in failed.items():
+        for digest, shard in places.items():
             left[shard].add(digest)
         again: dict[Path, dict[bytes, Row]] = defaultdict(dict)
-        found = (item for item in sources.items(lambda key: key_digest(key_bytes(key)) in failed) if isinstance(item, Item))
-        count = 0
+        counter = Counter(progress, TRYING_AGAIN, len(places))
+        found = (item for item in sources.items(lambda key: key_digest(key_bytes(key)) in places) if isinstance(item, Item))
         for key, row in self._rows(found, readers):
             digest = key_digest(key_bytes(key))
-            shard = failed[digest]
+            shard = places[digest]
             again[shard][digest] = row
             left[shard].discard(digest)
-            count += 1
+            counter.did()
             if not left[shard]:
-                _write_again(folder, shard, again.pop(shard))
+                _write_again(folder, shard, again.pop(shard), summary)
         for shard, rows in again.items():
-            _write_again(folder, shard, rows)
-        return count
+            _write_again(folder, shard, rows, summary)
 
 
-def parts_of(output: Path) -> Path:
-    """Where the shards of an output are."""
-    return output.with_name(output.name + PARTS) if output.suffix.lower() == SUFFIX else output
-
-
-def _write_again(folder: ShardFolder, shard: Path, rows: dict[bytes, Row]) -> None:
+def _write_again(folder: ShardFolder, shard: Path, rows: dict[bytes, Row], summary: JobSummary) -> None:
     table = folder.table(shard)
-    new = [rows.get(key_digest(key), row) for key, row in zip(keys(table), table.to_pylist(), strict=True)]
-    write_shard(shard, to_table(new, folder.columns))
+    written = []
+    for key, old in zip(keys(table), table.to_pylist(), strict=True):
+        new = rows.get(key_digest(key))
+        written.append(old if new is None else new)
+        if new is None:
+            continue
+        if old["error"] is None:
+            summary.changed += 1
+        else:
+            summary.retried += 1
+            summary.mended += new.get("error") is None
+    write_shard(shard, to_table(written, folder.columns))

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import math
 import os
 from collections import defaultdict
 from collections.abc import Iterable
@@ -11,10 +12,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from ..processing.image_loading import ImageError, ImageSource, load_image
 from .job_error import JobError
-from .ratings_summary import RatedRow, RatingsSummary
+from .ratings_summary import BURST_SECONDS, RatedRow, RatingsSummary
 from .sources import HUB, find_sources
 
 SIDE, QUALITY = 240, 70
+CAPTION = 13  # letters
 TEMPLATE = "ratings_page.html.jinja"
 
 
@@ -34,7 +36,30 @@ def render_page(summary: RatingsSummary, title: str, near: Path) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template(TEMPLATE).render(title=title, summary=summary, pictures=pictures)
+    environment.filters["caption"] = caption
+    low, high = summary.score_range
+    return environment.get_template(TEMPLATE).render(
+        title=title,
+        summary=summary,
+        pictures=pictures,
+        missing=any(row not in pictures and not row.file.startswith(HUB) for row in (*summary.best, *summary.worst)),
+        burst_seconds=BURST_SECONDS,
+        rating_ticks=round_values(low, high, 10),
+        count_ticks=[int(count) for count in round_values(0, max(summary.histogram), 4) if count == int(count)],
+    )
+
+
+def caption(row: RatedRow) -> str:
+    """A short name for a photo: its file's without the ending, of which the middle is left out where it is long."""
+    name = os.path.splitext(os.path.basename(row.name or row.path))[0]
+    return name if len(name) <= CAPTION else f"{name[: CAPTION // 2]}…{name[-(CAPTION // 2) :]}"
+
+
+def round_values(low: float, high: float, most: int) -> list[float]:
+    """Round values from low to high, in steps of 1, 2 or 5 times a power of ten, of which there are at most so many."""
+    power = 10 ** math.floor(math.log10((high - low) / most))
+    step = next(step for step in (power, 2 * power, 5 * power, 10 * power) if (high - low) / step <= most + 1e-9)
+    return [round(place * step, 10) for place in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
 
 
 def thumbnails(rows: Iterable[RatedRow], near: Path) -> dict[RatedRow, str]:

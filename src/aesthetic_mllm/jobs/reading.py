@@ -48,7 +48,7 @@ class ReadItem(NamedTuple):
 
 def read_item(item: Item, image_processor: AestheticMLLMImageProcessor) -> ReadItem:
     """Reads one photo."""
-    sha256 = _sha256(item.photo)
+    sha256 = file_digest(item.photo)
     try:
         photo: Image.Image | ImageError = image_processor.read(item.photo)
     except ImageError as error:
@@ -68,7 +68,8 @@ def date_taken(photo: str | bytes) -> datetime | None:
         return None
 
 
-def _sha256(photo: str | bytes) -> str | None:
+def file_digest(photo: str | bytes) -> str | None:
+    """The SHA-256 of a file; `None` where it cannot be opened."""
     if isinstance(photo, bytes):
         return hashlib.sha256(photo).hexdigest()
     try:

@@ -4,10 +4,10 @@ import json
 import logging
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from uuid import uuid4
 
 import numpy as np
@@ -23,10 +23,23 @@ FORMAT = 1
 # Names with such beginnings are passed over by whoever reads the folder as a table: pandas, Arrow, Spark, DuckDB.
 MANIFEST, LOCK = "_manifest.json", ".lock"
 UNFINISHED = "_unfinished-"
+SUFFIX, PARTS = ".parquet", ".parts"
 _SHARD = re.compile(r"part-\d{6,}\.parquet")
 # Rows that the consolidated table holds in a row group, and that are in memory while it is written.
 GROUP_ROWS = 16_384
 logger = logging.getLogger(__name__)
+
+
+class Failure(NamedTuple):
+    """A photo that cannot be judged, and why."""
+
+    path: str
+    reason: str
+
+
+def parts_of(output: Path) -> Path:
+    """Where the shards of an output are."""
+    return output.with_name(output.name + PARTS) if output.suffix.lower() == SUFFIX else output
 
 
 def shard_path(folder: Path, number: int) -> Path:
@@ -49,6 +62,11 @@ def write_shard(shard: Path, table: "pyarrow.Table") -> None:
 def key_digest(key: bytes) -> bytes:
     """16 bytes for a key: among a hundred million keys two are the same with a probability of 10^-23."""
     return blake2b(key, digest_size=16).digest()
+
+
+def content_key(key: bytes, sha256: str) -> bytes:
+    """For a [`KeySet`] of photos and what was in their files."""
+    return key + b"\0" + sha256.encode()
 
 
 class KeySet:
@@ -152,6 +170,36 @@ class ShardFolder:
             wrong = table.filter(table.column("error").is_valid())
             found |= {key_digest(key): shard for key in keys(wrong)}
         return found
+
+    def contents(self) -> KeySet:
+        """What the photos of all rows were when they were read, as [`content_key`] says it."""
+        columns = ("path", "path_bytes", "sha256")
+        return KeySet([
+            key_digest(content_key(key, sha256 or ""))
+            for _, table in self.tables(columns)
+            for key, sha256 in zip(keys(table), table.column("sha256").to_pylist(), strict=True)
+        ])  # fmt: skip
+
+    def places(self, wanted: Container[bytes]) -> dict[bytes, Path]:
+        """The shards of rows, by the digests of their keys.
+
+        Args:
+            wanted: digests of keys.
+        """
+        found: dict[bytes, Path] = {}
+        for shard, table in self.tables(("path", "path_bytes")):
+            found |= {digest: shard for digest in map(key_digest, keys(table)) if digest in wanted}
+        return found
+
+    def failures(self, most: int) -> tuple[Failure, ...]:
+        """The first rows with an error."""
+        found: list[Failure] = []
+        for _, table in self.tables(("path", "error")):
+            wrong = table.filter(table.column("error").is_valid()).slice(0, most - len(found))
+            found += map(Failure, wrong.column("path").to_pylist(), wrong.column("error").to_pylist())
+            if len(found) == most:
+                break
+        return tuple(found)
 
     def counts(self) -> tuple[int, int]:
         """Rows, and how many of them have an error."""

@@ -9,25 +9,37 @@ import os
 import tarfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
 from ..inference.photo_files import FoundPhotos, find_photos, readable_suffixes
 from ..processing.image_loading import ImageError, UnreadableImageError
+from .columns import arrow_kind, chosen_column, feature_kinds
 from .job_error import JobError
 
 FILES_A_FRAGMENT = 256
 ROWS_A_FRAGMENT = 1024
 ARCHIVES = (".tar", ".tar.gz", ".tgz")
+TABLES = (".parquet",)
+# Files that `datasets` writes into the folder of a data set, and into that of one with splits.
+STATE, SPLITS = "state.json", "dataset_dict.json"
 HUB = "hf://datasets/"
-# Names that a column of paths has in most tables.
-PATH_COLUMNS = ("path", "image_path", "photo", "image", "file_name", "filename", "file")
-
 # A column of a job's own table, which may be another job's input.
 NO_PHOTOS = "path_bytes"
 
 Wanted = Callable[[str], bool]
+
+
+class ContainerKind(StrEnum):
+    """What holds many photos and is no folder of them, in words."""
+
+    TABLE = "a table"
+    ARCHIVE = "an archive"
+    SAVED = "a saved data set"
+    HUB = "a data set on the Hub"
 
 
 @dataclass(frozen=True)
@@ -247,17 +259,30 @@ def find_sources(paths: Iterable[str], *, column: str | None = None, split: str 
     return found
 
 
-def _container(name: str, column: str | None, split: str | None) -> Sequence[Fragment] | None:
-    """The fragments of what holds many photos; `None` for a photo, or a folder of them."""
+def container_kind(name: str) -> ContainerKind | None:
+    """What a path is that holds many photos; `None` for a photo, a folder of photos, and what is not there."""
     if name.startswith(HUB):
-        return [_hub_rows(name.removeprefix(HUB).strip("/"), column, split)]
+        return ContainerKind.HUB
     if os.path.isdir(name):
-        return _saved_rows(Path(name), column, split)
+        is_saved = any(os.path.isfile(os.path.join(name, file)) for file in (SPLITS, STATE))
+        return ContainerKind.SAVED if is_saved else None
     if not os.path.isfile(name):
         return None
     if name.lower().endswith(ARCHIVES):
+        return ContainerKind.ARCHIVE
+    return ContainerKind.TABLE if name.lower().endswith(TABLES) else None
+
+
+def _container(name: str, column: str | None, split: str | None) -> Sequence[Fragment] | None:
+    """The fragments of what holds many photos; `None` for a photo, or a folder of them."""
+    kind = container_kind(name)
+    if kind is ContainerKind.HUB:
+        return [_hub_rows(name.removeprefix(HUB).strip("/"), column, split)]
+    if kind is ContainerKind.SAVED:
+        return _saved_rows(Path(name), column, split)
+    if kind is ContainerKind.ARCHIVE:
         return [Archive(name)]
-    return _table_rows(name, column) if name.lower().endswith(".parquet") else None
+    return _table_rows(name, column) if kind is ContainerKind.TABLE else None
 
 
 def _table_rows(name: str, column: str | None) -> list[Fragment]:
@@ -266,8 +291,8 @@ def _table_rows(name: str, column: str | None) -> list[Fragment]:
 
     try:
         with pyarrow.parquet.ParquetFile(name) as file:
-            kinds = {each.name: _kind(each.type) for each in file.schema_arrow if each.name != NO_PHOTOS}
-            column = _chosen(name, kinds, column)
+            kinds = {each.name: arrow_kind(each.type) for each in file.schema_arrow if each.name != NO_PHOTOS}
+            column = chosen_column(name, kinds, column)
             counts = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
     except (pyarrow.ArrowException, OSError) as error:
         raise JobError(f"{name}: not a parquet file, or damaged ({error}).") from error
@@ -275,13 +300,13 @@ def _table_rows(name: str, column: str | None) -> list[Fragment]:
 
 
 def _saved_rows(folder: Path, column: str | None, split: str | None) -> list[Fragment] | None:
-    if (folder / "dataset_dict.json").is_file():
-        splits = json.loads((folder / "dataset_dict.json").read_text(encoding="utf-8"))["splits"]
+    if (folder / SPLITS).is_file():
+        splits = json.loads((folder / SPLITS).read_text(encoding="utf-8"))["splits"]
         folder = folder / _only(str(folder), "split", splits, split)
-    if not ((folder / "state.json").is_file() and (folder / "dataset_info.json").is_file()):
+    if not ((folder / STATE).is_file() and (folder / "dataset_info.json").is_file()):
         return None
     dataset = _datasets().load_from_disk(str(folder))
-    column = _chosen(str(folder), _feature_kinds(dataset), column)
+    column = chosen_column(str(folder), feature_kinds(dataset), column)
     starts = range(0, len(dataset), ROWS_A_FRAGMENT)
     return [SavedRows(str(folder), start, min(ROWS_A_FRAGMENT, len(dataset) - start), column) for start in starts]
 
@@ -289,11 +314,27 @@ def _saved_rows(folder: Path, column: str | None, split: str | None) -> list[Fra
 def _hub_rows(name: str, column: str | None, split: str | None) -> HubRows:
     datasets = _datasets()
     try:
-        split = _only(f"{HUB}{name}", "split", datasets.get_dataset_split_names(name), split)
-        dataset = datasets.load_dataset(name, split=split, streaming=True)
+        with _quiet_hub():
+            split = _only(f"{HUB}{name}", "split", datasets.get_dataset_split_names(name), split)
+            dataset = datasets.load_dataset(name, split=split, streaming=True)
     except (OSError, ValueError) as error:
-        raise JobError(f"{HUB}{name}: cannot be loaded ({error}).") from error
-    return HubRows(name, split, _chosen(f"{HUB}{name}", _feature_kinds(dataset), column))
+        raise JobError(
+            f"{HUB}{name}: cannot be loaded ({str(error).rstrip('.')}). Check the name, the network, and the token."
+        ) from error
+    return HubRows(name, split, chosen_column(f"{HUB}{name}", feature_kinds(dataset), column))
+
+
+@contextmanager
+def _quiet_hub() -> Iterator[None]:
+    """Leaves out the lines that the Hub's client logs for each try of a request, of which the error that follows says enough."""
+    from huggingface_hub.utils import logging
+
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
 
 
 def _only(name: str, what: str, found: Sequence[str], wanted: str | None) -> str:
@@ -303,48 +344,6 @@ def _only(name: str, what: str, found: Sequence[str], wanted: str | None) -> str
     if wanted is None and len(found) == 1:
         return found[0]
     raise JobError(f"{name} has the {what}s {', '.join(found)}; choose one with --{what}.")
-
-
-def _chosen(name: str, kinds: dict[str, str], wanted: str | None) -> str:
-    """The column that is wanted; else the only one with images, the only one with bytes, or one of paths.
-
-    Args:
-        kinds: of each column "image", "bytes", "text" or "".
-    """
-    usable = [column for column, kind in kinds.items() if kind]
-    if wanted is not None:
-        if wanted not in usable:
-            raise JobError(f"{name} has no column {wanted!r} of photos or paths; it has {', '.join(usable) or 'none'}.")
-        return wanted
-    for kind in ("image", "bytes"):
-        columns = [column for column, each in kinds.items() if each == kind]
-        if len(columns) == 1:
-            return columns[0]
-    paths = [column for column in PATH_COLUMNS if kinds.get(column) == "text"]
-    if not paths or "image" in kinds.values() or "bytes" in kinds.values():
-        raise JobError(f"{name}: which column holds the photos? Choose with --column one of {', '.join(usable) or 'none'}.")
-    return paths[0]
-
-
-def _kind(kind: Any) -> str:
-    import pyarrow.types as types
-
-    if types.is_struct(kind):
-        return "image" if {kind.field(place).name for place in range(kind.num_fields)} == {"bytes", "path"} else ""
-    if types.is_binary(kind) or types.is_large_binary(kind):
-        return "bytes"
-    return "text" if types.is_string(kind) or types.is_large_string(kind) else ""
-
-
-def _feature_kinds(dataset: Any) -> dict[str, str]:
-    def kind(feature: Any) -> str:
-        if type(feature).__name__ == "Image" or (isinstance(feature, dict) and feature.keys() == {"bytes", "path"}):
-            return "image"
-        return {"binary": "bytes", "large_binary": "bytes", "string": "text", "large_string": "text"}.get(
-            getattr(feature, "dtype", ""), ""
-        )
-
-    return {column: kind(feature) for column, feature in (dataset.features or {}).items()}
 
 
 def _undecoded(dataset: Any, column: str) -> Any:
