@@ -1,10 +1,12 @@
 """A job's folder: a manifest and parquet shards, of which each is whole or not there."""
 
+import errno
 import json
 import logging
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 # Names with such beginnings are passed over by whoever reads the folder as a table: pandas, Arrow, Spark, DuckDB.
 MANIFEST, LOCK = "_manifest.json", ".lock"
-UNFINISHED = "_unfinished-"
+UNFINISHED, DAMAGED = "_unfinished-", "_damaged-"
 _SHARD = re.compile(r"part-\d{6,}\.parquet")
 # Rows that the consolidated table holds in a row group, and that are in memory while it is written.
 GROUP_ROWS = 16_384
@@ -38,12 +40,39 @@ def write_shard(shard: Path, table: "pyarrow.Table") -> None:
     """Writes a shard in the place of what is there; whoever looks sees one of both, and both are whole."""
     import pyarrow.parquet
 
-    unfinished = shard.with_name(f"{UNFINISHED}{uuid4().hex}-{shard.name}")
-    with open(unfinished, "wb") as file:
-        pyarrow.parquet.write_table(table, file, compression="zstd")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(unfinished, shard)
+    with written(shard, shard.with_name(f"{UNFINISHED}{uuid4().hex}-{shard.name}")) as unfinished:
+        with open(unfinished, "wb") as file:
+            # checksums tell damage from odd values when the shard is read
+            pyarrow.parquet.write_table(table, file, compression="zstd", write_page_checksum=True)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+@contextmanager
+def written(path: Path, unfinished: Path) -> Iterator[Path]:
+    """Where to write a file that takes its place when it is whole, and is removed when it is not.
+
+    Raises:
+        JobError: it cannot be written, such as on a full disk.
+    """
+    import pyarrow as pa
+
+    try:
+        yield unfinished
+        os.replace(unfinished, path)
+    except (OSError, pa.ArrowException) as error:
+        raise JobError(_unwritten(path, error)) from error
+    finally:
+        try:
+            unfinished.unlink(missing_ok=True)
+        except OSError:
+            pass  # the next run removes it
+
+
+def _unwritten(path: Path, error: Exception) -> str:
+    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+        return f"no space left on {path.parent} for {path.name}; make room, then run the same command again: it goes on there."
+    return f"{path} cannot be written ({_reason(error)}); when it can, run the same command again: it goes on there."
 
 
 def key_digest(key: bytes) -> bytes:
@@ -100,7 +129,7 @@ class ShardFolder:
         except Timeout as error:
             raise JobError(f"another process is at work in {folder}; wait for it, or choose another output.") from error
         except OSError as error:
-            raise JobError(f"the output {folder} cannot be written ({error.strerror}).") from error
+            raise JobError(_unwritten(folder, error)) from error
         try:
             self._check_manifest(fingerprint)
             self.shards = self._whole_shards()
@@ -133,13 +162,17 @@ class ShardFolder:
         self.shards = self._whole_shards()
 
     def table(self, shard: Path) -> "pyarrow.Table":
-        """All of a shard."""
-        return _read(shard)
+        """All of a shard.
+
+        Raises:
+            JobError: it cannot be read; if it is damaged, it is put aside for the next run to rate its photos again.
+        """
+        return self._table(shard)
 
     def tables(self, columns: Sequence[str] | None = None) -> "Iterator[tuple[Path, pyarrow.Table]]":
         """Each shard with its table, in order."""
         for shard in self.shards:
-            yield shard, _read(shard, columns)
+            yield shard, self._table(shard, columns)
 
     def done(self) -> KeySet:
         """The keys of all rows."""
@@ -164,8 +197,10 @@ class ShardFolder:
         import pyarrow as pa
         import pyarrow.parquet
 
-        unfinished = self.folder / f"{UNFINISHED}{output.name}"
-        with pyarrow.parquet.ParquetWriter(unfinished, self.columns, compression="zstd") as writer:
+        with (
+            written(output, self.folder / f"{UNFINISHED}{output.name}") as unfinished,
+            pyarrow.parquet.ParquetWriter(unfinished, self.columns, compression="zstd") as writer,
+        ):
             waiting = self.columns.empty_table()
             for _, table in self.tables():
                 waiting = pa.concat_tables([waiting, table])
@@ -174,7 +209,6 @@ class ShardFolder:
                     waiting = waiting.slice(GROUP_ROWS).combine_chunks()
             if len(waiting):
                 writer.write_table(waiting.combine_chunks())
-        os.replace(unfinished, output)
 
     def _check_manifest(self, fingerprint: Mapping[str, Any]) -> None:
         path = self.folder / MANIFEST
@@ -183,10 +217,13 @@ class ShardFolder:
             return
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
-            earlier = found["job"]
-            known = found["format"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise JobError(f"{path} is no manifest of a job ({error}).") from error
+        except OSError as error:
+            raise JobError(_unread(path, error)) from error
+        except ValueError as error:
+            raise JobError(f"{path} is no manifest of a job ({error}); choose another output.") from error
+        if not (isinstance(found, dict) and isinstance(found.get("job"), dict) and "format" in found):
+            raise JobError(f"{path} is no manifest of a job (it has no format and job); choose another output.")
+        earlier, known = found["job"], found["format"]
         names = sorted(earlier.keys() | fingerprint.keys())
         differ = [name for name in names if earlier.get(name) != fingerprint.get(name)]
         if differ or known != FORMAT:
@@ -197,14 +234,15 @@ class ShardFolder:
             )
 
     def _write(self, path: Path, content: str) -> None:
-        unfinished = path.with_name(UNFINISHED + path.name)
-        unfinished.write_text(content + "\n", encoding="utf-8")
-        os.replace(unfinished, path)
+        with written(path, path.with_name(UNFINISHED + path.name)) as unfinished:
+            unfinished.write_text(content + "\n", encoding="utf-8")
 
     def _whole_shards(self) -> list[Path]:
-        """The shards that are there; a damaged one, which only a broken disk or a copy leaves behind, is put aside."""
-        import pyarrow as pa
+        """The shards that are there; a damaged one, which only a broken disk or a copy leaves behind, is put aside.
 
+        Raises:
+            JobError: a shard cannot be read now, and may be whole.
+        """
         for unfinished in self.folder.glob(f"{UNFINISHED}*"):
             unfinished.unlink()
         found = []
@@ -212,12 +250,25 @@ class ShardFolder:
             if _SHARD.fullmatch(path.name):
                 try:
                     _read(path, ("path", "path_bytes", "error"))
-                except (pa.ArrowException, OSError) as error:
-                    logger.warning("%s is damaged (%s); its photos are rated again.", path, error)
-                    path.unlink()
+                except _DamageError as error:
+                    aside = _put_aside(path)
+                    logger.warning("%s is damaged (%s); it is now %s, and its photos are rated again.", path, error, aside.name)
                 else:
                     found.append(path)
         return sorted(found, key=_number)
+
+    def _table(self, shard: Path, columns: Sequence[str] | None = None) -> "pyarrow.Table":
+        try:
+            return _read(shard, columns)
+        except _DamageError as error:
+            raise JobError(
+                f"{shard} is damaged ({error}); it is now {_put_aside(shard).name}. Run the same command again to rate its "
+                "photos again."
+            ) from error
+
+
+class _DamageError(Exception):
+    """A file that can be read, and is not what was written."""
 
 
 def _number(shard: Path) -> int:
@@ -225,10 +276,39 @@ def _number(shard: Path) -> int:
 
 
 def _read(shard: Path, columns: Sequence[str] | None = None) -> "pyarrow.Table":
+    """A shard's table.
+
+    Raises:
+        JobError: it cannot be read now.
+        _DamageError: it never can be.
+    """
+    import pyarrow as pa
     import pyarrow.parquet
 
-    with pyarrow.parquet.ParquetFile(shard) as file:
-        return file.read(None if columns is None else list(columns))
+    try:
+        with open(shard, "rb"), pyarrow.parquet.ParquetFile(shard, page_checksum_verification=True) as file:
+            return file.read(None if columns is None else list(columns))
+    except (OSError, pa.ArrowException) as error:
+        # Arrow calls some damage an OSError, too, but only the system's errors have numbers
+        if isinstance(error, pa.ArrowMemoryError) or getattr(error, "errno", None) is not None:
+            raise JobError(_unread(shard, error)) from error
+        raise _DamageError(_reason(error)) from error
+
+
+def _unread(path: Path, error: Exception) -> str:
+    return f"{path} cannot be read now ({_reason(error)}). Nothing was changed; when it can, run the same command again."
+
+
+def _reason(error: Exception) -> str:
+    """An error's words, without line ends and the system's number."""
+    return getattr(error, "strerror", None) or " ".join(str(error).split())
+
+
+def _put_aside(shard: Path) -> Path:
+    """The new name of a damaged shard, which readers of the folder pass over."""
+    aside = shard.with_name(f"{DAMAGED}{uuid4().hex[:8]}-{shard.name}")
+    os.replace(shard, aside)
+    return aside
 
 
 def _foreign(folder: Path) -> bool:
