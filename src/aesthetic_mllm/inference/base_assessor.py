@@ -3,7 +3,7 @@
 # A path as text is an iterable of texts too: the first overload that fits, one photo, is meant.
 # mypy: disable-error-code="overload-overlap"
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, overload
 
@@ -20,7 +20,7 @@ from ..tasks.assessment import Assessment
 from ..tasks.culling import REJECT_MARGIN, CulledPhoto
 from ..tasks.ranking import Comparison, RankedPhoto, RankingError
 from ..tasks.suggesting import MOST_SUGGESTIONS, Suggestion
-from .culling import cull_photos
+from .culling import cull_photos, different_photos
 from .ranking import BURST_DISTANCE, compare_photos, judged, pick_ranked, rank_photos
 from .series import MAX_GAP
 from .stream_assessor import Raise, Ratings, Return, StreamAssessor
@@ -322,7 +322,8 @@ class BaseAssessor(StreamAssessor):
         exposures are read from the EXIF data of paths, bytes and Pillow images.
 
         Args:
-            images, question: as in `rank`.
+            images, question: as in `rank`; a file that is named again, by whatever path, is left out, for it would compete
+                with itself.
             keep: picks of each burst.
             max_gap: seconds between neighbours of one series, where EXIF data have times.
             max_distance: as in `rank`.
@@ -335,7 +336,16 @@ class BaseAssessor(StreamAssessor):
             RatingScaleError: the checkpoint does not answer the question.
         """
         cull_photos({}, keep=keep, max_gap=max_gap, max_distance=max_distance, reject_margin=reject_margin)
-        rated = judged(self.rated_frames(images, question, batch_size=batch_size), on_error)
+        photos = as_photos(images)
+        places: list[int] = []
+
+        def different() -> Iterator[ImageSource | ImageError]:
+            for index, image in different_photos(photos):
+                places.append(index)
+                yield image
+
+        found = judged(self.rated_frames(different(), question, batch_size=batch_size), on_error)
+        rated = {places[index]: frame for index, frame in found.items()}
         return cull_photos(rated, keep=keep, max_gap=max_gap, max_distance=max_distance, reject_margin=reject_margin)
 
     def compare(self, first: ImageSource, second: ImageSource, question: str | None = None) -> Comparison:
