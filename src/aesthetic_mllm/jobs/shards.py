@@ -25,15 +25,27 @@ FORMAT = 1
 # Names with such beginnings are passed over by whoever reads the folder as a table: pandas, Arrow, Spark, DuckDB.
 MANIFEST, LOCK = "_manifest.json", ".lock"
 UNFINISHED, DAMAGED = "_unfinished-", "_damaged-"
-_SHARD = re.compile(r"part-\d{6,}\.parquet")
+_SHARD = re.compile(r"part-\d{6,}(-\d{4,})?\.parquet")
 # Rows that the consolidated table holds in a row group, and that are in memory while it is written.
 GROUP_ROWS = 16_384
 logger = logging.getLogger(__name__)
 
 
-def shard_path(folder: Path, number: int) -> Path:
-    """Where a shard is."""
-    return folder / f"part-{number:06}.parquet"
+def shard_path(folder: Path, number: int, part: int | None = None) -> Path:
+    """Where a shard is, or a part of those that have one number."""
+    return folder / (f"part-{number:06}.parquet" if part is None else f"part-{number:06}-{part:04}.parquet")
+
+
+def written_parts(folder: Path, number: int) -> tuple[int, set[bytes]]:
+    """How many parts of a number are written, the first ones without a gap, and the digests of their keys."""
+    part, digests = 0, set[bytes]()
+    while (shard := shard_path(folder, number, part)).exists():
+        try:
+            digests.update(map(key_digest, keys(_read(shard, ("path", "path_bytes")))))
+        except _DamageError:
+            break
+        part += 1
+    return part, digests
 
 
 def write_shard(shard: Path, table: "pyarrow.Table") -> None:
@@ -149,7 +161,7 @@ class ShardFolder:
 
     def next_number(self) -> int:
         """The number of the next shard."""
-        return _number(self.shards[-1]) + 1 if self.shards else 0
+        return _order(self.shards[-1])[0] + 1 if self.shards else 0
 
     def append(self, rows: Sequence[Row]) -> None:
         """Writes the next shard."""
@@ -255,7 +267,7 @@ class ShardFolder:
                     logger.warning("%s is damaged (%s); it is now %s, and its photos are rated again.", path, error, aside.name)
                 else:
                     found.append(path)
-        return sorted(found, key=_number)
+        return sorted(found, key=_order)
 
     def _table(self, shard: Path, columns: Sequence[str] | None = None) -> "pyarrow.Table":
         try:
@@ -271,8 +283,9 @@ class _DamageError(Exception):
     """A file that can be read, and is not what was written."""
 
 
-def _number(shard: Path) -> int:
-    return int(shard.stem.removeprefix("part-"))
+def _order(shard: Path) -> tuple[int, int]:
+    _, number, *part = shard.stem.split("-")
+    return int(number), int(part[0]) if part else 0
 
 
 def _read(shard: Path, columns: Sequence[str] | None = None) -> "pyarrow.Table":
