@@ -16,7 +16,7 @@ from ..processing.image_loading import ImageError
 from .job_error import JobError
 from .reading import PhotoFacts, Readers
 from .shards import ShardFolder, key_digest, write_shard
-from .sources import Item, Sources
+from .sources import Item, Sources, TableRows
 from .table import Request, Row, RowMaker, fingerprint, key_bytes, keys, to_table
 
 SUFFIX, PARTS = ".parquet", ".parts"
@@ -108,12 +108,10 @@ class RatingJob:
             progress: is told of so many more photos that are done, those of earlier runs among them.
 
         Raises:
-            JobError: the output belongs to another job or to something else, or another process works at it.
+            JobError: the output belongs to another job or to something else, is part of the input, or cannot be written; or
+                another process works at it.
         """
-        if not self.output.absolute().parent.is_dir():
-            raise JobError(f"the output {self.output} must be in a folder that exists.")
-        if self.output != self.parts and self.output.exists() and not self.parts.is_dir():
-            raise JobError(f"the output {self.output} is there, and no job's: {self.parts} is missing. Choose another name.")
+        self.check_output(sources)
         summary = JobSummary(self.output)
         with ShardFolder(self.parts, self.fingerprint) as folder:
             readers = self._readers()
@@ -131,6 +129,18 @@ class RatingJob:
                 folder.consolidate(self.output)
             summary.failed = folder.counts()[1]
         return summary
+
+    def check_output(self, sources: Sources) -> None:
+        """Raises a `JobError` where the output cannot be a job's, or is an input of this one."""
+        if not self.output.absolute().parent.is_dir():
+            raise JobError(f"the output {self.output} must be in a folder that exists.")
+        if self.output != self.parts and self.output.exists() and not self.parts.is_dir():
+            raise JobError(f"the output {self.output} is there, and no job's: {self.parts} is missing. Choose another name.")
+        output, parts = os.path.realpath(self.output), os.path.realpath(self.parts)
+        for path in dict.fromkeys(each.path for each in sources.fragments if isinstance(each, TableRows)):
+            table = os.path.realpath(path)
+            if table == output or os.path.dirname(table) == parts:
+                raise JobError(f"{path} is of the output {self.output} itself, and would grow by its own rows. Choose another.")
 
     def rate(self, items: Iterable[Item]) -> list[Row]:
         """The rows of photos, without writing them anywhere."""
