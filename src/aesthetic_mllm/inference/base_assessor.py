@@ -14,6 +14,7 @@ from ..engine.photo_collections import Photos, as_photos, map_single_or_batch
 from ..engine.photo_stream import OnError
 from ..engine.visual_tokens import tokens_of
 from ..modeling.configuration_aesthetic_mllm import TOKEN_GROUPS
+from ..personalization.profile_file import checkpoint_digest
 from ..processing.image_loading import ImageError, ImageSource
 from ..processing.rating_scale import Rating
 from ..tasks.assessment import Assessment
@@ -41,6 +42,11 @@ class PhotoEmbeddings:
 
 class BaseAssessor(StreamAssessor):
     """The methods of [`AestheticAssessor`] that need no more than one checkpoint's model and processor."""
+
+    def checkpoint_identity(self) -> tuple[str, str]:
+        """Digest of the checkpoint and name of its dtype: while both are the same, so are the ratings."""
+        digest = checkpoint_digest(self.model, self.processor, None)
+        return f"{digest.readout[:32]}{digest.weights[:32]}", str(self.model.dtype).removeprefix("torch.")
 
     @overload
     def score(

@@ -140,7 +140,7 @@ class RatingJob:
         for path in dict.fromkeys(each.path for each in sources.fragments if isinstance(each, TableRows)):
             table = os.path.realpath(path)
             if table == output or os.path.dirname(table) == parts:
-                raise JobError(f"{path} is of the output {self.output} itself, and would grow by its own rows. Choose another.")
+                raise JobError(f"{path} belongs to the output {self.output}, which would grow by its own rows; choose another.")
 
     def rate(self, items: Iterable[Item]) -> list[Row]:
         """The rows of photos, without writing them anywhere."""

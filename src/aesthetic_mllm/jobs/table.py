@@ -1,7 +1,5 @@
 """The table that a job writes: its columns, and the row of a photo."""
 
-import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,10 +7,8 @@ from typing import TYPE_CHECKING, Any
 from .._version import __version__
 from ..engine.photo_collections import Photos
 from ..inference.base_assessor import BaseAssessor
-from ..personalization.profile_file import checkpoint_digest
 from ..processing.image_loading import ImageError
 from ..processing.rating_scale import Rating
-from ..serving.server_engine import ServerEngine
 from ..tasks.assessment import Assessment
 from .reading import PhotoFacts
 
@@ -75,20 +71,11 @@ class Request:
 def fingerprint(assessor: BaseAssessor, request: Request, profile: str | None = None) -> dict[str, Any]:
     """What must be the same for a photo's row to be the same; batches, devices, readers and servers' addresses are not in it.
 
-    Servers do not tell their weights: there the name stands for them under which they serve the checkpoint.
-
     Args:
         profile: digest of the file of a person's profile.
     """
     scale = assessor.processor.rating_scale
-    if isinstance(assessor.engine, ServerEngine):
-        said = json.dumps([scale.to_dict(), assessor.processor.level_ids], sort_keys=True)
-        checkpoint = f"{assessor.engine.served_model} (served) {hashlib.sha256(said.encode()).hexdigest()[:32]}"
-        dtype = "served"
-    else:
-        digest = checkpoint_digest(assessor.model, assessor.processor, None)
-        checkpoint = f"{digest.readout[:32]}{digest.weights[:32]}"
-        dtype = str(assessor.model.dtype).removeprefix("torch.")
+    checkpoint, dtype = assessor.checkpoint_identity()
     return {
         "checkpoint": checkpoint,
         "questions": list(request.questions),
