@@ -95,6 +95,8 @@ def main() -> None:
         )
         push(f"Ratings of {options.photos}")
     logging.info("%d photos rated, %d before, %d failed", summary.rated, summary.before, summary.failed)
+    if summary.problems:
+        raise SystemExit("Not all rows could be read; start the same command again.")
 
 
 if __name__ == "__main__":

@@ -56,6 +56,12 @@ def test_what_is_missing_or_wrong_says_nothing(tags: dict[str, object]) -> None:
     assert found == Capture(camera="Maker X1")
 
 
+def test_a_time_zone_that_there_is_none_of_says_nothing() -> None:
+    """What else is known stays."""
+    found = read_capture(jpeg_bytes(scene(), exif=exif(**FULL | {"OffsetTimeOriginal": "+99:99"})))
+    assert found.time == datetime(2026, 5, 1, 12, 30, 5, 250_000) and found.camera == "Maker X1 77" and found.bias == -1
+
+
 def test_what_has_no_exif_data_says_nothing(tmp_path: Path) -> None:
     broken = tmp_path / "a.jpg"
     broken.write_bytes(b"no photo")

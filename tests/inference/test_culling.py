@@ -1,6 +1,6 @@
 """Series found, and picks and rejects proposed in them."""
 
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ from PIL import Image
 
 from aesthetic_mllm import AestheticAssessor, CulledPhoto, ImageError
 from aesthetic_mllm.editing import get_edit
+from aesthetic_mllm.editing.perceptual_hash import hash_distance
 from aesthetic_mllm.evaluation.eval_culling import make_shoot, write_shoot
 from aesthetic_mllm.inference.capture import Capture
 from aesthetic_mllm.inference.culling import RatedFrame, cull_photos, note_frame
@@ -81,6 +82,62 @@ def test_photos_that_are_no_neighbours_join_by_their_hashes(samples: list[Image.
     """Without times: one scene, another one, and the first again."""
     found = culled(frame(samples[0]), frame(samples[1]), frame(shifted(samples[0], -0.0)), frame(samples[0]))
     assert found[0].series == found[3].series != found[1].series
+
+
+def test_a_burst_is_not_split_by_what_looks_alike_between_its_frames(samples: list[Image.Image]) -> None:
+    """Another camera's photo of the scene, one from another day, and one that the camera moved for."""
+    views = [shifted(samples[0], 0.004 * number) for number in range(3)]
+    other, later = frame(views[1], Capture(START, "other")), frame(views[1], at(9000))
+    between = frame(samples[1], at(1))  # so that no two frames of the burst are neighbours
+    for alike in (other, later):
+        found = culled(frame(views[0], at(0)), between, alike, frame(views[2], at(2)))
+        assert found[0].series == found[3].series and found[2].series != found[0].series
+    left, moved, right = (frame(shifted(samples[0], across)) for across in (0.0, 0.09, 0.002))
+    found = culled(left, moved, right, max_distance=hash_distance(left.note.hash, moved.note.hash))
+    assert found[0].series == found[2].series != found[1].series
+
+
+def test_cameras_are_looked_at_by_themselves_also_without_times(samples: list[Image.Image]) -> None:
+    """Two cameras' brackets, whose files alternate: each is found whole, which needs its frames to be neighbours."""
+    stops = (-2.0, 0.0, 2.0)
+    shots = [
+        frame(get_edit("exposure").apply(samples[camera], each), Capture(camera=f"X{camera}"))
+        for each in stops
+        for camera in range(2)
+    ]
+    found = culled(*shots)
+    assert {photo.kind for photo in found.values()} == {"bracket"}
+    assert [found[index].series for index in range(6)] == [0, 1] * 3
+
+
+@pytest.mark.parametrize("zone", [None, timezone(timedelta(hours=14)), timezone(timedelta(hours=-12))])
+def test_a_clock_that_was_never_set(samples: list[Image.Image], zone: timezone | None) -> None:
+    """The first and the last second that there are."""
+    times = (
+        datetime(9999, 12, 31, 23, 59, 59, tzinfo=zone),
+        datetime(1, 1, 1, tzinfo=zone),
+        datetime(1, 1, 1, 0, 0, 1, tzinfo=zone),
+    )
+    found = culled(*(frame(samples[0], Capture(time, "X1")) for time in times))
+    assert [found[index].series for index in range(3)] == [1, 0, 0]
+
+
+def test_a_camera_whose_zone_is_known_of_some_photos_only(samples: list[Image.Image]) -> None:
+    """Its clock's face tells the order."""
+    zone = timezone(timedelta(hours=9))
+    times = [START, (START + timedelta(seconds=1)).replace(tzinfo=zone), START + timedelta(seconds=2)]
+    found = culled(*(frame(shifted(samples[0], 0.01 * place), Capture(time, "X1")) for place, time in enumerate(times)))
+    assert [found[index].series_size for index in range(3)] == [3, 3, 3]
+
+
+@pytest.mark.parametrize("timed", [True, False])
+def test_frames_of_one_tone_are_no_burst(timed: bool) -> None:
+    """White, grey, black, black with noise; their hashes are equal, or of noise."""
+    noise = np.random.default_rng(1).normal(6, 3, (400, 600, 3)).clip(0, 255).astype(np.uint8)
+    flat = [Image.new("RGB", (600, 400), colour) for colour in ("white", "gray", "black", "black")]
+    shots = [*flat, Image.fromarray(noise), Image.fromarray(noise[::-1])]
+    found = culled(*(frame(shot, at(number) if timed else None) for number, shot in enumerate(shots)))
+    assert {(photo.kind, photo.verdict) for photo in found.values()} == {("single", "left_alone")}
 
 
 @pytest.mark.parametrize(
@@ -178,6 +235,18 @@ def test_the_assessor_culls_files(samples: list[Image.Image], tmp_path: Path) ->
     with pytest.raises(ImageError):
         assessor.cull([bad])
     assert [photo.kind for photo in assessor.cull(np.asarray(samples[0]))] == ["single"]
+
+
+def test_a_file_does_not_compete_with_itself(samples: list[Image.Image], tmp_path: Path) -> None:
+    """Named again, by another path and through a link; equal photos that are files of their own are two."""
+    for name in ("a.jpg", "b.jpg"):
+        samples[0].save(tmp_path / name)
+    (tmp_path / "link.jpg").symlink_to("a.jpg")
+    names = ["a.jpg", "a.jpg", "link.jpg", f"../{tmp_path.name}/a.jpg"]
+    found = lively_assessor().cull([str(tmp_path / name) for name in names])
+    assert [(photo.index, photo.kind, photo.verdict) for photo in found] == [(0, "single", "left_alone")]
+    found = lively_assessor().cull([tmp_path / "a.jpg", tmp_path / "a.jpg", tmp_path / "b.jpg"])
+    assert {photo.index: photo.series_size for photo in found} == {0: 2, 2: 2}
 
 
 def test_a_result_is_plain_json(samples: list[Image.Image]) -> None:

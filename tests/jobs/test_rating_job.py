@@ -13,7 +13,8 @@ import pyarrow.parquet
 import pytest
 from PIL import Image
 
-from aesthetic_mllm import AestheticAssessor
+from aesthetic_mllm import AestheticAssessor, ServerError
+from aesthetic_mllm.inference.server_assessor import ServerAssessor
 from aesthetic_mllm.jobs import rating_job
 from aesthetic_mllm.jobs.job_error import JobError
 from aesthetic_mllm.jobs.progress import Progress
@@ -21,6 +22,9 @@ from aesthetic_mllm.jobs.rating_job import JobSummary, RatingJob, Reading
 from aesthetic_mllm.jobs.shards import MANIFEST, ShardFolder
 from aesthetic_mllm.jobs.sources import find_sources
 from aesthetic_mllm.jobs.table import Request
+from aesthetic_mllm.serving.chat_client import ChatClient
+from aesthetic_mllm.serving.server_engine import ServerEngine
+from fake_chat_server import FakeChatServer, running
 from jobs_archive import write_archive
 from lively_assessor import lively_assessor
 from photo_files import jpeg_bytes, scene
@@ -320,6 +324,63 @@ def test_the_table_does_not_depend_on_shards(
     run(photos, output="b.parquet")
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
     assert pyarrow.parquet.read_metadata(tmp_path / "a.parquet").num_row_groups == 4
+
+
+def test_a_jobs_own_table_is_not_its_input(run: Callable[..., JobSummary], photos: Path, tmp_path: Path) -> None:
+    """Nor is a shard of it, nor the table under another name; another job's table is."""
+    run(photos / "0001.jpg", photos / "0002.jpg")
+    before = (tmp_path / "ratings.parquet").read_bytes()
+    (tmp_path / "link.parquet").symlink_to("ratings.parquet")
+    (shard,) = (tmp_path / "ratings.parquet.parts").glob("part-*")
+    for own in (tmp_path / "ratings.parquet", tmp_path / "link.parquet", shard):
+        with pytest.raises(JobError, match="would grow by its own rows; choose another"):
+            run(photos / "0003.jpg", own)
+    assert (tmp_path / "ratings.parquet").read_bytes() == before
+    assert run(tmp_path / "ratings.parquet", output="other.parquet").rated == 2
+
+
+def test_a_damaged_place_does_not_keep_the_rest_from_being_rated(
+    run: Callable[..., JobSummary], photos: Path, tmp_path: Path
+) -> None:
+    """A row group, of which nothing can be read: told each time, and the table has what is behind it."""
+    columns = {"jpg": [path.read_bytes() for path in sorted(photos.iterdir())[:9]]}
+    name = tmp_path / "in.parquet"
+    pyarrow.parquet.write_table(pyarrow.table(columns), name, row_group_size=3)
+    found = pyarrow.parquet.read_metadata(name).row_group(1).column(0)
+    start = found.dictionary_page_offset or found.data_page_offset
+    content = bytearray(name.read_bytes())
+    content[start : start + 60] = b"\xff" * 60
+    name.write_bytes(content)
+    summary = run(name, photos)
+    assert (summary.rated, summary.problems, summary.failed) == (26, 1, 0)
+    assert len(rows_of(tmp_path / "ratings.parquet")) == 26
+    assert run(name, photos).problems == 1
+
+
+def test_a_job_over_a_server_goes_on(assessor: AestheticAssessor, photos: Path, tmp_path: Path) -> None:
+    """At another address too: the name stands for the checkpoint. A server that fails ends the run, not the job; a checkpoint
+    by another name is another job."""
+
+    def run_job(server: FakeChatServer, *paths: Path, **options: Any) -> JobSummary:
+        engine = ServerEngine(ChatClient([server.address], retries=0, concurrency=4), assessor.processor, **options)
+        served = ServerAssessor(engine)
+        return RatingJob(served, Request.scores(served), tmp_path / "s.parquet").run(find_sources(map(str, paths)))
+
+    with running(FakeChatServer(assessor)) as server:
+        assert run_job(server, photos / "0000.jpg", photos / "0001.jpg").rated == 2
+        server.troubles = [500]
+        with pytest.raises(ServerError):
+            run_job(server, photos)
+    (photos / "0007.jpg").write_bytes(b"junk")
+    with running(FakeChatServer(assessor)) as server:
+        summary = run_job(server, photos)
+        assert (summary.before, summary.rated, summary.failed) == (2, 18, 1)
+        with pytest.raises(JobError, match=r"checkpoint was nano \(served\) .*, now another \(served\)"):
+            run_job(server, photos, served_model="another")
+    rows = rows_of(tmp_path / "s.parquet")
+    wanted = assessor.score(sorted(photos.iterdir()), on_error="return")
+    for row, rating in zip(rows, wanted, strict=True):
+        assert row["aesthetic_mean"] == (None if isinstance(rating, Exception) else pytest.approx(rating.mean, abs=1e-4))
 
 
 @pytest.mark.slow

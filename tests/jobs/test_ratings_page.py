@@ -171,6 +171,14 @@ def test_folders(path: str, folder: str) -> None:
     assert folder_of(path) == folder
 
 
+@pytest.mark.parametrize("lost", ["error", "checkpoint", "path_bytes", "taken"])
+def test_a_table_without_a_column_of_a_jobs_is_told(write: Write, tmp_path: Path, lost: str) -> None:
+    table = pyarrow.parquet.read_table(write(["a.jpg"], [5.0]))
+    pyarrow.parquet.write_table(table.drop_columns([lost]), tmp_path / "less.parquet")
+    with pytest.raises(JobError, match=f"it lacks {lost}; its columns are"):
+        summarize(tmp_path / "less.parquet")
+
+
 def test_dates(tmp_path: Path) -> None:
     """The original's date before the file's; what is none is none."""
     exif = Image.Exif()

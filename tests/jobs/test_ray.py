@@ -1,5 +1,6 @@
 """A cluster's rows are a local job's: with one actor and with two, and where one is killed in the middle."""
 
+import pickle
 import signal
 import threading
 import time
@@ -7,14 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
 from aesthetic_mllm import AestheticAssessor
 from aesthetic_mllm.jobs.job_error import JobError
 from aesthetic_mllm.jobs.rating_job import RatingJob
-from aesthetic_mllm.jobs.sources import Files, Sources, find_sources
+from aesthetic_mllm.jobs.shards import KeySet, ShardFolder
+from aesthetic_mllm.jobs.sources import Files, Item, Sources, find_sources
 from aesthetic_mllm.jobs.table import Request
+from jobs_archive import write_archive
 from photo_files import jpeg_bytes, scene
 
 pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("default")]
@@ -134,3 +138,74 @@ def test_rays_own_checkpoints(checkpoint: Path, sources: Sources, local: list[di
     more = set((tmp_path / "ratings").iterdir()) - first
     assert sum(pyarrow.parquet.read_metadata(file).num_rows for file in more) == COUNT - 40
     assert_same(pyarrow.parquet.read_table(tmp_path / "ratings").to_pylist(), local)
+
+
+def test_an_archive_is_rated_shard_by_shard(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No more of it is in memory than is read ahead, and a task that is done again goes on behind the shards that are there."""
+    from aesthetic_mllm.integrations import ray as on_ray
+
+    archive = write_archive(tmp_path / "0.tar", [(f"{number}.jpg", jpeg_bytes(scene(50 + number, 50))) for number in range(10)])
+    job = on_ray.Rating(str(checkpoint), batch_size=1).job(tmp_path / "out")
+    monkeypatch.setattr(on_ray, "SHARD_ROWS", 4)
+    with ShardFolder(job.parts, job.fingerprint) as folder:
+        KeySet(()).save(job.parts / "_unfinished-done.npy")
+        writer = on_ray.ShardWriter(str(job.parts / "_unfinished-done.npy"), job.fingerprint, on_ray.Rating(str(checkpoint)))
+        (fragment,) = find_sources([archive]).fragments
+        task = {"number": [3], "fragment": [pickle.dumps(fragment)]}
+        held = _most_held(monkeypatch)
+        assert writer(task) == {"problems": [0]} and max(held) < 10
+        assert [path.name for path in sorted(job.parts.glob("part-*"))] == [f"part-000003-000{part}.parquet" for part in range(3)]
+        (job.parts / "part-000003-0002.parquet").unlink()
+        rated: list[int] = []
+        rate = writer.job.rate
+        monkeypatch.setattr(writer.job, "rate", lambda items: (rows := rate(items), rated.append(len(rows)))[0])
+        writer(task)
+        assert rated == [2, 0]
+        folder.look_again()
+        assert folder.counts() == (10, 0) and folder.next_number() == 4
+        folder.consolidate(tmp_path / "out.parquet")
+    rows = pyarrow.parquet.read_table(tmp_path / "out.parquet").to_pylist()
+    assert [row["name"] for row in rows] == [f"{number}.jpg" for number in range(10)]
+
+
+def _most_held(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many photos of an archive were read, less those that are rated, whenever one more is."""
+    from aesthetic_mllm.jobs import rating_job, sources
+
+    held, now = [0], 0
+    made, row = sources.Item, rating_job.RowMaker.row
+
+    def item(*arguments: Any) -> Any:
+        nonlocal now
+        now += 1
+        held.append(now)
+        return made(*arguments)
+
+    def rated(*arguments: Any) -> Any:
+        nonlocal now
+        now -= 1
+        return row(*arguments)
+
+    monkeypatch.setattr(sources, "Item", item)
+    monkeypatch.setattr(rating_job.RowMaker, "row", rated)
+    return held
+
+
+def test_a_pipeline_reads_a_fragment_block_by_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first block comes before the last photo is read; a fragment without photos has a block of none."""
+    from aesthetic_mllm.integrations import ray as on_ray
+
+    monkeypatch.setattr(on_ray, "ROWS_A_BLOCK", 2)
+    seen: list[str] = []
+
+    class Fragment:
+        def items(self, wanted: Any) -> Iterator[Item]:
+            for number in range(5):
+                seen.append(str(number))
+                yield Item(str(number), b"x")
+
+    blocks = on_ray.Blocks(Fragment())()
+    first = next(blocks)
+    assert len(seen) == 2 and first.column("path").to_pylist() == ["0", "1"]
+    assert [len(block) for block in blocks] == [2, 1]
+    assert [len(block) for block in on_ray.Blocks(Files(()))()] == [0] and isinstance(first, pa.Table)

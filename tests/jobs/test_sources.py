@@ -1,17 +1,21 @@
 """What paths mean to a job: keys that stay the same, photos in tables, archives and data sets, errors that name a remedy."""
 
+import gzip
 import logging
+import os
 import pickle
+import tarfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
 from aesthetic_mllm import ImageError
 from aesthetic_mllm.jobs.job_error import JobError
-from aesthetic_mllm.jobs.sources import Item, Sources, find_sources
+from aesthetic_mllm.jobs.sources import HubRows, Item, Sources, find_sources
 from jobs_archive import write_archive
 from photo_files import jpeg_bytes, scene
 
@@ -69,7 +73,7 @@ def test_which_column_is_meant_must_be_clear(tmp_path: Path) -> None:
     with pytest.raises(JobError, match="Choose with --column one of before, after"):
         find_sources([both])
     assert [item.photo for item in items(find_sources([both], column="after"))] == PHOTOS[::-1]
-    with pytest.raises(JobError, match="no column 'n' of photos or paths; it has before, after"):
+    with pytest.raises(JobError, match=r"no column 'n' of photos or paths \(int64\); it has before, after"):
         find_sources([both], column="n")
     with pytest.raises(JobError, match="which column"):
         find_sources([write_table(tmp_path / "c.parquet", {"title": ["a"]})])
@@ -141,3 +145,172 @@ def test_paths_that_mean_nothing_are_refused_before_anything_is_done(tmp_path: P
     (tmp_path / "photo.xyz").write_bytes(PHOTOS[0])
     sources = find_sources([str(tmp_path)])
     assert [item.key for item in items(sources)] == [str(tmp_path / "photo.jpg")] and "1 .xyz" in sources.remark
+
+
+def test_a_closed_folder_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its name can be seen, but nothing in it."""
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    stat, scandir = os.stat, os.scandir
+
+    def guarded(call: Any, allowed: bool) -> Any:
+        def guard(path: Any = ".", *arguments: Any, **options: Any) -> Any:
+            inside = Path(path) == closed if not allowed else closed in Path(path).parents
+            if inside:
+                raise PermissionError(13, "Permission denied", str(path))
+            return call(path, *arguments, **options)
+
+        return guard
+
+    monkeypatch.setattr(os, "stat", guarded(stat, allowed=True))
+    monkeypatch.setattr(os, "scandir", guarded(scandir, allowed=False))
+    with pytest.raises(JobError, match=r"closed: a folder that cannot be read \(Permission denied\)"):
+        find_sources([str(closed)])
+
+
+def many_members(path: Path) -> str:
+    return write_archive(path, [(f"{number:02}.jpg", PHOTOS[number % 5]) for number in range(30)])
+
+
+@pytest.mark.parametrize("damage", ["one byte of a header", "a header of zeros", "half a header"])
+def test_an_archive_that_ends_too_early_says_so(tmp_path: Path, damage: str) -> None:
+    """`tarfile` takes a damaged header for the end; the photos behind it must not be lost in silence."""
+    name = many_members(tmp_path / "0.tar")
+    with tarfile.open(name) as archive:
+        header = archive.getmembers()[20].offset
+    content = bytearray(Path(name).read_bytes())
+    if damage == "one byte of a header":
+        content[header + 3] ^= 0x55
+    elif damage == "a header of zeros":
+        content[header : header + tarfile.BLOCKSIZE] = bytes(tarfile.BLOCKSIZE)
+    else:
+        del content[header + 200 :]
+    Path(name).write_bytes(content)
+    *whole, last = find_sources([name]).items()
+    assert len(whole) == 20 and isinstance(last, ImageError) and last.source == name
+    assert "damaged or truncated" in last.reason
+
+
+@pytest.mark.parametrize("ending", [".tar", ".tar.gz"])
+@pytest.mark.parametrize("zeros", [0, 1, 2, 40])
+def test_every_end_that_tar_allows_is_one(tmp_path: Path, ending: str, zeros: int) -> None:
+    """Blocks of zeros, however many, or the end of the file."""
+    name = many_members(tmp_path / "0.tar")
+    with tarfile.open(name) as archive:
+        last = archive.getmembers()[-1]
+    end = last.offset_data + -(-last.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+    content = Path(name).read_bytes()[:end] + bytes(zeros * tarfile.BLOCKSIZE)
+    path = tmp_path / f"1{ending}"
+    path.write_bytes(gzip.compress(content) if ending == ".tar.gz" else content)
+    assert len(items(find_sources([str(path)]))) == 30
+
+
+def test_a_damaged_compressed_archive_says_so(tmp_path: Path) -> None:
+    """The decompressor's own errors, too."""
+    content = bytearray(gzip.compress(Path(many_members(tmp_path / "0.tar")).read_bytes()))
+    middle = len(content) // 2
+    for place in range(middle, middle + 200):
+        content[place] = (content[place] * 7 + 13) % 256
+    path = tmp_path / "0.tar.gz"
+    path.write_bytes(content)
+    *whole, last = find_sources([str(path)]).items()
+    assert len(whole) < 30 and isinstance(last, ImageError) and "damaged or truncated" in last.reason
+
+
+def test_a_damaged_row_group_is_one_place_that_cannot_be_read(tmp_path: Path) -> None:
+    """What is behind it, in the table and in the next one, is reached."""
+    name = write_table(tmp_path / "t.parquet", {"jpg": PHOTOS * 4}, rows_a_group=5)
+    content = bytearray(Path(name).read_bytes())
+    start = pyarrow.parquet.read_metadata(name).row_group(1).column(0)
+    first = start.dictionary_page_offset or start.data_page_offset
+    content[first : first + 60] = b"\xff" * 60
+    Path(name).write_bytes(content)
+    found = list(find_sources([name, write_table(tmp_path / "u.parquet", {"jpg": PHOTOS})]).items())
+    (lost,) = (each for each in found if isinstance(each, ImageError))
+    assert lost.source == name and "rows 5 to 9 are damaged" in lost.reason and "\n" not in lost.reason
+    assert len(found) == 15 + 1 + 5 and isinstance(found[5], ImageError)
+
+
+def odd_texts() -> pa.Array:
+    """Two strings, the first no UTF-8."""
+    return pa.StringArray.from_buffers(2, pa.py_buffer(np.array([0, 6, 11], np.int32).tobytes()), pa.py_buffer(b"a\xff.jpgb.jpg"))
+
+
+@pytest.mark.parametrize("kind", ["text", "dictionary", "view", "image"])
+def test_paths_are_file_names_which_may_be_no_utf8(tmp_path: Path, kind: str) -> None:
+    odd = odd_texts()
+    column = {
+        "text": odd,
+        "dictionary": pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.int32()), odd),
+        "view": odd.view(pa.binary()).cast(pa.binary_view()).view(pa.string_view()),
+        "image": pa.StructArray.from_arrays([pa.array([None, None], pa.binary()), odd], ["bytes", "path"]),
+    }[kind]
+    name = write_table(tmp_path / "t.parquet", {"path": column})
+    assert [item.photo for item in items(find_sources([name]))] == [
+        os.path.join(tmp_path, each) for each in (os.fsdecode(b"a\xff.jpg"), "b.jpg")
+    ]
+
+
+IMAGES = [{"bytes": photo, "path": "a.jpg", "width": 60} for photo in PHOTOS]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array(PHOTOS, pa.binary_view()),
+        pa.array([photo.ljust(4000, b"\0") for photo in PHOTOS], pa.binary(4000)),
+        pa.array(IMAGES),
+        pa.array([{"bytes": photo, "path": None} for photo in PHOTOS]),
+        pa.array(["0.jpg", "1.jpg", "0.jpg", None, "2.jpg"]).dictionary_encode(),
+        pa.array(["0.jpg", "1.jpg", "0.jpg", None, "2.jpg"], pa.string_view()),
+    ],
+    ids=lambda column: str(column.type)[:30],
+)
+def test_every_type_of_bytes_and_text_is_one(tmp_path: Path, column: pa.Array) -> None:
+    """Categories of pandas, views, fixed sizes, images with further fields; nothing in a row is a photo of no bytes."""
+    name = write_table(tmp_path / "t.parquet", {"image": column, "n": list(range(5))})
+    photos = [item.photo for item in items(find_sources([name]))]
+    if isinstance(column[0].as_py(), str):
+        assert photos == [*(str(tmp_path / each) for each in ("0.jpg", "1.jpg", "0.jpg")), b"", str(tmp_path / "2.jpg")]
+    else:
+        assert [photo[: len(PHOTOS[row])] for row, photo in enumerate(photos)] == PHOTOS  # type: ignore[comparison-overlap]
+
+
+@pytest.mark.parametrize("column", [None, "image"])
+def test_a_column_of_something_else_is_named_with_its_type(tmp_path: Path, column: str | None) -> None:
+    name = write_table(tmp_path / "t.parquet", {"image": [{"bytes": "text", "path": 5}], "n": [1]})
+    with pytest.raises(JobError, match=r"neither photos nor paths \(image: struct<bytes: string, path: int64>"):
+        find_sources([name], column=column)
+
+
+def test_data_sets_on_disk_that_are_damaged(tmp_path: Path) -> None:
+    """What is no data set any more is refused; rows that cannot be read are one place, found when they are read."""
+    datasets = pytest.importorskip("datasets")
+    datasets.Dataset.from_dict({"jpg": PHOTOS}).save_to_disk(tmp_path / "saved")
+    datasets.Dataset(pa.table({"path": odd_texts()})).save_to_disk(tmp_path / "odd")
+    assert [item.photo for item in items(find_sources([str(tmp_path / "odd")]))][1] == str(tmp_path / "odd" / "b.jpg")
+    sources = find_sources([str(tmp_path / "saved")])
+    (data,) = (tmp_path / "saved").glob("*.arrow")
+    data.write_bytes(b"junk")
+    (lost,) = sources.items()
+    assert isinstance(lost, ImageError) and lost.source == str(tmp_path / "saved") and "rows 0 to 4" in lost.reason
+    (tmp_path / "saved" / "state.json").write_text("{")
+    with pytest.raises(JobError, match="saved: a data set that is damaged"):
+        find_sources([str(tmp_path / "saved")])
+
+
+def test_a_stream_that_ends_in_an_error_is_one_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two rows come from the Hub, then the network is gone."""
+
+    class Stream:
+        features = None
+
+        def select_columns(self, columns: list[str]) -> Any:
+            yield {"jpg": PHOTOS[0]}
+            yield {"jpg": PHOTOS[1]}
+            raise ConnectionResetError("gone")
+
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets, "load_dataset", lambda *arguments, **options: Stream())
+    *whole, lost = HubRows("me/photos", "train", "jpg").items(lambda key: True)
+    assert len(whole) == 2 and isinstance(lost, ImageError) and "rows from 2 on" in lost.reason

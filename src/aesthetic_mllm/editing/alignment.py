@@ -12,6 +12,8 @@ _SCALE = 3.0
 LEAST_OVERLAP = 0.2
 # Added to the local spread of grey levels on 0 to 255, so that noise in even parts stays small.
 _FLOOR = 4.0
+# Standard deviation of the grey levels of a small copy, below which a photo is of one tone. Noise is less: the copy averages it.
+_LEAST_SPREAD = 1.5
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,11 @@ def align(first: np.ndarray, second: np.ndarray) -> Alignment:
     )
     share = float(area[row, column]) / min(one.size, two.size)
     return Alignment(across / first.shape[1], down / first.shape[0], share, float(found[row, column]))
+
+
+def is_flat(grey: np.ndarray) -> bool:
+    """Whether a small grey photo shows nothing: one tone, but for noise, such as a shot with the cap on or a white one."""
+    return float(grey.std()) < _LEAST_SPREAD
 
 
 def structure(grey: np.ndarray) -> np.ndarray:

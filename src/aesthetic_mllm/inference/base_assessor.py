@@ -3,7 +3,7 @@
 # A path as text is an iterable of texts too: the first overload that fits, one photo, is meant.
 # mypy: disable-error-code="overload-overlap"
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, overload
 
@@ -14,13 +14,14 @@ from ..engine.photo_collections import Photos, as_photos, map_single_or_batch
 from ..engine.photo_stream import OnError
 from ..engine.visual_tokens import tokens_of
 from ..modeling.configuration_aesthetic_mllm import TOKEN_GROUPS
+from ..personalization.profile_file import checkpoint_digest
 from ..processing.image_loading import ImageError, ImageSource
 from ..processing.rating_scale import Rating
 from ..tasks.assessment import Assessment
 from ..tasks.culling import REJECT_MARGIN, CulledPhoto
 from ..tasks.ranking import Comparison, RankedPhoto, RankingError
 from ..tasks.suggesting import MOST_SUGGESTIONS, Suggestion
-from .culling import cull_photos
+from .culling import cull_photos, different_photos
 from .ranking import BURST_DISTANCE, compare_photos, judged, pick_ranked, rank_photos
 from .series import MAX_GAP
 from .stream_assessor import Raise, Ratings, Return, StreamAssessor
@@ -41,6 +42,11 @@ class PhotoEmbeddings:
 
 class BaseAssessor(StreamAssessor):
     """The methods of [`AestheticAssessor`] that need no more than one checkpoint's model and processor."""
+
+    def checkpoint_identity(self) -> tuple[str, str]:
+        """Digest of the checkpoint and name of its dtype: while both are the same, so are the ratings."""
+        digest = checkpoint_digest(self.model, self.processor, None)
+        return f"{digest.readout[:32]}{digest.weights[:32]}", str(self.model.dtype).removeprefix("torch.")
 
     @overload
     def score(
@@ -322,7 +328,8 @@ class BaseAssessor(StreamAssessor):
         exposures are read from the EXIF data of paths, bytes and Pillow images.
 
         Args:
-            images, question: as in `rank`.
+            images, question: as in `rank`; a file that is named again, by whatever path, is left out, for it would compete
+                with itself.
             keep: picks of each burst.
             max_gap: seconds between neighbours of one series, where EXIF data have times.
             max_distance: as in `rank`.
@@ -335,7 +342,16 @@ class BaseAssessor(StreamAssessor):
             RatingScaleError: the checkpoint does not answer the question.
         """
         cull_photos({}, keep=keep, max_gap=max_gap, max_distance=max_distance, reject_margin=reject_margin)
-        rated = judged(self.rated_frames(images, question, batch_size=batch_size), on_error)
+        photos = as_photos(images)
+        places: list[int] = []
+
+        def different() -> Iterator[ImageSource | ImageError]:
+            for index, image in different_photos(photos):
+                places.append(index)
+                yield image
+
+        found = judged(self.rated_frames(different(), question, batch_size=batch_size), on_error)
+        rated = {places[index]: frame for index, frame in found.items()}
         return cull_photos(rated, keep=keep, max_gap=max_gap, max_distance=max_distance, reject_margin=reject_margin)
 
     def compare(self, first: ImageSource, second: ImageSource, question: str | None = None) -> Comparison:

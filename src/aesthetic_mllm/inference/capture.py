@@ -101,8 +101,10 @@ def _time(inner: Mapping[int, Any]) -> datetime | None:
         sign, hours, minutes = offset[0], int(offset[1:3]), int(offset[4:6])
     except (IndexError, ValueError):
         return time
-    zone = timedelta(hours=hours, minutes=minutes) * (-1 if sign == "-" else 1)
-    return time.replace(tzinfo=timezone(zone))
+    try:
+        return time.replace(tzinfo=timezone(timedelta(hours=hours, minutes=minutes) * (-1 if sign == "-" else 1)))
+    except ValueError:  # there are no such zones
+        return time
 
 
 def _exposure(inner: Mapping[int, Any]) -> float | None:

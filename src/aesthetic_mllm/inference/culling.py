@@ -1,6 +1,7 @@
 """Photos culled: series found, bursts judged, picks and rejects proposed."""
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ from PIL import Image
 from ..editing.alignment import align, grey_copy, overlapping, stops_between
 from ..editing.perceptual_hash import perceptual_hash
 from ..editing.tiles import SMALL_SIDE, detail_and_noise
+from ..processing.image_loading import ImageError, ImageSource
 from ..processing.rating_scale import Rating
 from ..tasks.culling import REJECT_MARGIN, CulledPhoto, CullingError, Measured, Verdict, judge_burst
 from .capture import Capture
@@ -57,6 +59,21 @@ def note_frame(image: Image.Image) -> FrameNote:
         float((grey >= _WHITE).mean()),
         float((grey <= _BLACK).mean()),
     )
+
+
+def different_photos(images: Iterable[ImageSource | ImageError]) -> Iterator[tuple[int, ImageSource | ImageError]]:
+    """The photos and their positions, without files that came before, be it by another path."""
+    seen: set[str] = set()
+    for index, image in enumerate(images):
+        if isinstance(image, os.PathLike) or (isinstance(image, str) and not image.startswith("data:")):
+            try:
+                path = os.path.realpath(image)
+            except ValueError:  # no path at all, which is told by whoever reads it
+                path = str(image)
+            if path in seen:
+                continue
+            seen.add(path)
+        yield index, image
 
 
 def cull_photos(

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import pairwise
 
 import numpy as np
 
-from ..editing.alignment import Alignment, align, overlapping, stops_between
+from ..editing.alignment import Alignment, align, is_flat, overlapping, stops_between
 from ..editing.perceptual_hash import hash_distance
 from ..tasks.culling import CullingError, Kind
 from .capture import Capture, seconds_between
@@ -30,6 +31,10 @@ _BRACKET_SIZES = (9, 7, 5, 4, 3)
 # take turns: each has twice the detail of the other in so many.
 _LEAST_DETAIL, _SHARPER, _OWN_PLACES = 3.0, 0.4, 0.08
 _CLEARLY_SHARPER, _TURNS = 1.0, 0.15
+# With so many earlier photos that look alike one is compared, to find its burst; all of a thousand would take minutes.
+_LOOK_BACK = 8
+# Times are counted from here: years that no clock of a computer counts can stand in EXIF data.
+_BEGINNING = datetime(1970, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,7 @@ def find_series(frames: Sequence[Frame], *, max_gap: float = MAX_GAP, max_distan
     Neighbours in time are laid over each other; without EXIF times the photos' order stands for time. Frames that show the same
     are a bracket where their exposures rise in even steps, a focus stack where each is the sharpest in another place, else a
     burst. Frames that go on in one direction are a panorama. Photos that are no neighbours join a burst by their perceptual
-    hashes.
+    hashes; those of one tone all over, black or white, have none to speak of and stay alone.
 
     Args:
         frames: of one folder or several; each camera's are looked at by themselves.
@@ -111,13 +116,17 @@ def find_series(frames: Sequence[Frame], *, max_gap: float = MAX_GAP, max_distan
 
 
 def shooting_order(frames: Sequence[Frame]) -> list[int]:
-    """The photos camera by camera in the order of their times; those without a time last, in their own order."""
+    """The photos camera by camera in the order of their times; those without a time last, camera by camera in their own order."""
+    # a camera whose time zone is known of some photos only is sorted by its clock's face, as `seconds_between` compares
+    by_face = {each.capture.camera for each in frames if each.capture.time is not None and each.capture.time.tzinfo is None}
 
     def key(index: int) -> tuple[bool, str, float, int]:
         capture = frames[index].capture
-        if capture.time is None:
-            return True, "", 0.0, index
-        return False, capture.camera, capture.time.timestamp(), index
+        time = capture.time
+        if time is None:
+            return True, capture.camera, 0.0, index
+        since = time.replace(tzinfo=None) - _BEGINNING if capture.camera in by_face else time - _BEGINNING.replace(tzinfo=UTC)
+        return False, capture.camera, since.total_seconds(), index
 
     return sorted(range(len(frames)), key=key)
 
@@ -134,7 +143,7 @@ def _link(first: Frame, second: Frame, max_gap: float, max_distance: int) -> _Li
     fits = alignment.correlation >= SAME_SCENE
     if fits and alignment.shift > SAME_FRAMING:
         return _Link("panned", alignment)
-    if fits or hash_distance(first.hash, second.hash) <= max_distance:
+    if fits or (hash_distance(first.hash, second.hash) <= max_distance and not (is_flat(first.grey) or is_flat(second.grey))):
         return _Link("same", alignment, stops_between(*overlapping(first.grey, second.grey, alignment)) if fits else 0.0)
     return _Link("none")
 
@@ -252,10 +261,11 @@ def _with_hashes(
     frames: Sequence[Frame], bursts: Sequence[tuple[int, ...]], photos: Sequence[int], max_gap: float, max_distance: int
 ) -> list[Series]:
     """Bursts of neighbours, joined where photos of two look alike and were taken at the same time, or at no known one."""
-    groups = group_bursts([frames[photo].hash for photo in photos], max_distance)
-    by_group: dict[int, list[int]] = {}
-    for photo, group in zip(photos, groups, strict=True):
-        by_group.setdefault(group, []).append(photo)
+    hashed = [photo for photo in photos if not is_flat(frames[photo].grey)]
+    groups = group_bursts([frames[photo].hash for photo in hashed], max_distance)
+    by_group: dict[tuple[int, str], list[int]] = {}
+    for photo, group in zip(hashed, groups, strict=True):
+        by_group.setdefault((group, frames[photo].capture.camera), []).append(photo)
     parent = {photo: burst[0] for burst in bursts for photo in burst}
 
     def head(photo: int) -> int:
@@ -264,12 +274,16 @@ def _with_hashes(
         return photo
 
     for alike in by_group.values():
-        for first, second in pairwise(alike):
-            # photos that the camera moved between are not one burst, however alike they look
-            if _near(frames[first].capture, frames[second].capture, max_gap) and head(first) != head(second):
-                alignment = align(frames[first].grey, frames[second].grey)
-                if alignment.correlation < SAME_SCENE or alignment.shift <= SAME_FRAMING:
-                    parent[head(second)] = head(first)
+        for place, second in enumerate(alike):
+            for first in reversed(alike[max(0, place - _LOOK_BACK) : place]):
+                if head(first) == head(second):
+                    break
+                # photos that the camera moved between are not one burst, however alike they look
+                if _near(frames[first].capture, frames[second].capture, max_gap):
+                    alignment = align(frames[first].grey, frames[second].grey)
+                    if alignment.correlation < SAME_SCENE or alignment.shift <= SAME_FRAMING:
+                        parent[head(second)] = head(first)
+                        break
     joined: dict[int, list[int]] = {}
     for photo in photos:
         joined.setdefault(head(photo), []).append(photo)

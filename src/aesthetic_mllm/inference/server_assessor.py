@@ -1,5 +1,7 @@
 """An assessor whose model is on a server."""
 
+import hashlib
+import json
 import logging
 import os
 from collections.abc import Sequence
@@ -86,6 +88,12 @@ class ServerAssessor(BaseAssessor):
         """Writes the comments, without what guides them locally."""
         logger.warning("Comments from a server are not guided and not checked against the photo, as those of a loaded model are.")
         return PlainCommentWriter(self.engine)
+
+    def checkpoint_identity(self) -> tuple[str, str]:
+        """Servers do not tell their weights: the name under which they serve them, and a digest of what is asked, stand for
+        them."""
+        asked = json.dumps([self.processor.rating_scale.to_dict(), self.processor.level_ids], sort_keys=True)
+        return f"{self.engine.served_model} (served) {hashlib.sha256(asked.encode()).hexdigest()[:32]}", "served"
 
     def personalize(self, *args: Any, **kwargs: Any) -> Any:
         """Not with a server: personal ratings are predicted from what the model sees of photos, which servers do not tell."""

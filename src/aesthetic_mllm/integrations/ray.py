@@ -2,8 +2,9 @@
 
 There are two ways, which differ in who remembers what is done.
 
-- [`run_job`] writes the folder of a local job: shards and manifest. A fragment of the input is one task and one shard, and a run
-  that goes on looks up what is done among 16 bytes a photo. The local command goes on in that folder, and the other way round.
+- [`run_job`] writes the folder of a local job: shards and manifest. A fragment of the input (256 files, a row group, an archive,
+  a data set of the Hub) is one task, which writes a shard every `SHARD_ROWS` photos. A run that goes on looks up what is done
+  among 16 bytes a photo. The local command goes on in that folder, and the other way round.
 - [`read_photos`] and [`rate`] are steps of any Ray Data pipeline, with Ray's own `CheckpointConfig(id_column="path")`. It holds
   all ids that are done as Python strings, once for each actor that filters by them, and filters after reading. It is the simpler
   way up to a few million photos.
@@ -24,8 +25,8 @@ from ray.data.datasource import Datasource, ReadTask
 
 from ..inference.assessor import AestheticAssessor
 from ..jobs.job_error import JobError
-from ..jobs.rating_job import JobSummary, RatingJob, Reading
-from ..jobs.shards import UNFINISHED, KeySet, ShardFolder, shard_path, write_shard
+from ..jobs.rating_job import SHARD_ROWS, JobSummary, RatingJob, Reading
+from ..jobs.shards import UNFINISHED, KeySet, ShardFolder, key_digest, shard_path, write_shard, written, written_parts
 from ..jobs.sources import Fragment, Item, Sources
 from ..jobs.table import Request, key_bytes, schema, text, to_table
 from ..processing.image_loading import ImageError
@@ -94,12 +95,11 @@ def run_job(sources: Sources, output: Path, rating: Rating | None = None, pool: 
         pool: how many there are.
 
     Raises:
-        JobError: the output belongs to another job or to something else, or another process works at it.
+        JobError: as of [`RatingJob.run`].
     """
     rating, pool = rating or Rating(), pool or Pool()
     job = rating.job(output, device="cpu")
-    if output != job.parts and output.exists() and not job.parts.is_dir():
-        raise JobError(f"the output {output} is there, and no job's: {job.parts} is missing. Choose another name.")
+    job.check_output(sources)
     summary = JobSummary(output, problems=len(sources.problems))
     with ShardFolder(job.parts, job.fingerprint) as folder:
         rows, failed = folder.counts()
@@ -110,12 +110,13 @@ def run_job(sources: Sources, output: Path, rating: Rating | None = None, pool: 
             for number, fragment in zip(numbers, sources.fragments, strict=False)
         ]
         known = job.parts.absolute() / f"{UNFINISHED}done.npy"
-        done.save(known)  # not in the object store: actors that start again after a node is lost would not find it
+        with written(known, known.with_name(f"{UNFINISHED}{known.name}")) as unfinished:
+            done.save(unfinished)  # not in the object store: actors that start again after a node is lost would not find it
         arguments = (str(known), dict(job.fingerprint), rating)
-        written = ray.data.from_items(tasks, override_num_blocks=len(tasks)).map_batches(
-            _ShardWriter, batch_size=1, fn_constructor_args=arguments, **pool.options()
+        results = ray.data.from_items(tasks, override_num_blocks=len(tasks)).map_batches(
+            ShardWriter, batch_size=1, fn_constructor_args=arguments, **pool.options()
         )
-        for row in written.iter_rows():
+        for row in results.iter_rows():
             summary.problems += row["problems"]
         folder.look_again()
         if output != job.parts:
@@ -148,8 +149,14 @@ class _Rater:
         return to_table(self.job.rate(map(_as_item, photos.to_pylist())), self.columns)
 
 
-class _ShardWriter:
-    """An actor that rates a fragment and writes its shard; done again after a crash, it writes the same."""
+class ShardWriter:
+    """An actor that rates a fragment and writes its shards; done again after a crash, it goes on behind the last whole one.
+
+    Args:
+        known: file of a [`KeySet`] in the job's folder: what earlier runs have done.
+        fingerprint: of the job.
+        rating: what to do.
+    """
 
     def __init__(self, known: str, fingerprint: dict[str, Any], rating: Rating):
         self.job = rating.job()
@@ -158,15 +165,34 @@ class _ShardWriter:
         self.folder, self.done = Path(known).parent, KeySet.load(Path(known))
 
     def __call__(self, tasks: dict[str, Any]) -> dict[str, list[int]]:
-        problems = []
-        for number, fragment in zip(tasks["number"], map(pickle.loads, tasks["fragment"]), strict=True):
-            found = list(fragment.items(lambda key: key_bytes(key) not in self.done))
-            photos = [item for item in found if isinstance(item, Item)]
-            if photos:
-                rows = to_table(self.job.rate(photos), schema(self.job.fingerprint))
-                write_shard(shard_path(self.folder, int(number)), rows)
-            problems.append(len(found) - len(photos))
-        return {"problems": problems}
+        """How many places of each task's fragment cannot be read.
+
+        Args:
+            tasks: "number" of each one's shards, and its "fragment", pickled.
+        """
+        fragments = map(pickle.loads, tasks["fragment"])
+        return {"problems": [self._write(*each) for each in zip(map(int, tasks["number"]), fragments, strict=True)]}
+
+    def _write(self, number: int, fragment: Fragment) -> int:
+        part, earlier = written_parts(self.folder, number)
+        problems = 0
+
+        def photos() -> Iterator[Item]:
+            nonlocal problems
+            for item in fragment.items(lambda key: self._is_new(key_bytes(key), earlier)):
+                if isinstance(item, Item):
+                    yield item
+                else:
+                    problems += 1
+
+        left = photos()
+        while rows := self.job.rate(itertools.islice(left, SHARD_ROWS)):
+            write_shard(shard_path(self.folder, number, part), to_table(rows, schema(self.job.fingerprint)))
+            part += 1
+        return problems
+
+    def _is_new(self, key: bytes, earlier: set[bytes]) -> bool:
+        return key not in self.done and key_digest(key) not in earlier
 
 
 class _PhotoSource(Datasource):
@@ -181,19 +207,20 @@ class _PhotoSource(Datasource):
 
     def get_read_tasks(self, parallelism: int, *arguments: Any, **options: Any) -> list[ReadTask]:
         unknown = BlockMetadata(num_rows=None, size_bytes=None, exec_stats=None, input_files=None)
-        return [ReadTask(_Blocks(fragment), unknown, PHOTOS) for fragment in self.fragments]
+        return [ReadTask(Blocks(fragment), unknown, PHOTOS) for fragment in self.fragments]
 
 
 @dataclass(frozen=True)
-class _Blocks:
+class Blocks:
     """A fragment's photos as blocks."""
 
     fragment: Fragment
 
     def __call__(self) -> Iterator[pa.Table]:
-        rows = [_as_row(item) for item in self.fragment.items(lambda key: True) if not isinstance(item, ImageError)]
-        for start in range(0, max(1, len(rows)), ROWS_A_BLOCK):
-            yield pa.Table.from_pylist(rows[start : start + ROWS_A_BLOCK], PHOTOS)
+        rows = (_as_row(item) for item in self.fragment.items(lambda key: True) if not isinstance(item, ImageError))
+        yield pa.Table.from_pylist(list(itertools.islice(rows, ROWS_A_BLOCK)), PHOTOS)  # one at least, for its columns
+        while block := list(itertools.islice(rows, ROWS_A_BLOCK)):
+            yield pa.Table.from_pylist(block, PHOTOS)
 
 
 def _as_row(item: Item) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from .job_error import JobError
 from .progress import COMPARING, RATING, TRYING_AGAIN, Counter, Tell, untold
 from .reading import PhotoFacts, Readers, file_digest
 from .shards import Failure, ShardFolder, content_key, key_digest, parts_of, write_shard
-from .sources import Item, Sources
+from .sources import Item, Sources, TableRows
 from .table import Request, Row, RowMaker, fingerprint, key_bytes, keys, to_table
 
 # A shard is full at so many rows, and is written after so many seconds though it is not.
@@ -129,12 +129,10 @@ class RatingJob:
             progress: is told how far the run is.
 
         Raises:
-            JobError: the output belongs to another job or to something else, or another process works at it.
+            JobError: the output belongs to another job or to something else, is part of the input, or cannot be written; or
+                another process works at it.
         """
-        if not self.output.absolute().parent.is_dir():
-            raise JobError(f"the output {self.output} must be in a folder that exists.")
-        if self.output != self.parts and self.output.exists() and not self.parts.is_dir():
-            raise JobError(f"the output {self.output} is there, and no job's: {self.parts} is missing. Choose another name.")
+        self.check_output(sources)
         summary = JobSummary(self.output)
         with ShardFolder(self.parts, self.fingerprint) as folder:
             rows, failed = folder.counts()
@@ -152,6 +150,18 @@ class RatingJob:
                 folder.consolidate(self.output)
             summary.count(folder, rows - failed)
         return summary
+
+    def check_output(self, sources: Sources) -> None:
+        """Raises a `JobError` where the output cannot be a job's, or is an input of this one."""
+        if not self.output.absolute().parent.is_dir():
+            raise JobError(f"the output {self.output} must be in a folder that exists.")
+        if self.output != self.parts and self.output.exists() and not self.parts.is_dir():
+            raise JobError(f"the output {self.output} is there, and no job's: {self.parts} is missing. Choose another name.")
+        output, parts = os.path.realpath(self.output), os.path.realpath(self.parts)
+        for path in dict.fromkeys(each.path for each in sources.fragments if isinstance(each, TableRows)):
+            table = os.path.realpath(path)
+            if table == output or os.path.dirname(table) == parts:
+                raise JobError(f"{path} belongs to the output {self.output}, which would grow by its own rows; choose another.")
 
     def rate(self, items: Iterable[Item]) -> list[Row]:
         """The rows of photos, without writing them anywhere."""

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import pyarrow.parquet
 
 BINS = 36
+# That a job's table has, beside the ratings.
+COLUMNS = ("path", "path_bytes", "name", "taken", "error", "checkpoint", "version")
 MOST_GROUPS, SHOWN, SHEET, LISTED = 40, 12, 96, 20
 # Frames of a folder that were taken within so many seconds are one burst, of which one is shown; looked for among so many photos.
 BURST_SECONDS, LOOKED_AT = 2.0, 50 * SHOWN
@@ -242,8 +244,12 @@ def _question(path: Path, file: Path, wanted: str | None) -> str:
     except (pyarrow.ArrowException, OSError) as error:
         raise JobError(f"{path}: not a parquet file, or damaged ({error}).") from error
     found = [name.removesuffix("_mean") for name in names if name.endswith("_mean")]
-    if not found or "path" not in names or "taken" not in names:
-        raise JobError(f"{path}: no table that `score` or `assess` wrote; its columns are {', '.join(names)}.")
+    lacks = [name for name in COLUMNS if name not in names]
+    if not found or lacks:
+        raise JobError(
+            f"{path}: no table that `score` or `assess` wrote: it lacks {', '.join(lacks or ['a rating'])}; its columns are "
+            f"{', '.join(names)}."
+        )
     if wanted is not None and wanted not in found:
         raise JobError(f"{path} has no ratings of {wanted!r}; it has {', '.join(found)}.")
     return wanted or found[0]

@@ -1,10 +1,12 @@
 """A job's folder: a manifest and parquet shards, of which each is whole or not there."""
 
+import errno
 import json
 import logging
 import os
 import re
 from collections.abc import Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -22,9 +24,9 @@ if TYPE_CHECKING:
 FORMAT = 1
 # Names with such beginnings are passed over by whoever reads the folder as a table: pandas, Arrow, Spark, DuckDB.
 MANIFEST, LOCK = "_manifest.json", ".lock"
-UNFINISHED = "_unfinished-"
+UNFINISHED, DAMAGED = "_unfinished-", "_damaged-"
 SUFFIX, PARTS = ".parquet", ".parts"
-_SHARD = re.compile(r"part-\d{6,}\.parquet")
+_SHARD = re.compile(r"part-\d{6,}(-\d{4,})?\.parquet")
 # Rows that the consolidated table holds in a row group, and that are in memory while it is written.
 GROUP_ROWS = 16_384
 logger = logging.getLogger(__name__)
@@ -42,21 +44,60 @@ def parts_of(output: Path) -> Path:
     return output.with_name(output.name + PARTS) if output.suffix.lower() == SUFFIX else output
 
 
-def shard_path(folder: Path, number: int) -> Path:
-    """Where a shard is."""
-    return folder / f"part-{number:06}.parquet"
+def shard_path(folder: Path, number: int, part: int | None = None) -> Path:
+    """Where a shard is, or a part of those that have one number."""
+    return folder / (f"part-{number:06}.parquet" if part is None else f"part-{number:06}-{part:04}.parquet")
+
+
+def written_parts(folder: Path, number: int) -> tuple[int, set[bytes]]:
+    """How many parts of a number are written, the first ones without a gap, and the digests of their keys."""
+    part, digests = 0, set[bytes]()
+    while (shard := shard_path(folder, number, part)).exists():
+        try:
+            digests.update(map(key_digest, keys(_read(shard, ("path", "path_bytes")))))
+        except _DamageError:
+            break
+        part += 1
+    return part, digests
 
 
 def write_shard(shard: Path, table: "pyarrow.Table") -> None:
     """Writes a shard in the place of what is there; whoever looks sees one of both, and both are whole."""
     import pyarrow.parquet
 
-    unfinished = shard.with_name(f"{UNFINISHED}{uuid4().hex}-{shard.name}")
-    with open(unfinished, "wb") as file:
-        pyarrow.parquet.write_table(table, file, compression="zstd")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(unfinished, shard)
+    with written(shard, shard.with_name(f"{UNFINISHED}{uuid4().hex}-{shard.name}")) as unfinished:
+        with open(unfinished, "wb") as file:
+            # checksums tell damage from odd values when the shard is read
+            pyarrow.parquet.write_table(table, file, compression="zstd", write_page_checksum=True)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+@contextmanager
+def written(path: Path, unfinished: Path) -> Iterator[Path]:
+    """Where to write a file that takes its place when it is whole, and is removed when it is not.
+
+    Raises:
+        JobError: it cannot be written, such as on a full disk.
+    """
+    import pyarrow as pa
+
+    try:
+        yield unfinished
+        os.replace(unfinished, path)
+    except (OSError, pa.ArrowException) as error:
+        raise JobError(_unwritten(path, error)) from error
+    finally:
+        try:
+            unfinished.unlink(missing_ok=True)
+        except OSError:
+            pass  # the next run removes it
+
+
+def _unwritten(path: Path, error: Exception) -> str:
+    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+        return f"no space left on {path.parent} for {path.name}; make room, then run the same command again: it goes on there."
+    return f"{path} cannot be written ({_reason(error)}); when it can, run the same command again: it goes on there."
 
 
 def key_digest(key: bytes) -> bytes:
@@ -118,7 +159,7 @@ class ShardFolder:
         except Timeout as error:
             raise JobError(f"another process is at work in {folder}; wait for it, or choose another output.") from error
         except OSError as error:
-            raise JobError(f"the output {folder} cannot be written ({error.strerror}).") from error
+            raise JobError(_unwritten(folder, error)) from error
         try:
             self._check_manifest(fingerprint)
             self.shards = self._whole_shards()
@@ -138,7 +179,7 @@ class ShardFolder:
 
     def next_number(self) -> int:
         """The number of the next shard."""
-        return _number(self.shards[-1]) + 1 if self.shards else 0
+        return _order(self.shards[-1])[0] + 1 if self.shards else 0
 
     def append(self, rows: Sequence[Row]) -> None:
         """Writes the next shard."""
@@ -151,13 +192,17 @@ class ShardFolder:
         self.shards = self._whole_shards()
 
     def table(self, shard: Path) -> "pyarrow.Table":
-        """All of a shard."""
-        return _read(shard)
+        """All of a shard.
+
+        Raises:
+            JobError: it cannot be read; if it is damaged, it is put aside for the next run to rate its photos again.
+        """
+        return self._table(shard)
 
     def tables(self, columns: Sequence[str] | None = None) -> "Iterator[tuple[Path, pyarrow.Table]]":
         """Each shard with its table, in order."""
         for shard in self.shards:
-            yield shard, _read(shard, columns)
+            yield shard, self._table(shard, columns)
 
     def done(self) -> KeySet:
         """The keys of all rows."""
@@ -212,8 +257,10 @@ class ShardFolder:
         import pyarrow as pa
         import pyarrow.parquet
 
-        unfinished = self.folder / f"{UNFINISHED}{output.name}"
-        with pyarrow.parquet.ParquetWriter(unfinished, self.columns, compression="zstd") as writer:
+        with (
+            written(output, self.folder / f"{UNFINISHED}{output.name}") as unfinished,
+            pyarrow.parquet.ParquetWriter(unfinished, self.columns, compression="zstd") as writer,
+        ):
             waiting = self.columns.empty_table()
             for _, table in self.tables():
                 waiting = pa.concat_tables([waiting, table])
@@ -222,7 +269,6 @@ class ShardFolder:
                     waiting = waiting.slice(GROUP_ROWS).combine_chunks()
             if len(waiting):
                 writer.write_table(waiting.combine_chunks())
-        os.replace(unfinished, output)
 
     def _check_manifest(self, fingerprint: Mapping[str, Any]) -> None:
         path = self.folder / MANIFEST
@@ -231,10 +277,13 @@ class ShardFolder:
             return
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
-            earlier = found["job"]
-            known = found["format"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise JobError(f"{path} is no manifest of a job ({error}).") from error
+        except OSError as error:
+            raise JobError(_unread(path, error)) from error
+        except ValueError as error:
+            raise JobError(f"{path} is no manifest of a job ({error}); choose another output.") from error
+        if not (isinstance(found, dict) and isinstance(found.get("job"), dict) and "format" in found):
+            raise JobError(f"{path} is no manifest of a job (it has no format and job); choose another output.")
+        earlier, known = found["job"], found["format"]
         names = sorted(earlier.keys() | fingerprint.keys())
         differ = [name for name in names if earlier.get(name) != fingerprint.get(name)]
         if differ or known != FORMAT:
@@ -245,14 +294,15 @@ class ShardFolder:
             )
 
     def _write(self, path: Path, content: str) -> None:
-        unfinished = path.with_name(UNFINISHED + path.name)
-        unfinished.write_text(content + "\n", encoding="utf-8")
-        os.replace(unfinished, path)
+        with written(path, path.with_name(UNFINISHED + path.name)) as unfinished:
+            unfinished.write_text(content + "\n", encoding="utf-8")
 
     def _whole_shards(self) -> list[Path]:
-        """The shards that are there; a damaged one, which only a broken disk or a copy leaves behind, is put aside."""
-        import pyarrow as pa
+        """The shards that are there; a damaged one, which only a broken disk or a copy leaves behind, is put aside.
 
+        Raises:
+            JobError: a shard cannot be read now, and may be whole.
+        """
         for unfinished in self.folder.glob(f"{UNFINISHED}*"):
             unfinished.unlink()
         found = []
@@ -260,23 +310,66 @@ class ShardFolder:
             if _SHARD.fullmatch(path.name):
                 try:
                     _read(path, ("path", "path_bytes", "error"))
-                except (pa.ArrowException, OSError) as error:
-                    logger.warning("%s is damaged (%s); its photos are rated again.", path, error)
-                    path.unlink()
+                except _DamageError as error:
+                    aside = _put_aside(path)
+                    logger.warning("%s is damaged (%s); it is now %s, and its photos are rated again.", path, error, aside.name)
                 else:
                     found.append(path)
-        return sorted(found, key=_number)
+        return sorted(found, key=_order)
+
+    def _table(self, shard: Path, columns: Sequence[str] | None = None) -> "pyarrow.Table":
+        try:
+            return _read(shard, columns)
+        except _DamageError as error:
+            raise JobError(
+                f"{shard} is damaged ({error}); it is now {_put_aside(shard).name}. Run the same command again to rate its "
+                "photos again."
+            ) from error
 
 
-def _number(shard: Path) -> int:
-    return int(shard.stem.removeprefix("part-"))
+class _DamageError(Exception):
+    """A file that can be read, and is not what was written."""
+
+
+def _order(shard: Path) -> tuple[int, int]:
+    _, number, *part = shard.stem.split("-")
+    return int(number), int(part[0]) if part else 0
 
 
 def _read(shard: Path, columns: Sequence[str] | None = None) -> "pyarrow.Table":
+    """A shard's table.
+
+    Raises:
+        JobError: it cannot be read now.
+        _DamageError: it never can be.
+    """
+    import pyarrow as pa
     import pyarrow.parquet
 
-    with pyarrow.parquet.ParquetFile(shard) as file:
-        return file.read(None if columns is None else list(columns))
+    try:
+        with open(shard, "rb"), pyarrow.parquet.ParquetFile(shard, page_checksum_verification=True) as file:
+            return file.read(None if columns is None else list(columns))
+    except (OSError, pa.ArrowException) as error:
+        # Arrow calls some damage an OSError, too, but only the system's errors have numbers
+        if isinstance(error, pa.ArrowMemoryError) or getattr(error, "errno", None) is not None:
+            raise JobError(_unread(shard, error)) from error
+        raise _DamageError(_reason(error)) from error
+
+
+def _unread(path: Path, error: Exception) -> str:
+    return f"{path} cannot be read now ({_reason(error)}). Nothing was changed; when it can, run the same command again."
+
+
+def _reason(error: Exception) -> str:
+    """An error's words, without line ends and the system's number."""
+    return getattr(error, "strerror", None) or " ".join(str(error).split())
+
+
+def _put_aside(shard: Path) -> Path:
+    """The new name of a damaged shard, which readers of the folder pass over."""
+    aside = shard.with_name(f"{DAMAGED}{uuid4().hex[:8]}-{shard.name}")
+    os.replace(shard, aside)
+    return aside
 
 
 def _foreign(folder: Path) -> bool:

@@ -5,8 +5,10 @@ or an `ImageError` for a place where photos may be and that cannot be read.
 """
 
 import json
+import lzma
 import os
 import tarfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +19,7 @@ from typing import Any, Protocol
 
 from ..inference.photo_files import FoundPhotos, find_photos, readable_suffixes
 from ..processing.image_loading import ImageError, UnreadableImageError
-from .columns import arrow_kind, chosen_column, feature_kinds
+from .columns import cell_value, choose_column, dataset_columns, table_columns
 from .job_error import JobError
 
 FILES_A_FRAGMENT = 256
@@ -94,19 +96,23 @@ class TableRows:
     column: str
 
     def items(self, wanted: Wanted) -> Iterator[Item | ImageError]:
+        import pyarrow as pa
         import pyarrow.parquet
 
         keys = [f"{self.path}#{row}" for row in range(self.first, self.first + self.count)]
         flags = [wanted(key) for key in keys]
         if not any(flags):
             return
-        with pyarrow.parquet.ParquetFile(self.path) as file:
-            place = 0
-            for batch in file.iter_batches(batch_size=64, row_groups=[self.group], columns=[self.column]):
-                for value in batch.column(0):
-                    if flags[place]:
-                        yield _item(keys[place], value.as_py(), os.path.dirname(self.path))
-                    place += 1
+        place = 0
+        try:
+            with pyarrow.parquet.ParquetFile(self.path) as file:
+                for batch in file.iter_batches(batch_size=64, row_groups=[self.group], columns=[self.column]):
+                    for cell in batch.column(0):
+                        if flags[place]:
+                            yield _item(keys[place], cell_value(cell), os.path.dirname(self.path))
+                        place += 1
+        except (pa.ArrowException, OSError) as error:
+            yield _lost(self.path, self.first + place, self.first + self.count, error)
 
 
 @dataclass(frozen=True)
@@ -130,7 +136,11 @@ class Archive:
                     key = f"{self.path}#{member.name}{again}"
                     if wanted(key) and (content := archive.extractfile(member)) is not None:
                         yield Item(key, content.read(), member.name)
-        except (tarfile.TarError, OSError, EOFError) as error:
+                # a damaged header is an end to tarfile; the real one is the file's, or two blocks of zeros
+                remembered.fileobj.seek(archive.offset)
+                if remembered.fileobj.read(2 * tarfile.BLOCKSIZE).strip(b"\0"):
+                    raise tarfile.ReadError(f"no member can be read at byte {archive.offset:,}, nor behind it")
+        except (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
             yield UnreadableImageError(self.path, f"an archive that is damaged or truncated ({error}).")
 
 
@@ -150,13 +160,21 @@ class SavedRows:
     column: str
 
     def items(self, wanted: Wanted) -> Iterator[Item | ImageError]:
+        import pyarrow as pa
+
         rows = range(self.first, self.first + self.count)
         flags = {row: wanted(f"{self.folder}#{row}") for row in rows}
-        if any(flags.values()):
+        if not any(flags.values()):
+            return
+        row = self.first
+        try:
             dataset = _undecoded(_datasets().load_from_disk(self.folder), self.column).select_columns([self.column])
+            tables = dataset.with_format("arrow")
             for row in rows:
                 if flags[row]:
-                    yield _item(f"{self.folder}#{row}", dataset[row][self.column], self.folder)
+                    yield _item(f"{self.folder}#{row}", cell_value(tables[row].column(0)[0]), self.folder)
+        except (pa.ArrowException, OSError, ValueError) as error:
+            yield _lost(self.folder, row, rows.stop, error)
 
 
 @dataclass(frozen=True)
@@ -174,10 +192,15 @@ class HubRows:
     column: str
 
     def items(self, wanted: Wanted) -> Iterator[Item | ImageError]:
-        dataset = _undecoded(_datasets().load_dataset(self.name, split=self.split, streaming=True), self.column)
-        for row, values in enumerate(dataset.select_columns([self.column])):
-            if wanted(self.key(row)):
-                yield _item(self.key(row), values[self.column], "")
+        row = 0
+        try:
+            dataset = _undecoded(_datasets().load_dataset(self.name, split=self.split, streaming=True), self.column)
+            for values in dataset.select_columns([self.column]):
+                if wanted(self.key(row)):
+                    yield _item(self.key(row), values[self.column], "")
+                row += 1
+        except Exception as error:  # networks, file formats and decoders raise anything
+            yield _lost(f"{HUB}{self.name}/{self.split}", row, None, error)
 
     def key(self, row: int) -> str:
         return f"{HUB}{self.name}/{self.split}#{row}"
@@ -291,8 +314,9 @@ def _table_rows(name: str, column: str | None) -> list[Fragment]:
 
     try:
         with pyarrow.parquet.ParquetFile(name) as file:
-            kinds = {each.name: arrow_kind(each.type) for each in file.schema_arrow if each.name != NO_PHOTOS}
-            column = chosen_column(name, kinds, column)
+            found = table_columns(file.schema_arrow)
+            found.pop(NO_PHOTOS, None)
+            column = choose_column(name, found, column)
             counts = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
     except (pyarrow.ArrowException, OSError) as error:
         raise JobError(f"{name}: not a parquet file, or damaged ({error}).") from error
@@ -300,13 +324,20 @@ def _table_rows(name: str, column: str | None) -> list[Fragment]:
 
 
 def _saved_rows(folder: Path, column: str | None, split: str | None) -> list[Fragment] | None:
-    if (folder / SPLITS).is_file():
-        splits = json.loads((folder / SPLITS).read_text(encoding="utf-8"))["splits"]
-        folder = folder / _only(str(folder), "split", splits, split)
-    if not ((folder / STATE).is_file() and (folder / "dataset_info.json").is_file()):
-        return None
-    dataset = _datasets().load_from_disk(str(folder))
-    column = chosen_column(str(folder), feature_kinds(dataset), column)
+    import pyarrow as pa
+
+    try:
+        if os.path.isfile(folder / SPLITS):  # also where the folder is closed, unlike Path.is_file
+            splits = json.loads((folder / SPLITS).read_text(encoding="utf-8"))["splits"]
+            folder = folder / _only(str(folder), "split", splits, split)
+        if not (os.path.isfile(folder / STATE) and os.path.isfile(folder / "dataset_info.json")):
+            return None
+        dataset = _datasets().load_from_disk(str(folder))
+    except JobError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+        raise JobError(f"{folder}: a data set that is damaged or cannot be read ({error}).") from error
+    column = choose_column(str(folder), dataset_columns(dataset), column)
     starts = range(0, len(dataset), ROWS_A_FRAGMENT)
     return [SavedRows(str(folder), start, min(ROWS_A_FRAGMENT, len(dataset) - start), column) for start in starts]
 
@@ -321,7 +352,7 @@ def _hub_rows(name: str, column: str | None, split: str | None) -> HubRows:
         raise JobError(
             f"{HUB}{name}: cannot be loaded ({str(error).rstrip('.')}). Check the name, the network, and the token."
         ) from error
-    return HubRows(name, split, chosen_column(f"{HUB}{name}", feature_kinds(dataset), column))
+    return HubRows(name, split, choose_column(f"{HUB}{name}", dataset_columns(dataset), column))
 
 
 @contextmanager
@@ -353,15 +384,18 @@ def _undecoded(dataset: Any, column: str) -> Any:
 
 
 def _item(key: str, value: Any, folder: str) -> Item:
-    """A row's photo; nothing in the row is a photo of no bytes, which cannot be read."""
-    if isinstance(value, dict):
-        content, name = value["bytes"], value["path"]
-        value = name if content is None else content
-    else:
-        name = value if isinstance(value, str) else None
-    if value is None:
-        return Item(key, b"", name)
-    return Item(key, os.path.join(folder, value) if isinstance(value, str) else value, name)
+    """A row's photo; what is neither bytes nor a path is a photo of no bytes, which cannot be read."""
+    content, name = (value.get("bytes"), value.get("path")) if isinstance(value, dict) else (value, value)
+    name = name if isinstance(name, str) else None
+    if isinstance(content, bytes):
+        return Item(key, content, name)
+    return Item(key, b"", name) if name is None else Item(key, os.path.join(folder, name), name)
+
+
+def _lost(source: str, first: int, end: int | None, error: Exception) -> ImageError:
+    """What stands for rows that cannot be read."""
+    rows = f"from {first} on" if end is None else f"{first} to {end - 1}"
+    return UnreadableImageError(source, f"rows {rows} are damaged or cannot be read ({' '.join(str(error).split())}).")
 
 
 def _datasets() -> Any:

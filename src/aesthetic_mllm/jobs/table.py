@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from .._version import __version__
 from ..engine.photo_collections import Photos
 from ..inference.base_assessor import BaseAssessor
-from ..personalization.profile_file import checkpoint_digest
 from ..processing.image_loading import ImageError
 from ..processing.rating_scale import Rating
 from ..tasks.assessment import Assessment
@@ -70,20 +69,20 @@ class Request:
 
 
 def fingerprint(assessor: BaseAssessor, request: Request, profile: str | None = None) -> dict[str, Any]:
-    """What must be the same for a photo's row to be the same; batches, devices and readers are not in it.
+    """What must be the same for a photo's row to be the same; batches, devices, readers and servers' addresses are not in it.
 
     Args:
         profile: digest of the file of a person's profile.
     """
     scale = assessor.processor.rating_scale
-    digest = checkpoint_digest(assessor.model, assessor.processor, None)
+    checkpoint, dtype = assessor.checkpoint_identity()
     return {
-        "checkpoint": f"{digest.readout[:32]}{digest.weights[:32]}",
+        "checkpoint": checkpoint,
         "questions": list(request.questions),
         "assess": request.assess,
         "verify": request.verify,
         "profile": profile,
-        "dtype": str(assessor.model.dtype).removeprefix("torch."),
+        "dtype": dtype,
         "levels": [word.strip() for word in scale.level_words],
         "score_range": list(scale.score_range),
         "version": __version__,
