@@ -49,6 +49,8 @@ class StreamAssessor:
         onnx: an exported file that rates in the model's place where it answers what is asked; default none.
     """
 
+    onnx: OnnxRatings | None = None
+
     def __init__(
         self,
         model: AestheticMLLMForConditionalGeneration,
@@ -57,7 +59,6 @@ class StreamAssessor:
     ):
         self.engine = AestheticEngine(model, processor)
         self.personalizer = personalizer
-        self.onnx: OnnxRatings | None = None
 
     @property
     def model(self) -> AestheticMLLMForConditionalGeneration:
