@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .names import STYLES, SharedSidecarError, SidecarError, mirrored_root, sidecar_path
-from .packet import Marks, merge, rating_in, rating_in_photo
+from .packet import Given, Marks, given_in, given_in_photo, merge
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class SidecarWriter:
         except OSError as error:
             raise SidecarError(f"The sidecar {source} cannot be read ({error.strerror}).") from error
         try:
-            merged = merge(data, marks, overwrite=self.overwrite, embedded_rating=self._elsewhere(photo, source))
+            merged = merge(data, marks, overwrite=self.overwrite, elsewhere=self._elsewhere(photo, source))
         except SidecarError as error:
             raise SidecarError(f"The sidecar {source} {error}; it is left as it is.") from error
         changed = merged.changed or (data is not None and source != target)
@@ -91,21 +91,20 @@ class SidecarWriter:
             _replace(target, merged.packet)
         return Written(target, changed, data is not None, merged.kept_rating, merged.kept_pick)
 
-    def _elsewhere(self, photo: Path, read: Path) -> float | None:
-        """The rating in other sidecars of the photo or in the photo, first found."""
+    def _elsewhere(self, photo: Path, read: Path) -> Given:
+        """What somebody else said in other sidecars of the photo or in the photo, first found."""
+        given = Given()
         if self.overwrite:
-            return None
+            return given
         for style in STYLES:
             path = sidecar_path(photo, style)
             if path == read:
                 continue
             try:
-                rating = rating_in(path.read_bytes())
+                given |= given_in(path.read_bytes())
             except (OSError, SidecarError):  # it is neither there nor ours to judge
                 continue
-            if rating is not None:
-                return rating
-        return rating_in_photo(photo)
+        return given | given_in_photo(photo)
 
 
 def check_xmp_extra() -> None:
