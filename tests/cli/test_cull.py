@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from aesthetic_mllm.evaluation.eval_culling import make_shoot, write_shoot
 from aesthetic_mllm.processing.image_loading import load_image
+from xmp_packets import packet
 
 Run = Callable[..., tuple[int, str, str]]
 NAMES = ("chelsea", "coffee", "rocket", "astronaut", "camera")
@@ -106,10 +108,44 @@ def test_stars_and_proposals_in_either_order(run: Run, shoot: tuple[Path, dict[s
     assert all(any(tag.startswith("aesthetic|") for tag in each) for each in tags["score"].values())
 
 
+def test_a_photo_that_is_named_twice_does_not_compete_with_itself(
+    run: Run, shoot: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    """Nor does a link to it; the photos stay in the order in which they were named first."""
+    folder, shots = shoot
+    photo = folder / next(name for name, shot in shots.items() if shot.kind == "single")
+    (tmp_path / "link.jpg").symlink_to(photo)
+    code, out, err = run(
+        "cull", photo, folder, tmp_path / "link.jpg", folder / ".." / folder.name / photo.name, "--format", "json"
+    )
+    assert code == 0 and "passed over 3 photos that were named twice." in err
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert len(rows) == len(shots) and [row["kind"] for row in rows if row["index"] == 0] == ["single"]
+
+
+def test_photos_that_are_left_alone_keep_a_persons_flags(run: Run, shoot: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    """Also where ratings and flags may be replaced: there is nothing to replace them with."""
+    pytest.importorskip("exiv2", reason="the extra `xmp` is not installed")
+    spaces = (
+        'xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmlns:xmpDM="http://ns.adobe.com/xmp/1.0/DynamicMedia/" '
+        'xmlns:digiKam="http://www.digikam.org/ns/1.0/"'
+    )
+    flags = 'xmp:Rating="4" xmpDM:pick="1" xmpDM:good="True" digiKam:PickLabel="3"'
+    for name in shoot[1]:
+        shutil.copy(shoot[0] / name, tmp_path)
+        (tmp_path / f"{name}.xmp").write_bytes(packet(f"<rdf:Description {spaces} {flags}/>"))
+    before = {path.name: path.read_bytes() for path in tmp_path.glob("*.xmp")}
+    _, out, err = run("cull", tmp_path, "--format", "json", "--write-xmp", "--overwrite-ratings")
+    verdicts = {Path(row["path"]).name: row["verdict"] for row in map(json.loads, out.splitlines())}
+    changed = {name.removesuffix(".xmp") for name, data in before.items() if (tmp_path / name).read_bytes() != data}
+    assert changed == {name for name, verdict in verdicts.items() if verdict in ("pick", "reject")}
+    assert "left_alone" in verdicts.values() and "of a person kept" not in err
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
-    [(("--keep", 0), "keep"), (("--max-gap", -1), "max_gap"), (("--max-distance", 64), "max_distance"),
-     (("--xmp-tags", "a"), "--write-xmp")],
+    [(("--keep", 0), "keep"), (("--max-gap", -1), "max_gap"), (("--max-gap", "nan"), "max_gap"),
+     (("--max-distance", 64), "max_distance"), (("--xmp-tags", "a"), "--write-xmp")],
 )  # fmt: skip
 def test_what_cannot_be_is_told_first(
     run: Run, shoot: tuple[Path, dict[str, Any]], options: tuple[object, ...], message: str, capsys: pytest.CaptureFixture[str]

@@ -76,3 +76,10 @@ def test_a_stream_without_bytes_is_left_as_it_is() -> None:
     with writing_any_name(stream) as rows:
         writer("json", rows, LAYOUT).write({"path": NAME, "error": None})
     assert json.loads(stream.getvalue())["path"] == NAME
+
+
+def test_a_name_that_turns_the_direction_of_writing_is_escaped() -> None:
+    """Otherwise a name can look like another one; names that are written from right to left stay."""
+    assert printable("a\u202egpj.exe") == "a\\u202egpj.exe" and printable("a\u2066b\u2028") == "a\\u2066b\\u2028"
+    assert printable("שלום \u200f.jpg") == "שלום \u200f.jpg"
+    assert b"\\u202e" in written("table", {"path": "a\u202eb.jpg", "error": None})

@@ -1,6 +1,7 @@
 """`--write-xmp`: what `score` and `assess` write, as another program reads it."""
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -9,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from aesthetic_mllm.sidecars import Borders, marks_of
+from aesthetic_mllm.sidecars import Borders, Marks, SidecarWriter, Written, marks_of
 from photo_files import jpeg_bytes, scene
-from xmp_packets import DARKTABLE, LIGHTROOM
+from xmp_packets import DARKTABLE, LIGHTROOM, packet
 
 pytest.importorskip("exiv2", reason="the extra `xmp` is not installed")
 Run = Callable[..., tuple[int, str, str]]
@@ -124,11 +125,57 @@ def test_what_cannot_be_written_is_told_and_the_rest_written(run: Run, photos: P
         (("--write-xmp", "--xmp-tags", "a/b"), "--xmp-tags"),
         (("--write-xmp", "--xmp-root", "."), "--xmp-root needs --xmp-folder"),
         (("--write-xmp", "--xmp-folder", "out", "--xmp-root", "nowhere"), "does not lie below"),
+        (("--write-xmp", "--xmp-folder", f"{__file__}/out"), "is no folder; choose another --xmp-folder"),
+        (("--write-xmp", "--star-ratings", ""), "four numbers"),
+        (("--write-xmp", "--star-ratings", "10,30,60,85"), "must lie within 1 and 10"),
+        (("--write-xmp", "--star-ratings", "4,5,6,7", "--reject-below", "60"), "must lie within 1 and 10"),
+        (("--write-xmp", "--star-ratings", "4,5,6,inf"), "must be numbers that are finite"),
     ],
 )
 def test_options_that_cannot_be(run: Run, photos: Path, options: tuple[str, ...], message: str) -> None:
     code, out, err = run("score", photos, *options)
     assert code == 2 and message in err and out == "" and not list(photos.rglob("*.xmp"))
+
+
+def test_borders_of_assess_lie_within_the_range(run: Run, photos: Path) -> None:
+    code, out, err = run("assess", photos, "--write-xmp", "--star-ratings", "10,30,60,85")
+    assert code == 2 and "must lie within 1 and 10" in err and out == ""
+
+
+def test_one_photos_sidecar_stops_no_other(run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that is no text, tags with languages, and whatever nobody thought of."""
+    shutil.copy(photos / "1.jpg", os.path.join(os.fsencode(photos), b"caf\xe9.jpg"))
+    tags = '<rdf:Bag><rdf:li xml:lang="de">a</rdf:li></rdf:Bag>'
+    (photos / "1.jpg.xmp").write_bytes(
+        packet(
+            '<rdf:Description xmlns:lr="http://ns.adobe.com/lightroom/1.0/">'
+            f"<lr:hierarchicalSubject>{tags}</lr:hierarchicalSubject></rdf:Description>"
+        )
+    )
+    code, _, err = run("score", photos, "--format", "json", "--write-xmp", "--xmp-tags", "aesthetic")
+    assert code == 1 and "has tags in lr:hierarchicalSubject that are no list of plain text; it is left as it is" in err
+    assert "sidecars: 4 new" in err and "1 sidecar that could not be written" in err
+    write = SidecarWriter.write
+
+    def failing(self: SidecarWriter, photo: Path, marks: Marks) -> Written:
+        if photo.name == "2.jpg":
+            raise TypeError("odd")
+        return write(self, photo, marks)
+
+    monkeypatch.setattr(SidecarWriter, "write", failing)
+    code, _, err = run("score", photos, "--format", "json", "--write-xmp")
+    assert code == 1 and "The sidecar of " in err and "2.jpg cannot be written (TypeError: odd); it is left as it is." in err
+    assert "0 new, 1 merged into existing ones, 3 already up to date; 1 sidecar that could not be written." in err
+
+
+def test_a_photo_that_is_named_twice_counts_once(run: Run, photos: Path) -> None:
+    """For the percent of the photos, and among the sidecars."""
+    assert run("score", photos, "--write-xmp")[0] == 0
+    stars = {path: path.read_bytes() for path in photos.rglob("*.xmp")}
+    again = (photos / "1.jpg", photos / "more" / ".." / "1.jpg", *[photos / "2.jpg"] * 9)
+    code, _, err = run("score", photos, *again, "--write-xmp")
+    assert code == 0 and "0 new, 0 merged into existing ones, 4 already up to date." in err
+    assert {path: path.read_bytes() for path in photos.rglob("*.xmp")} == stars
 
 
 def test_a_missing_package_is_told_before_anything_is_judged(run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:

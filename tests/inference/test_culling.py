@@ -214,7 +214,9 @@ def test_ratings_count_on_any_range() -> None:
     assert judge_burst(ratings, [measured(), measured()])[1][1] == pytest.approx(0.9)
 
 
-@pytest.mark.parametrize("wrong", [{"keep": 0}, {"max_gap": -1}, {"reject_margin": -1}, {"reject_margin": float("nan")}])
+@pytest.mark.parametrize(
+    "wrong", [{"keep": 0}, {"max_gap": -1}, {"max_gap": float("nan")}, {"reject_margin": -1}, {"reject_margin": float("nan")}]
+)
 def test_arguments_that_have_no_meaning(wrong: dict[str, float]) -> None:
     with pytest.raises(CullingError):
         cull_photos({}, **wrong)  # type: ignore[arg-type]

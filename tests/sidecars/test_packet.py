@@ -3,7 +3,7 @@
 import pytest
 
 from aesthetic_mllm.sidecars import Marks, SidecarError
-from aesthetic_mllm.sidecars.packet import merge
+from aesthetic_mllm.sidecars.packet import Given, merge
 from aesthetic_mllm.sidecars.statements import statements
 from xmp_packets import DARKTABLE, LIGHTROOM, packet
 
@@ -55,7 +55,7 @@ def test_a_persons_rating_is_kept_until_told_otherwise() -> None:
 def test_unrated_is_no_rating_and_the_photos_own_counts() -> None:
     zero = LIGHTROOM.replace(b'xmp:Rating="4"', b'xmp:Rating="0"')
     assert statements(merge(zero, Marks(2)).packet)[f"{XMP}Rating"] == "2"
-    inside = merge(None, Marks(2), embedded_rating=5.0)
+    inside = merge(None, Marks(2), elsewhere=Given(5.0))
     assert inside.kept_rating and f"{XMP}Rating" not in statements(inside.packet)
 
 
@@ -113,6 +113,71 @@ def test_what_the_library_would_lose_is_an_error() -> None:
     for uri in ("http://one/", "http://two/", "http://one/"):
         before = packet(f'<rdf:Description xmlns:p="{uri}" p:a="1"/>')
         assert others(merge(before, Marks(3)).packet) == others(before)
+
+
+def test_prefixes_of_one_packet_do_no_harm_to_the_next() -> None:
+    """One that has another's prefix is refused where its own would be lost; what follows is written as if it had come first."""
+    alone = others(merge(LIGHTROOM, ALL, overwrite=True).packet)
+    mine = packet('<rdf:Description xmlns:lr="urn:mine" lr:x="1"/>')
+    with pytest.raises(SidecarError, match="would lose {urn:mine}x"):
+        merge(mine, ALL)
+    other = packet(
+        '<rdf:Description xmlns:a="http://ns.adobe.com/xap/1.0/" xmlns:xmp="http://other/" a:Rating="2" xmp:Thing="1"/>'
+    )
+    with pytest.raises(SidecarError, match="would lose {http://ns.adobe.com/xap/1.0/}Rating"):
+        merge(other, ALL)
+    merge(packet('<rdf:Description xmlns:dc="http://other/" dc:x="1"/>'), ALL)
+    for before in (LIGHTROOM, packet('<rdf:Description xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:Label="Red"/>')):
+        merged = merge(before, ALL, overwrite=True).packet
+        assert others(merged) == others(before) and statements(merged)[f"{LR}hierarchicalSubject"][1][-1] == "aesthetic|high"
+    assert others(merge(LIGHTROOM, ALL, overwrite=True).packet) == alone
+
+
+def test_nothing_to_say_takes_nothing_from_a_person() -> None:
+    """Even where what they gave may be replaced: there is nothing to replace it with."""
+    flagged = 'xmp:Rating="4" xmpDM:pick="1" xmpDM:good="True" digiKam:PickLabel="3"'
+    spaces = (
+        'xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmlns:xmpDM="http://ns.adobe.com/xmp/1.0/DynamicMedia/" '
+        'xmlns:digiKam="http://www.digikam.org/ns/1.0/"'
+    )
+    merged = merge(packet(f"<rdf:Description {spaces} {flagged}/>"), Marks(0, 0, (), "cull"), overwrite=True)
+    assert not merged.changed and not merged.kept_pick
+    assert (
+        statements(merge(packet(f"<rdf:Description {spaces} {flagged}/>"), Marks(pick=-1), overwrite=True).packet)[f"{DM}pick"]
+        == "-1"
+    )
+
+
+@pytest.mark.parametrize("good", ["True", "False"])
+def test_a_flag_that_only_one_property_says_is_a_persons(good: str) -> None:
+    before = packet(f'<rdf:Description xmlns:xmpDM="http://ns.adobe.com/xmp/1.0/DynamicMedia/" xmpDM:good="{good}"/>')
+    for pick in (1, -1):
+        merged = merge(before, Marks(pick=pick))
+        assert merged.kept_pick and not merged.changed
+
+
+def test_tags_that_are_plain_text_are_one_tag() -> None:
+    before = packet(f'<rdf:Description xmlns:lr="{LR[1:-1]}" lr:hierarchicalSubject="people|Ute"/>')
+    said = statements(merge(before, Marks(tags=("a|high",))).packet)
+    assert said[f"{LR}hierarchicalSubject"] == ("Bag", ["people|Ute", "a|high"])
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        '<rdf:Bag><rdf:li xml:lang="de">a|b</rdf:li></rdf:Bag>',
+        '<rdf:Alt><rdf:li xml:lang="x-default">a|b</rdf:li></rdf:Alt>',
+        '<rdf:Description lr:x="1"/>',
+        '<rdf:Bag><rdf:li rdf:parseType="Resource"><lr:x>1</lr:x></rdf:li></rdf:Bag>',
+    ],
+)
+def test_tags_that_are_more_than_text_are_left_alone(tags: str) -> None:
+    """Other marks can be written beside them."""
+    start = f'<rdf:Description xmlns:lr="{LR[1:-1]}"><lr:hierarchicalSubject>{tags}</lr:hierarchicalSubject></rdf:Description>'
+    with pytest.raises(SidecarError, match="has tags in lr:hierarchicalSubject that are no list of plain text"):
+        merge(packet(start), Marks(tags=("a|high",)))
+    said = statements(merge(packet(start), Marks(3)).packet)
+    assert said[f"{LR}hierarchicalSubject"] == statements(packet(start))[f"{LR}hierarchicalSubject"]
 
 
 @pytest.mark.parametrize(

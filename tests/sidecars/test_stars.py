@@ -31,3 +31,13 @@ def test_stars_rejects_and_picks_by_ratings() -> None:
 def test_borders_that_cannot_be(borders: dict[str, object]) -> None:
     with pytest.raises(SidecarError):
         Borders(**borders)  # type: ignore[arg-type]
+
+
+def test_borders_in_ratings_lie_within_the_range() -> None:
+    Borders((4, 5, 6, 7), in_percent=False, reject_below=1, pick_from=10).check_range(1, 10)
+    Borders((10, 30, 60, 85)).check_range(1, 10)
+    for borders in ({"stars": (10, 30, 60, 85)}, {"stars": (4, 5, 6, 7), "reject_below": 60}):
+        with pytest.raises(SidecarError, match="within 1 and 10, which the checkpoint rates in; got .*--stars takes percent"):
+            Borders(**borders, in_percent=False).check_range(1, 10)
+    with pytest.raises(SidecarError, match="finite; got 4,5,6,inf"):
+        Borders((4, 5, 6, float("inf")), in_percent=False)

@@ -8,10 +8,10 @@ import pytest
 from aesthetic_mllm.sidecars import Marks, SharedSidecarError, SidecarError, SidecarWriter, named_folders, sidecar_path
 from aesthetic_mllm.sidecars.statements import statements
 from photo_files import jpeg_bytes, scene
-from xmp_packets import LIGHTROOM
+from xmp_packets import LIGHTROOM, packet
 
 pytest.importorskip("exiv2", reason="the extra `xmp` is not installed")
-RATING = "{http://ns.adobe.com/xap/1.0/}Rating"
+RATING, PICK = "{http://ns.adobe.com/xap/1.0/}Rating", "{http://ns.adobe.com/xmp/1.0/DynamicMedia/}pick"
 
 
 @pytest.fixture
@@ -147,6 +147,88 @@ def test_one_sidecar_is_not_two_photos(photo: Path) -> None:
     writer.write(photo, Marks(2))
     with pytest.raises(SharedSidecarError, match="a b.xmp is that of.*a b.jpg"):
         writer.write(photo.with_suffix(".png"), Marks(3))
+
+
+@pytest.mark.parametrize("said", ['xmpDM:pick="1"', 'xmpDM:good="False"', 'digiKam:PickLabel="2"'])
+def test_flags_elsewhere_are_a_persons(photo: Path, said: str) -> None:
+    """In a sidecar of the other name and inside the photo; ours in the other one is not."""
+    flagged = packet(
+        '<rdf:Description xmlns:xmpDM="http://ns.adobe.com/xmp/1.0/DynamicMedia/" '
+        f'xmlns:digiKam="http://www.digikam.org/ns/1.0/" {said}/>'
+    )
+    photo.with_suffix(".xmp").write_bytes(flagged)
+    kept = SidecarWriter().write(photo, Marks(2, -1))
+    assert kept.kept_pick and not kept.kept_rating and PICK not in statements(kept.path.read_bytes())
+    assert statements(SidecarWriter(overwrite=True).write(photo, Marks(pick=-1)).path.read_bytes())[PICK] == "-1"
+    own = photo.with_name("own.jpg")
+    own.write_bytes(jpeg_bytes(scene(), xmp=flagged))
+    assert SidecarWriter().write(own, Marks(pick=1)).kept_pick
+    both = photo.with_name("both.jpg")
+    both.write_bytes(jpeg_bytes(scene()))
+    SidecarWriter("adobe").write(both, Marks(pick=1))
+    assert not SidecarWriter("darktable").write(both, Marks(pick=-1)).kept_pick
+
+
+@pytest.mark.parametrize("ending", [".XMP", ".Xmp"])
+def test_a_sidecar_in_capitals_is_the_photos(photo: Path, tmp_path: Path, ending: str) -> None:
+    """It is merged into and no second one made; in a folder of their own it is what they start from."""
+    there = photo.with_name(f"a b.jpg{ending}")
+    there.write_bytes(LIGHTROOM)
+    written = SidecarWriter("darktable", tmp_path / "out").write(photo, Marks(2))
+    assert (
+        written.kept_rating and written.path == tmp_path / "out" / "a b.jpg.xmp" and b"Adobe Color" in written.path.read_bytes()
+    )
+    assert SidecarWriter("adobe").write(photo, Marks(2)).kept_rating
+    written = SidecarWriter(overwrite=True).write(photo, Marks(2))
+    assert written.path.samefile(there) and written.existed and rating(there) == "2"
+    assert {path.name for path in photo.parent.iterdir()} == {photo.name, there.name}
+
+
+def test_nothing_is_written_outside_a_folder_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Paths with ".." mean what they say, whichever way photos and root are written."""
+    photo, work = tmp_path / "lib" / "a.jpg", tmp_path / "work"
+    for folder in (photo.parent, work):
+        folder.mkdir()
+    photo.write_bytes(jpeg_bytes(scene()))
+    monkeypatch.chdir(work)
+    away, out = Path("../lib/a.jpg"), Path("out")
+    with pytest.raises(SidecarError, match="does not lie below"):
+        SidecarWriter("darktable", out, Path()).write(away, Marks(2))
+    assert SidecarWriter("darktable", out, named=named_folders([Path()])).place(away) == out / "a.jpg.xmp"
+    for root in (Path(".."), tmp_path, work / ".."):
+        assert SidecarWriter("darktable", out, root).write(away, Marks(2)).path == out / "lib" / "a.jpg.xmp"
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.xmp")] == ["work/out/lib/a.jpg.xmp"]
+
+
+def test_a_folder_is_checked_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It need not exist; a file in its way, and a folder that may not be written to, are told."""
+    SidecarWriter("darktable", tmp_path / "new" / "deep").check_folder()
+    SidecarWriter().check_folder()
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(SidecarError, match="file is no folder; choose another --xmp-folder"):
+        SidecarWriter("darktable", tmp_path / "file" / "out").check_folder()
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path)
+    with pytest.raises(SidecarError, match=f"{tmp_path} may not be written to; choose another --xmp-folder"):
+        SidecarWriter("darktable", tmp_path / "new" / "deep").check_folder()
+
+
+def test_a_name_that_leaves_no_room_for_an_ending(tmp_path: Path) -> None:
+    """Of darktable's style: the file system allows 255 bytes."""
+    photo = tmp_path / f"{'n' * 248}.jpg"
+    photo.write_bytes(jpeg_bytes(scene()))
+    with pytest.raises(SidecarError, match="cannot be written"):
+        SidecarWriter().write(photo, Marks(2))
+    assert SidecarWriter("adobe").write(photo, Marks(2)).changed
+
+
+def test_a_name_that_is_no_text(photo: Path) -> None:
+    """Its sidecar is found and written as any other, and a rating inside the photo is seen."""
+    for stars, exif in ((2, None), (None, _rated(3))):
+        odd = photo.with_name(os.fsdecode(f"caf{stars}".encode() + b"\xe9.jpg"))
+        odd.write_bytes(jpeg_bytes(scene(), exif=exif) if exif else jpeg_bytes(scene()))
+        written = SidecarWriter().write(odd, Marks(2))
+        assert written.kept_rating == (exif is not None) and written.changed != written.kept_rating
 
 
 def _rated(stars: int) -> bytes:

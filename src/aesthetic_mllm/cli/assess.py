@@ -51,6 +51,7 @@ def run(options: argparse.Namespace) -> int:
     photos = find_photos(options)
     sidecars = StarWriting(options, photos)
     assessor = load_assessor(options)
+    sidecars.check_range(assessor.processor.rating_scale.score_range)
     results = results_in_place(
         photos, lambda found: assessor.assess_stream(found, options.verify, on_error="return", **batching(options))
     )

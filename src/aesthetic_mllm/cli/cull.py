@@ -1,6 +1,7 @@
 """`aesthetic-mllm cull`: series found, the best of each burst picked, the clearly worse proposed as rejects."""
 
 import argparse
+import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -31,6 +32,7 @@ from .xmp import add_xmp, sidecar_writer, write_sidecars
 
 if TYPE_CHECKING:
     from ..inference.culling import RatedFrame
+    from ..processing.image_loading import ImageError
     from ..sidecars import Marks
     from ..tasks.culling import CulledPhoto
 
@@ -82,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
     limits = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     with usage_errors():
         cull_photos({}, keep=options.keep, **limits)  # what cannot be is told before photos are rated
-    photos = find_photos(options)
+    photos = each_once(find_photos(options))
     sidecars = sidecar_writer(options, photos)
     assessor = personal_assessor(options)
     question = asked_question(options, assessor)
@@ -110,6 +112,16 @@ def run(options: argparse.Namespace) -> int:
         return code
     named = [Path(str(photos[photo.index])) for photo in culled]
     return max(code, write_sidecars(sidecars, "cull", named, [marks(photo, options.xmp_tags) for photo in culled]))
+
+
+def each_once(photos: "list[Path | ImageError]") -> "list[Path | ImageError]":
+    """The photos without those that were found by another name before: one would compete with itself."""
+    found: dict[object, Path | ImageError] = {}
+    for photo in photos:
+        found.setdefault(os.path.realpath(photo) if isinstance(photo, Path) else photo, photo)
+    if again := len(photos) - len(found):
+        _tell(f"passed over {_count(again, 'photo')} that {'was' if again == 1 else 'were'} named twice.")
+    return [*found.values()]
 
 
 def marks(photo: "CulledPhoto", tag_prefix: str | None = None) -> "Marks":

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
-from .output import ANY_NAME, FORMATS, Layout, Row, writer, writing_any_name
+from .output import ANY_NAME, FORMATS, Layout, Row, printable, writer, writing_any_name
 from .progress import follow
 from .usage import Run, UsageError, positive, with_exit_codes
 
@@ -118,7 +118,7 @@ def find_photos(options: argparse.Namespace) -> "list[Path | ImageError]":
     check_output(options, [photo for photo in found.photos if isinstance(photo, Path)])
     logging.getLogger("PIL").setLevel(logging.CRITICAL)  # what is wrong with a photo is told in its row
     if remark := found.remark():
-        print(f"aesthetic-mllm {options.command}: {remark}", file=sys.stderr)
+        print(f"aesthetic-mllm {options.command}: {printable(remark)}", file=sys.stderr)
     return found.photos
 
 

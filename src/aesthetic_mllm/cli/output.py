@@ -19,6 +19,8 @@ FORMATS = ("table", "json", "csv")
 DECIMALS = 4
 # How streams treat what their encoding lacks: see `_bytes_or_escape`.
 ANY_NAME = "aesthetic_mllm.any_name"
+# Classes of letters that turn the direction of what follows, so that a name looks like another one.
+TURNS = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
 # Values of rows that may hold file names.
 NAMES = ("path", "first_path", "second_path", "applied", "error")
 
@@ -121,10 +123,12 @@ class TextWriter:
 
 
 def printable(name: str) -> str:
-    """A name on one line: line ends and what else steers a terminal are escaped."""
-    return "".join(
-        letter.encode("unicode_escape").decode() if unicodedata.category(letter) == "Cc" else letter for letter in name
-    )
+    """A name on one line: line ends and what else steers a terminal are escaped, also what turns the direction of writing."""
+    return "".join(letter.encode("unicode_escape").decode() if _steers(letter) else letter for letter in name)
+
+
+def _steers(letter: str) -> bool:
+    return unicodedata.category(letter) in ("Cc", "Zl", "Zp") or unicodedata.bidirectional(letter) in TURNS
 
 
 def rounded(value: Any) -> Any:

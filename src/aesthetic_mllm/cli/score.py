@@ -51,6 +51,7 @@ def run(options: argparse.Namespace) -> int:
     photos = find_photos(options)
     sidecars = StarWriting(options, photos)
     assessor = personal_assessor(options)
+    sidecars.check_range(assessor.processor.rating_scale.score_range)
     question = asked_question(options, assessor)
     results = results_in_place(
         photos, lambda found: assessor.score_stream(found, question, on_error="return", **batching(options))

@@ -1,6 +1,7 @@
 """The options of commands that write XMP sidecars, and the writing itself."""
 
 import argparse
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -116,14 +117,30 @@ class StarWriting:
         if self.writer is not None:
             _check_places(self.writer, (photo for photo, _ in ratings))
 
+    def check_range(self, score_range: tuple[float, float]) -> None:
+        """Raises a `UsageError` where a border is a rating that the checkpoint does not give; before photos are rated."""
+        from ..sidecars import SidecarError
+
+        try:
+            if self.borders is not None:
+                self.borders.check_range(*score_range)
+        except SidecarError as error:
+            raise UsageError(error) from error
+
     def finish(self, code: int) -> int:
-        """Writes the sidecars of the rows that passed by; the exit code is 1 where one could not be written."""
+        """Writes the sidecars of the rows that passed by; the exit code is 1 where one could not be written.
+
+        A photo counts once, by whatever names it was found.
+        """
         from ..sidecars import marks_of
 
         if self.writer is None or self.borders is None:
             return code
-        marks = marks_of([mean for _, mean in self.found], self.borders, self.options.xmp_tags)
-        return max(code, write_sidecars(self.writer, self.options.command, [path for path, _ in self.found], marks))
+        means = {os.path.realpath(path): mean for path, mean in self.found}
+        marks = dict(zip(means, marks_of([*means.values()], self.borders, self.options.xmp_tags), strict=True))
+        photos = {os.path.abspath(path): path for path, _ in self.found}
+        said = [marks[os.path.realpath(path)] for path in photos.values()]
+        return max(code, write_sidecars(self.writer, self.options.command, [*photos.values()], said))
 
 
 def sidecar_writer(options: argparse.Namespace, photos: "Iterable[Path | ImageError]") -> "SidecarWriter | None":
@@ -149,6 +166,7 @@ def sidecar_writer(options: argparse.Namespace, photos: "Iterable[Path | ImageEr
     writer = SidecarWriter(style, options.xmp_folder, options.xmp_root, options.overwrite_ratings, named)
     try:
         check_xmp_extra()
+        writer.check_folder()
     except SidecarError as error:
         raise UsageError(error) from error
     _check_places(writer, (photo for photo in photos if isinstance(photo, Path)))
@@ -168,6 +186,10 @@ def write_sidecars(writer: "SidecarWriter", command: str, photos: Sequence[Path]
         except SidecarError as error:
             counts["shared" if isinstance(error, SharedSidecarError) else "failed"] += 1
             tell(command, str(error))
+            continue
+        except Exception as error:  # whatever is wrong with one sidecar, the others are written
+            counts["failed"] += 1
+            tell(command, f"The sidecar of {photo} cannot be written ({type(error).__name__}: {error}); it is left as it is.")
             continue
         counts["rating"] += written.kept_rating
         counts["flag"] += written.kept_pick
@@ -208,14 +230,14 @@ def _check_places(writer: "SidecarWriter", photos: Iterable[Path]) -> None:
 def _borders(options: argparse.Namespace) -> "Borders":
     from ..sidecars import Borders, SidecarError
 
-    text = options.star_ratings or options.stars
+    text = options.stars if options.star_ratings is None else options.star_ratings
     try:
         stars = Borders.stars if text is None else tuple(float(part) for part in text.split(","))
         return Borders(stars, options.star_ratings is None, options.reject_below, options.pick_from)
     except SidecarError as error:
         raise UsageError(error) from error
     except ValueError as error:
-        raise UsageError(f"borders between stars must be four numbers, such as 10,30,60,85; got {text}.") from error
+        raise UsageError(f"borders between stars must be four numbers, such as 10,30,60,85; got {text!r}.") from error
 
 
 def _check_tag(options: argparse.Namespace) -> None:

@@ -89,10 +89,10 @@ def find_series(frames: Sequence[Frame], *, max_gap: float = MAX_GAP, max_distan
         max_distance: bits in which the hashes of one burst's photos may differ.
 
     Raises:
-        CullingError: a gap below 0.
+        CullingError: a gap below 0, or one that is no number.
         RankingError: a distance that is none.
     """
-    if max_gap < 0:
+    if not max_gap >= 0:
         raise CullingError(f"max_gap must be at least 0 seconds, got {max_gap:g}.")
     if not frames:
         group_bursts([], max_distance)

@@ -2,10 +2,13 @@
 
 import os
 from collections.abc import Collection, Iterable
+from itertools import product
 from pathlib import Path
 
 # Adobe's programs replace the photo's ending; darktable and digiKam append to it, so that photo.jpg and photo.nef have one each.
 STYLES = ("adobe", "darktable")
+# Of sidecars that are there; cameras and older programs write capitals. The first is ours.
+_ENDINGS = tuple("." + "".join(letters) for letters in product("xX", "mM", "pP"))
 
 
 class SidecarError(ValueError):
@@ -32,16 +35,22 @@ def sidecar_path(photo: Path, style: str, folder: Path | None = None, root: Path
     beside = photo.with_suffix(".xmp") if style == "adobe" else photo.with_name(f"{photo.name}.xmp")
     if folder is None:
         return beside
-    place, top = beside.absolute(), (root or photo.parent).absolute()
+    # not `Path.absolute`, which keeps each "..", and so would lead out of the folder
+    place, top = Path(os.path.abspath(beside)), Path(os.path.abspath(root or photo.parent))
     try:
         return folder / place.relative_to(top)
     except ValueError as error:
         raise SidecarError(f"The photo {photo} does not lie below {top}, so its place in {folder} is not known.") from error
 
 
+def sidecars_like(path: Path) -> list[Path]:
+    """The sidecars of this name that are there, whatever the case of their ending."""
+    return [spelt for ending in _ENDINGS if os.path.exists(spelt := path.with_suffix(ending))]
+
+
 def named_folders(paths: Iterable[str | os.PathLike[str]]) -> frozenset[Path]:
     """The folders among paths, for [`mirrored_root`]."""
-    return frozenset(path for each in paths if (path := Path(each).absolute()).is_dir())
+    return frozenset(Path(os.path.abspath(each)) for each in paths if os.path.isdir(each))
 
 
 def mirrored_root(photo: Path, folders: Collection[Path]) -> Path:
@@ -52,5 +61,5 @@ def mirrored_root(photo: Path, folders: Collection[Path]) -> Path:
     Args:
         folders: of [`named_folders`].
     """
-    above = photo.absolute().parents
+    above = Path(os.path.abspath(photo)).parents
     return next((folder for folder in reversed(above) if folder in folders), above[0])

@@ -3,7 +3,7 @@
 Through libexiv2, which darktable and digiKam write their own sidecars with, by the package exiv2 (extra `xmp`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ RATING, PICK, GOOD = "Xmp.xmp.Rating", "Xmp.xmpDM.pick", "Xmp.xmpDM.good"
 PICK_LABEL = "Xmp.digiKam.PickLabel"
 # digiKam's numbers of rejected, nothing and accepted.
 PICK_LABELS = {-1: "1", 0: "0", 1: "3"}
+GOODS = {-1: "False", 0: "", 1: "True"}
 # Hierarchical tags with the separator of their levels.
 TAGS = {"Xmp.lr.hierarchicalSubject": "|", "Xmp.digiKam.TagsList": "/"}
 CHANGED = "Xmp.xmp.MetadataDate"
@@ -34,7 +35,7 @@ _NAMESPACES = {
     "lr": "http://ns.adobe.com/lightroom/1.0/",
     PREFIX: NAMESPACE,
 }
-_MAY_CHANGE = (RATING, PICK, GOOD, PICK_LABEL, *TAGS, CHANGED, OUR_RATING, OUR_PICK, OUR_TAGS)
+_ARRAYS = (*TAGS, OUR_TAGS)
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Marks:
 
     Args:
         rating: 1 to 5 stars, or -1 for a reject; 0 takes back a reject of ours, and nothing else.
-        pick: 1 for a pick, -1 for a reject, 0 for neither.
+        pick: 1 for a pick, -1 for a reject; 0 takes back a flag of ours, and nothing else.
         tags: with levels that "|" separates, such as "aesthetic|high". They replace the ones that we wrote below `tag_prefix`.
         tag_prefix: the levels above, such as "aesthetic"; default any.
 
@@ -92,6 +93,23 @@ class Merged:
     kept_pick: bool
 
 
+@dataclass(frozen=True)
+class Given:
+    """What somebody else than we said of a photo.
+
+    Args:
+        rating: `None` without one, or for 0, which means unrated.
+        flag: whether it is flagged as a pick, as a reject, or as anything that we do not know.
+    """
+
+    rating: float | None = None
+    flag: bool = False
+
+    def __or__(self, other: "Given") -> "Given":
+        """What is said in either place, first found."""
+        return Given(other.rating if self.rating is None else self.rating, self.flag or other.flag)
+
+
 class Packet:
     """An XMP packet that is open for changes.
 
@@ -104,18 +122,33 @@ class Packet:
         self.exiv2 = _library()
         self.image = _opened(self.exiv2, data)
         self.data = self.image.xmpData()
+        self.touched: set[str] = set()
 
     def text(self, key: str) -> str | None:
         """A property's value; `None` without one."""
-        return str(self.data[key].toString()) if key in self.data else None
+        return _text(self.data, key)
 
     def items(self, key: str) -> list[str]:
-        return [str(item) for item in self.data[key].value()] if key in self.data else []
+        """What an array has; plain text is one item.
+
+        Raises:
+            SidecarError: it has more than text, such as languages or fields.
+        """
+        said = self.data[key].value() if key in self.data else ()
+        if isinstance(said, self.exiv2.XmpTextValue):
+            plain = (said.xmpArrayType(), said.xmpStruct()) == (said.XmpArrayType.xaNone, said.XmpStruct.xsNone)
+            said = ((str(said),) if str(said) else ()) if plain else None
+        if said is None or isinstance(said, self.exiv2.LangAltValue):
+            raise SidecarError(f"has tags in {key.removeprefix('Xmp.').replace('.', ':')} that are no list of plain text")
+        return [str(item) for item in said]
 
     def put(self, key: str, text: str | None) -> None:
+        if text == self.text(key):
+            return
+        self.touched.add(key)
         if text is not None:
             self.data[key] = text
-        elif key in self.data:
+        else:
             del self.data[key]
 
     def put_items(self, key: str, items: Sequence[str]) -> None:
@@ -123,6 +156,7 @@ class Packet:
         if items == self.items(key):
             return
         self.put(key, None)
+        self.touched.add(key)
         if items:
             kinds = self.exiv2.TypeId
             value = self.exiv2.XmpArrayValue(kinds.xmpSeq if key.startswith("Xmp.digiKam.") else kinds.xmpBag)
@@ -134,7 +168,7 @@ class Packet:
         """The packet as it is now.
 
         Raises:
-            SidecarError: something else than our marks would not come through.
+            SidecarError: something that we did not touch would not come through, or our marks would not.
         """
         # exiv2 makes EXIF and IPTC data of a sidecar, and of those XMP again: what was taken back would return
         self.image.clearExifData()
@@ -143,13 +177,19 @@ class Packet:
         store = self.image.io()
         store.open()
         packet = bytes(store.mmap())
-        lost = _differing(self.before, statements(packet))
+        after = statements(packet)
+        touched = {_full_name(key): self.items(key) if key in _ARRAYS else [self.text(key)] for key in self.touched}
+        lost = _differing(self.before, after, touched)
+        lost += [name for name, said in touched.items() if texts(after.get(name, "")) != [text for text in said if text]]
         if lost:
             raise SidecarError(f"would lose {', '.join(lost)} when it is written by exiv2")
         return packet
 
 
-def merge(data: bytes | None, marks: Marks, *, overwrite: bool = False, embedded_rating: float | None = None) -> Merged:
+NOTHING = Given()
+
+
+def merge(data: bytes | None, marks: Marks, *, overwrite: bool = False, elsewhere: Given = NOTHING) -> Merged:
     """A packet in which the marks stand beside whatever else it says.
 
     A rating or flag counts as a person's where it differs from the one that we noted when we last wrote. It is kept, unless
@@ -157,14 +197,14 @@ def merge(data: bytes | None, marks: Marks, *, overwrite: bool = False, embedded
 
     Args:
         data: the sidecar as it is; default a new one.
-        embedded_rating: that the photo itself, or another sidecar of it, carries; somebody else gave it.
+        elsewhere: what the photo itself, or another sidecar of it, carries.
 
     Raises:
         SidecarError: the packet cannot be read, or something would be lost.
     """
     packet = Packet(EMPTY if data is None else data)
-    kept_rating = _mark_rating(packet, marks.rating, overwrite, embedded_rating)
-    kept_pick = _mark_pick(packet, marks.pick, overwrite)
+    kept_rating = _mark_rating(packet, marks.rating, overwrite, elsewhere.rating)
+    kept_pick = _mark_pick(packet, marks.pick, overwrite, elsewhere.flag)
     if marks.tags is not None:
         _mark_tags(packet, marks, marks.tags)
     merged = packet.written()
@@ -175,27 +215,27 @@ def merge(data: bytes | None, marks: Marks, *, overwrite: bool = False, embedded
     return Merged(merged, changed, kept_rating, kept_pick)
 
 
-def rating_in(data: bytes) -> float | None:
-    """The rating that somebody else than we gave in a packet; `None` without one, or for 0, which means unrated."""
+def given_in(data: bytes) -> Given:
+    """What somebody else than we said in a packet."""
     packet = Packet(data)
-    return None if _is_ours(packet, RATING, OUR_RATING) else _stars(packet.text(RATING))
+    rating = None if _is_ours(packet, RATING, OUR_RATING) else _stars(packet.text(RATING))
+    return Given(rating, _is_flagged_by_others(packet.text))
 
 
-def rating_in_photo(photo: Path) -> float | None:
-    """The rating inside a photo's file, XMP before EXIF; `None` without one, for 0, and where it cannot be read."""
+def given_in_photo(photo: Path) -> Given:
+    """What is said inside a photo's file, XMP before EXIF; nothing where it cannot be read."""
     exiv2 = _library()
     try:
         try:
             image = exiv2.ImageFactory.open(str(photo))
-        except UnicodeEncodeError:  # a name that is no text
+        except (UnicodeEncodeError, TypeError):  # a name that is no text
             image = exiv2.ImageFactory.open(photo.read_bytes())
         image.readMetadata()
-        for data, key in ((image.xmpData(), RATING), (image.exifData(), "Exif.Image.Rating")):
-            if key in data:
-                return _stars(str(data[key].toString()))
+        xmp, exif = image.xmpData(), image.exifData()
+        rating = _text(xmp, RATING) if RATING in xmp else _text(exif, "Exif.Image.Rating")
+        return Given(_stars(rating), _is_flagged_by_others(lambda key: _text(xmp, key)))
     except (exiv2.Exiv2Error, OSError):
-        return None
-    return None
+        return Given()
 
 
 def _mark_rating(packet: Packet, rating: int | None, overwrite: bool, embedded: float | None) -> bool:
@@ -216,22 +256,41 @@ def _mark_rating(packet: Packet, rating: int | None, overwrite: bool, embedded: 
     return False
 
 
-def _mark_pick(packet: Packet, pick: int | None, overwrite: bool) -> bool:
+def _mark_pick(packet: Packet, pick: int | None, overwrite: bool, elsewhere: bool) -> bool:
     if pick is None:
         return False
-    ours = packet.text(OUR_PICK)
-    flags = {PICK: packet.text(PICK) or "0", PICK_LABEL: packet.text(PICK_LABEL) or "0"}
-    noted = {PICK: ours or "0", PICK_LABEL: PICK_LABELS.get(int(ours), "0") if ours in ("-1", "1") else "0"}
-    if any(flags[key] not in ("0", noted[key]) for key in flags) and not overwrite:
+    theirs = _is_flagged_by_others(packet.text)
+    if pick == 0:
+        if not theirs and packet.text(OUR_PICK) is not None:
+            for key in (PICK, GOOD, PICK_LABEL, OUR_PICK):
+                packet.put(key, None)
+        return False
+    if (theirs or (elsewhere and not any(_flags(packet.text).values()))) and not overwrite:
         packet.put(OUR_PICK, None)
         return True
-    if pick == 0 and ours is None and not overwrite:
-        return False  # there is nothing of ours to take back
-    packet.put(PICK, str(pick) if pick else None)
-    packet.put(GOOD, {-1: "False", 1: "True"}.get(pick))
-    packet.put(PICK_LABEL, PICK_LABELS[pick] if pick else None)
-    packet.put(OUR_PICK, str(pick) if pick else None)
+    packet.put(PICK, str(pick))
+    packet.put(GOOD, GOODS[pick])
+    packet.put(PICK_LABEL, PICK_LABELS[pick])
+    packet.put(OUR_PICK, str(pick))
     return False
+
+
+def _is_flagged_by_others(text: Callable[[str], str | None]) -> bool:
+    """Whether a flag is there that differs from the one that we noted.
+
+    Args:
+        text: a property's value by its key.
+    """
+    ours = text(OUR_PICK)
+    noted = int(ours) if ours in ("-1", "1") else 0
+    known = {PICK: str(noted), GOOD: GOODS[noted].lower(), PICK_LABEL: PICK_LABELS[noted]}
+    return any(said not in ("", known[key]) for key, said in _flags(text).items())
+
+
+def _flags(text: Callable[[str], str | None]) -> dict[str, str]:
+    """What says that a photo is flagged, in lower case; empty text where nothing does."""
+    said = {key: (text(key) or "").strip().lower() for key in (PICK, GOOD, PICK_LABEL)}
+    return {key: "" if value == "0" else value for key, value in said.items()}
 
 
 def _mark_tags(packet: Packet, marks: Marks, tags: Sequence[str]) -> None:
@@ -276,6 +335,8 @@ def _library() -> Any:
     except ImportError as error:
         raise SidecarError("XMP sidecars need the package exiv2: pip install 'aesthetic-mllm[xmp]'.") from error
     exiv2.LogMsg.setLevel(exiv2.LogMsg.Level.mute)
+    # it keeps the prefixes of every packet that it has read, and with them would write the next one into wrong namespaces
+    exiv2.XmpProperties.unregisterNs()
     exiv2.XmpProperties.registerNs(NAMESPACE, PREFIX)
     return exiv2
 
@@ -289,17 +350,24 @@ def _opened(exiv2: Any, data: bytes) -> Any:
     return image
 
 
-def _differing(before: dict[str, Value], after: dict[str, Value]) -> list[str]:
-    """Properties that are gone or say something else now, apart from those that marks may change."""
-    prefixes = {f"{{{uri}}}": prefix for prefix, uri in _NAMESPACES.items()}
+def _text(data: Any, key: str) -> str | None:
+    """A property's value in exiv2's data; `None` without one."""
+    return str(data[key].toString()) if key in data else None
 
-    def key_of(name: str) -> str:
-        uri, _, local = name.partition("}")
-        return f"Xmp.{prefixes.get(uri + '}', '')}.{local}"
+
+def _full_name(key: str) -> str:
+    """A key of exiv2's as [`statements`] name it."""
+    _, prefix, name = key.split(".")
+    return f"{{{_NAMESPACES[prefix]}}}{name}"
+
+
+def _differing(before: dict[str, Value], after: dict[str, Value], touched: Collection[str]) -> list[str]:
+    """Properties that are gone or say something else now, apart from those that were touched."""
 
     def differs(name: str) -> bool:
         old, new = before[name], after.get(name)
-        # libraries put Dublin Core's values into the arrays that it asks for
-        return old != new and not (name.startswith(DUBLIN_CORE) and new is not None and texts(old) == texts(new))
+        # exiv2 puts Dublin Core's values into the arrays that it asks for, and leaves empty tags out
+        is_loose = name.startswith(DUBLIN_CORE) or name in map(_full_name, _ARRAYS)
+        return old != new and not (is_loose and new is not None and texts(old) == texts(new))
 
-    return sorted(name for name in before if differs(name) and key_of(name) not in _MAY_CHANGE)
+    return sorted(name for name in before if differs(name) and name not in touched)

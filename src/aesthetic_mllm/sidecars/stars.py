@@ -33,19 +33,31 @@ class Borders:
     pick_from: float | None = None
 
     def __post_init__(self) -> None:
-        shown = ",".join(f"{border:g}" for border in self.stars)
         if len(self.stars) != MOST_STARS - 1 or any(low >= high for low, high in zip(self.stars, self.stars[1:], strict=False)):
             raise SidecarError(
-                f"Borders between stars must be {MOST_STARS - 1} rising numbers, such as 10,30,60,85; got {shown}."
+                f"Borders between stars must be {MOST_STARS - 1} rising numbers, such as 10,30,60,85; got {_shown(self.stars)}."
             )
         others = [value for value in (self.reject_below, self.pick_from) if value is not None]
         values = [*self.stars, *others]
-        if not all(map(math.isfinite, values)) or (self.in_percent and not all(0 <= value <= 100 for value in values)):
-            raise SidecarError(
-                f"Borders in percent must lie within 0 and 100; got {', '.join(f'{value:g}' for value in values)}."
-            )
+        if not all(map(math.isfinite, values)):
+            raise SidecarError(f"Borders must be numbers that are finite; got {_shown(values)}.")
+        if self.in_percent and not all(0 <= value <= 100 for value in values):
+            raise SidecarError(f"Borders in percent must lie within 0 and 100; got {_shown(values)}.")
         if len(others) == 2 and others[0] > others[1]:
             raise SidecarError(f"Photos below {others[0]:g} cannot be rejects while those from {others[1]:g} on are picks.")
+
+    def check_range(self, low: float, high: float) -> None:
+        """Raises a `SidecarError` where a border is a rating that no photo can have."""
+        values = [*self.stars, *(value for value in (self.reject_below, self.pick_from) if value is not None)]
+        if not self.in_percent and not all(low <= value <= high for value in values):
+            raise SidecarError(
+                f"Borders in ratings must lie within {low:g} and {high:g}, which the checkpoint rates in; got {_shown(values)}. "
+                "--stars takes percent."
+            )
+
+
+def _shown(values: Sequence[float]) -> str:
+    return ",".join(f"{value:g}" for value in values)
 
 
 def marks_of(means: Sequence[float], borders: Borders, tag_prefix: str | None = None) -> list[Marks]:

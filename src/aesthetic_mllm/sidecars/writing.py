@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .names import STYLES, SharedSidecarError, SidecarError, mirrored_root, sidecar_path
-from .packet import Marks, merge, rating_in, rating_in_photo
+from .names import STYLES, SharedSidecarError, SidecarError, mirrored_root, sidecar_path, sidecars_like
+from .packet import Given, Marks, given_in, given_in_photo, merge
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,16 @@ class SidecarWriter:
             return sidecar_path(photo, self.style)
         return sidecar_path(photo, self.style, self.folder, self.root or mirrored_root(photo, self.named))
 
+    def check_folder(self) -> None:
+        """Raises a `SidecarError` where the folder for sidecars cannot be written to; it is not made yet."""
+        if self.folder is None:
+            return
+        folder = Path(os.path.abspath(self.folder))
+        there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+        if not (os.path.isdir(there) and os.access(there, os.W_OK | os.X_OK)):
+            wrong = "may not be written to" if os.path.isdir(there) else "is no folder"
+            raise SidecarError(f"Sidecars cannot be written into {self.folder}: {there} {wrong}; choose another --xmp-folder.")
+
     def check(self, photos: Iterable[Path]) -> None:
         """Raises a `SidecarError` where a photo has no place below `root`, or photos of two folders have the same one."""
         taken: dict[Path, Path] = {}
@@ -67,23 +77,24 @@ class SidecarWriter:
 
     def write(self, photo: Path, marks: Marks) -> Written:
         """Merges marks into the photo's sidecar, or makes one. A photo's rating is kept wherever somebody else gave it: in the
-        sidecar, in a sidecar of the other name, or in the photo itself.
+        sidecar, in a sidecar of the other name, or in the photo itself. So is a flag.
 
         Raises:
             SidecarError: the sidecar cannot be read, merged or written, or another photo of this run has it too. It is left as
                 it was.
         """
         target = self.place(photo)
-        if (other := self._taken.setdefault(target, photo)) != photo:
+        if _whole(other := self._taken.setdefault(_whole(target), photo)) != _whole(photo):
             raise _shared(target, other, photo)
-        beside = sidecar_path(photo, self.style)
-        source = target if target.exists() else beside
+        there, beside = sidecars_like(target), sidecars_like(sidecar_path(photo, self.style))
+        target = there[0] if there else target
+        source = target if there or not beside else beside[0]
         try:
-            data = source.read_bytes() if source.exists() else None
+            data = source.read_bytes() if there or beside else None
         except OSError as error:
             raise SidecarError(f"The sidecar {source} cannot be read ({error.strerror}).") from error
         try:
-            merged = merge(data, marks, overwrite=self.overwrite, embedded_rating=self._elsewhere(photo, source))
+            merged = merge(data, marks, overwrite=self.overwrite, elsewhere=self._elsewhere(photo, source))
         except SidecarError as error:
             raise SidecarError(f"The sidecar {source} {error}; it is left as it is.") from error
         changed = merged.changed or (data is not None and source != target)
@@ -91,26 +102,29 @@ class SidecarWriter:
             _replace(target, merged.packet)
         return Written(target, changed, data is not None, merged.kept_rating, merged.kept_pick)
 
-    def _elsewhere(self, photo: Path, read: Path) -> float | None:
-        """The rating in other sidecars of the photo or in the photo, first found."""
+    def _elsewhere(self, photo: Path, read: Path) -> Given:
+        """What somebody else said in other sidecars of the photo or in the photo, first found."""
+        given = Given()
         if self.overwrite:
-            return None
-        for style in STYLES:
-            path = sidecar_path(photo, style)
+            return given
+        for path in (path for style in STYLES for path in sidecars_like(sidecar_path(photo, style))):
             if path == read:
                 continue
             try:
-                rating = rating_in(path.read_bytes())
-            except (OSError, SidecarError):  # it is neither there nor ours to judge
+                given |= given_in(path.read_bytes())
+            except (OSError, SidecarError):  # it is not ours to judge
                 continue
-            if rating is not None:
-                return rating
-        return rating_in_photo(photo)
+        return given | given_in_photo(photo)
 
 
 def check_xmp_extra() -> None:
     """Raises a `SidecarError` where the extra `xmp` is missing; before anything long has begun."""
     merge(None, Marks())
+
+
+def _whole(path: Path) -> Path:
+    """A path of which there is one spelling."""
+    return Path(os.path.abspath(path))
 
 
 def _folder(photo: Path) -> str:
