@@ -94,7 +94,7 @@ STAGES = (
         RATED,
         (PACKAGES,),
         (FEATURES,),
-        20,
+        30,
         features,
         seeded=False,
     ),
@@ -104,7 +104,7 @@ STAGES = (
         (*RATED, POOL),
         (PACKAGES,),
         (CONTENTS, CONFIDENCES, VALIDATION_FILE, STATISTICS, MEASURED),
-        15,
+        20,
         contents,
         seeded=False,
     ),
@@ -114,7 +114,7 @@ STAGES = (
         (CRITIQUES,),
         (PACKAGES,),
         (OWN_ANSWERS, LANGUAGE_MODEL, TAUGHT, CODES),
-        30,
+        52,
         language,
     ),
     Stage(
@@ -123,7 +123,7 @@ STAGES = (
         (QUALITY, BEAUTY, POOL),
         (PACKAGES, CONTENTS, VALIDATION_FILE, STATISTICS, MEASURED, TAUGHT, CODES),
         (UNALIGNED, POOL_CACHE, f"{POOL_CACHE}_middle", ALIGNED),
-        25,
+        20,
         alignment,
     ),
     Stage(
@@ -132,7 +132,7 @@ STAGES = (
         (*RATED, POOL),
         (FEATURES, CONTENTS, CODES, VALIDATION_FILE, STATISTICS, POOL_CACHE, f"{POOL_CACHE}_middle", MEASURED, ALIGNED),
         (RATINGS_FILE, HEADS_FILE, HEADS_REPORT),
-        30,
+        17,
         rating_heads,
     ),
     Stage(
@@ -144,7 +144,7 @@ STAGES = (
             MEASURED, ALIGNED, RATINGS_FILE, HEADS_FILE,
         ),
         (TOKENS, LANGUAGE_TRAINED),
-        30,
+        27,
         language_model,
     ),
     Stage(
