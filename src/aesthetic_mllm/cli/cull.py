@@ -1,7 +1,6 @@
 """`aesthetic-mllm cull`: series found, the best of each burst picked, the clearly worse proposed as rejects."""
 
 import argparse
-import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -116,12 +115,12 @@ def run(options: argparse.Namespace) -> int:
 
 def each_once(photos: "list[Path | ImageError]") -> "list[Path | ImageError]":
     """The photos without those that were found by another name before: one would compete with itself."""
-    found: dict[object, Path | ImageError] = {}
-    for photo in photos:
-        found.setdefault(os.path.realpath(photo) if isinstance(photo, Path) else photo, photo)
+    from ..inference.culling import different_photos
+
+    found = [photos[index] for index, _ in different_photos(photos)]
     if again := len(photos) - len(found):
         _tell(f"passed over {_count(again, 'photo')} that {'was' if again == 1 else 'were'} named twice.")
-    return [*found.values()]
+    return found
 
 
 def marks(photo: "CulledPhoto", tag_prefix: str | None = None) -> "Marks":

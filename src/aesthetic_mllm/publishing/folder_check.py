@@ -9,12 +9,10 @@ from pathlib import Path
 
 import yaml
 from huggingface_hub import ModelCard
-from huggingface_hub.errors import HFValidationError
-from huggingface_hub.utils import validate_repo_id
 from safetensors import SafetensorError, safe_open
 from transformers.dynamic_module_utils import get_relative_import_files
 
-from ..checkpoints.names import EMBEDDED
+from ..checkpoints.names import EMBEDDED, is_hub_id
 from ..engine.adapter_loading import ADAPTER_CONFIG, BASE_FILE
 from ..inference.assessor import AestheticAssessor
 from ..modeling.checkpoint_documents import CARD, LICENCE, REPORT, RESULT_FOLDER
@@ -159,22 +157,13 @@ def _adapters(folder: Path) -> Iterator[Problem]:
         yield Problem(f"{BASE_FILE} with the SHA-256 of the base's weights is not there", f"To have it, {again}.")
     elif base.get("name") != name:
         yield Problem(f"{ADAPTER_CONFIG} and {BASE_FILE} name different bases, {name!r} and {base.get('name')!r}", "Save anew.")
-    if name != EMBEDDED and not _is_hub_id(name):
+    if name != EMBEDDED and not is_hub_id(name):
         yield Problem(
             f"{ADAPTER_CONFIG} names {name!r} as its base, which is on this machine alone",
             "Push the base, train from its Hub id, or push the merged checkpoint instead.",
         )
     if not (folder / "processor_config.json").is_file():
         yield Problem("processor_config.json is not there", "Save the processor beside the adapters with save_pretrained.")
-
-
-def _is_hub_id(name: str) -> bool:
-    """Whether a name is OWNER/NAME."""
-    try:
-        validate_repo_id(name)
-    except HFValidationError:
-        return False
-    return "/" in name
 
 
 def _links(folder: Path) -> Iterator[Problem]:
