@@ -28,7 +28,7 @@ from .codebook import EDIT_UNITS, Codebook, rating_value
 from .contents import CLASS_NAMES, class_names, plain_labels
 from .devices import device, half_precision
 from .language import CRITIQUES, LANGUAGE_MODEL, healing_texts, pack, split_texts
-from .prompts import nano_processor
+from .prompts import WHOLE, nano_processor
 from .question_rows import CodedRow, Question, coded_loss, target_text_question
 from .steps import take_step
 from .weights import fetch
@@ -39,8 +39,9 @@ LEARNING_RATE = 6e-4
 KEY_RATE = 10  # times that of the language model
 BATCH_SIZE = 16
 TAUGHT = "taught_language"
-RATING_SHARE = 0.2  # of the rows; the others are pretext samples
+RATING_SHARE = 0.3  # of the rows; the others are pretext samples
 QUESTIONS_A_ROW = 6  # asked of one photo at once, none of which sees the others
+OTHER_RATINGS_A_ROW = 9  # beside those of the whole photo
 TEXT_EVERY = 8  # so often a batch of plain text, that language is not forgotten
 RECALL_SHARE = 0.1  # of the rows of pretext samples, words on keys
 # Of what a photo is besides what is asked about, in units; it grows from the first to the second. What a single code says is
@@ -165,20 +166,25 @@ class CodedPretextSamples:
         return CodedRow(self.processor.image_placeholders(("high",)), codes, questions)
 
     def ratings(self) -> CodedRow:
-        """Ratings from all groups of tokens; they go together as little or as much as they like."""
+        """Ratings from all groups of tokens; they go together as little or as much as they like.
+
+        At first those of the whole photo alone, then more and more others: of all at once none is learned.
+        """
         scale = self.processor.rating_scale
         low, high = scale.score_range
-        means = {key: self.rng.uniform(low + 0.5, high - 0.5) for key in scale.questions}
+        others = [key for key in scale.questions if key not in WHOLE]
+        others = others[: round(self.words.variety * len(others))]
+        asked = [*WHOLE, *self.rng.sample(others, min(OTHER_RATINGS_A_ROW, len(others)))]
+        means = {key: self.rng.uniform(low + 0.5, high - 0.5) for key in asked}
         tokens = []
         for group in TOKEN_GROUPS:
+            photo = self._photo(group)
             # groups need not agree
-            own = {key: rating_value(scale, mean) + self.rng.gauss(0, 0.2) for key, mean in means.items()}
-            tokens.append(self.book.tokens(group, **(self._photo(group) | {"ratings": own})))
+            photo["ratings"] |= {key: rating_value(scale, mean) + self.rng.gauss(0, 0.2) for key, mean in means.items()}
+            tokens.append(self.book.tokens(group, **photo))
         questions = [
-            Question(
-                f"{scale.question(key).prompt}\n{scale.question(key).stem}", levels=scale.level_distribution(means[key], 1.0)
-            )
-            for key in means  # all, for each has its own direction to be found
+            Question(f"{scale.question(key).prompt}\n{scale.question(key).stem}", levels=scale.level_distribution(mean, 1.0))
+            for key, mean in means.items()
         ]
         return CodedRow(self.processor.image_placeholders(), torch.cat(tokens), questions)
 
