@@ -4,6 +4,7 @@ import random
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -24,7 +25,7 @@ from .devices import device
 from .features import FeatureCache, is_damaged
 from .prompts import FLAWS, WHOLE
 from .question_rows import CodedRow, Question, target_text_question
-from .rating_heads import ALL, RatingHeads
+from .rating_heads import RatingHeads
 from .targets import falls
 from .token_cache import TokenCache
 from .train_rating_heads import HEADS_FILE, RATINGS_FILE, SHARES
@@ -104,6 +105,10 @@ class PseudoLabels:
             if whole not in (None, number) and len(rows) < count:
                 rows.append(self.ratings(whole, asked))
         return rows
+
+    def whole_rows(self, count: int) -> list[CodedRow]:
+        """Rows of the ratings of the whole photo alone, as it is: of many more photos than other rows can show at that price."""
+        return [self.ratings(self.draw(damaged=False), dict.fromkeys(WHOLE, ALWAYS_WEIGHT)) for _ in range(count)]
 
     def asked(self, number: int) -> dict[str, float]:
         """What to ask of a view, and how much each question counts: the whole ratings, the flaw that was made, some others."""
@@ -247,36 +252,36 @@ class PairPretextSamples:
 
 
 def read_views(
-    reader: RatingHeads, work: Path, views: Sequence[tuple[str, int]], features: FeatureCache, counts: Mapping[str, int]
+    reader: RatingHeads, work: Path, rows: Sequence[Mapping[str, Any]], features: FeatureCache, counts: Mapping[str, int]
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """What the heads read in views, [N, questions, levels], and the tokens that tower and alignment module give in the end.
 
     What people rated is read as it was before the damages came in, in the photo as it was; a damage takes from that what its
     strength says.
+
+    Args:
+        rows: `image`, `view` and whether it is `generated`, of each view.
     """
-    names = list(dict.fromkeys(name for name, _ in views))
+    undamaged = {row["image"]: {**row, "view": 0} for row in rows}
     reader.load(work / RATINGS_FILE)
-    whole = _heads_read(reader, TokenCache(work, reader, features, counts), [(name, 0) for name in names])
+    before = _heads_read(reader, TokenCache(work, reader, features, counts), list(undamaged.values()))
+    whole = dict(zip(undamaged, before, strict=True))
     reader.load(work / HEADS_FILE)
     cache = TokenCache(work, reader, features, counts)
-    shares = _heads_read(reader, cache, views)
-    rows = {name: number for number, name in enumerate(names)}
-    for number, (name, view) in enumerate(views):
+    shares = _heads_read(reader, cache, rows)
+    for number, row in enumerate(rows):
+        name, view = row["image"], row["view"]
         taken = falls(*damage_strength(name, view)) if is_damaged(view) else {}
         for key in WHOLE:
-            question = reader.heads.questions[key]
-            (rating,) = reader.scale.read_level_logits(whole[rows[name], question][None].log(), key)
+            question = reader.questions.index(key)
+            (rating,) = reader.scale.read_level_logits(whole[name][question][None].log(), key)
             if key in taken:
                 rating = reader.scale.with_mean(rating, rating.mean - taken[key])
             shares[number, question] = torch.tensor(list((rating.distribution or {}).values()))
-    return shares, cache.tokens([{"image": name, "view": view} for name, view in views])
+    return shares, cache.tokens(rows)
 
 
-@torch.no_grad()
-def _heads_read(reader: RatingHeads, cache: TokenCache, views: Sequence[tuple[str, int]]) -> torch.Tensor:
+def _heads_read(reader: RatingHeads, cache: TokenCache, rows: Sequence[Mapping[str, Any]]) -> torch.Tensor:
     """[N, questions, levels]."""
-    parts = []
-    for first in range(0, len(views), 256):
-        tokens = cache.tokens([{"image": name, "view": view} for name, view in views[first : first + 256]])
-        parts.append(reader.heads({group: values.float().to(device()) for group, values in tokens.items()})[ALL].softmax(-1))
-    return torch.cat(parts)
+    batches = [rows[first : first + 256] for first in range(0, len(rows), 256)]
+    return torch.cat([reader.shares(cache.tokens(batch), batch) for batch in batches]).clone()

@@ -3,11 +3,13 @@
 Each group of tokens alone must tell the photo's rating, and all together what the tower saw in it: the principal components
 of its pooled features. The second needs no labels, and keeps what other questions will ask for; from ratings of quality alone
 the tokens learn to hold quality and little else (ridge regression reads beauty from them at SRCC 0.68, from the tower at 0.80).
+
+Of generated images heads of their own read the ratings of the whole image: one linear reading for them and for photos loses both.
 """
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +63,11 @@ class GroupHeads(nn.Module):
         return logits | {ALL: torch.stack(list(logits.values())).sum(0)}
 
 
+def generated_question(question: str) -> str:
+    """What the head is called that answers a question about generated images."""
+    return f"{question} of generated images"
+
+
 class RatingHeads:
     """The alignment module of a model, with heads that stand in for its language model.
 
@@ -95,7 +102,9 @@ class RatingHeads:
         self.codes = None if codes is None else codes / codes.square().sum(1, keepdim=True)
         self.bin_loss = bin_loss
         self.groups, self.soft_levels = groups, soft_levels
-        self.heads = GroupHeads(model.config.text_config.hidden_size, list(scale.questions), len(scale.level_scores))
+        self.questions = list(scale.questions)
+        asked = [*self.questions, *(generated_question(question) for question in self.questions if question in WHOLE)]
+        self.heads = GroupHeads(model.config.text_config.hidden_size, asked, len(scale.level_scores))
         self.ranking = RankFidelityLoss(AestheticSFTConfig.rank_label_std)
         self.describe = nn.Linear(len(TOKEN_GROUPS) * model.config.text_config.hidden_size, COMPONENTS)
         for part in (self.tower, self.projector, self.heads, self.describe):
@@ -121,6 +130,11 @@ class RatingHeads:
             maps = self.tower(inputs["pixel_values"].to(device()), inputs["image_sizes"].to(device())).feature_maps
         groups = {group: maps[self.layers[group]].float().permute(0, 2, 3, 1) for group in self.groups}
         return self.projector(groups, inputs["image_sizes"].to(device()), (CANVAS, CANVAS))
+
+    def head(self, row: Mapping[str, Any], question: str) -> int:
+        """The number of the head that answers a question about a row's photo, which may be `generated`."""
+        own = row.get("generated") and question in WHOLE
+        return self.heads.questions[generated_question(question) if own else question]
 
     def loss(self, rows: list[dict[str, Any]]) -> torch.Tensor:
         """Of the ratings, of their codes, and of the components of those photos that are seen whole."""
@@ -156,7 +170,7 @@ class RatingHeads:
         asked = [(index, question, rating) for index, row in enumerate(rows) for question, rating in ratings_of(row).items()]
         places = (
             torch.tensor([index for index, _, _ in asked]),
-            torch.tensor([self.heads.questions[name] for _, name, _ in asked]),
+            torch.tensor([self.head(rows[index], name) for index, name, _ in asked]),
         )
         targets = torch.tensor([self._levels(*rating) for _, _, rating in asked])
         labels = torch.tensor([rating[0] for _, _, rating in asked])
@@ -194,7 +208,7 @@ class RatingHeads:
             for question, fall in row.get("falls", {}).items():
                 if fall > LEAST_FALL:
                     pairs.append((rows.index(row["undamaged"]), index))
-                    questions.append(self.heads.questions[question])
+                    questions.append(self.head(row, question))
                     falls.append(FALLS * fall)
         if not pairs:
             return logits[ALL].sum() * 0
@@ -218,7 +232,6 @@ class RatingHeads:
 
         The tower learns where it is given a rate, and of the alignment module what gives the `groups`. `beside` is one more loss.
         """
-        start = time.monotonic()
         self.projector.requires_grad_(False)
         of_groups = [self.projector.thematic if group == "thematic" else self.projector.qformers[group] for group in groups]
         learning = [weight.requires_grad_() for part in of_groups for weight in part.parameters()]
@@ -230,6 +243,33 @@ class RatingHeads:
                 weight for name, weight in self.tower.named_parameters() if not name.startswith(FIXED) and "depthwise" not in name
             ]
             parts.append(([weight.requires_grad_() for weight in tuned], tower_learning_rate))
+        self.projector.train()
+        self._train(rows, parts, self.loss, beside)
+
+    def train_heads(
+        self,
+        rows: list[dict[str, Any]],
+        learning_rate: float,
+        read_tokens: Callable[[list[dict[str, Any]]], dict[str, torch.Tensor]],
+    ) -> None:
+        """Trains the heads alone, on the tokens that `read_tokens` gives of rows, as [`RatingHeads.train`] does."""
+
+        def loss(batch: list[dict[str, Any]]) -> torch.Tensor:
+            tokens = {group: values.float().to(device()) for group, values in read_tokens(batch).items()}
+            logits = self.heads(tokens)
+            return self.rating_loss(logits, batch) + self.damage_loss(logits, batch)
+
+        self._train(rows, [(list(self.heads.parameters()), learning_rate)], loss)
+
+    def _train(
+        self,
+        rows: list[dict[str, Any]],
+        parts: Sequence[tuple[list[nn.Parameter], float]],
+        batch_loss: Callable[[list[dict[str, Any]]], torch.Tensor],
+        beside: Callable[[], torch.Tensor] | None = None,
+    ) -> None:
+        """One pass over the rows; parts are weights, each with its rate."""
+        start = time.monotonic()
         weights = [weight for part, _ in parts for weight in part]
         optimizer = torch.optim.AdamW([{"params": part} for part, _ in parts], weight_decay=0.01, fused=True)
         batches = [rows[first : first + BATCH_SIZE] for first in range(0, len(rows) - BATCH_SIZE + 1, BATCH_SIZE)]
@@ -237,9 +277,8 @@ class RatingHeads:
             return
         rates = [rate for _, rate in parts]
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, total_steps=len(batches), pct_start=0.1)
-        self.projector.train()
         for step, batch in enumerate(batches):
-            loss = self.loss(batch)
+            loss = batch_loss(batch)
             loss.backward()
             if beside is not None:
                 beside().backward()
@@ -254,27 +293,38 @@ class RatingHeads:
             weight.copy_(weight.bfloat16())
 
     @torch.inference_mode()
+    def shares(self, tokens: Mapping[str, torch.Tensor], rows: Sequence[Mapping[str, Any]]) -> torch.Tensor:
+        """What all groups together read in the tokens of rows: [B, questions, levels]."""
+        logits = self.heads({group: values.float().to(device()) for group, values in tokens.items()})[ALL]
+        return self._asked(logits, rows).softmax(-1)
+
+    @torch.inference_mode()
     def means(self, rows: list[dict[str, Any]]) -> torch.Tensor:
         """What all groups together rate the rows' photos: [N, questions]."""
         self.projector.eval()
-        parts = [self.heads(self.tokens(rows[first : first + BATCH_SIZE]))[ALL] for first in range(0, len(rows), BATCH_SIZE)]
-        return torch.cat(parts).softmax(-1) @ self.scores
+        batches = [rows[first : first + BATCH_SIZE] for first in range(0, len(rows), BATCH_SIZE)]
+        return torch.cat([self.shares(self.tokens(batch), batch) for batch in batches]) @ self.scores
 
     @torch.inference_mode()
     def correlations(self, rows: list[dict[str, Any]], question: str) -> dict[str, float]:
         """SRCC of each group's reading of a question with the rows' labels."""
         self.projector.eval()
-        number = self.heads.questions[question]
+        number = self.questions.index(question)
         parts = []
         for first in range(0, len(rows), BATCH_SIZE):
-            parts.append(
-                {name: values[:, number] for name, values in self.heads(self.tokens(rows[first : first + BATCH_SIZE])).items()}
-            )
+            batch = rows[first : first + BATCH_SIZE]
+            logits = self.heads(self.tokens(batch))
+            parts.append({name: self._asked(values, batch)[:, number] for name, values in logits.items()})
         labels = [ratings_of(row)[question][0] for row in rows]
         return {
             group: rank_correlation((torch.cat([part[group] for part in parts]).softmax(-1) @ self.scores).numpy(), labels)
             for group in parts[0]
         }
+
+    def _asked(self, logits: torch.Tensor, rows: Sequence[Mapping[str, Any]]) -> torch.Tensor:
+        """Of all heads' logits [B, heads, levels] those that answer the questions of each row: [B, questions, levels]."""
+        places = torch.tensor([[self.head(row, question) for question in self.questions] for row in rows])
+        return logits.take_along_dim(places[..., None], dim=1)
 
 
 def ratings_of(row: dict[str, Any]) -> dict[str, tuple[float, float | None]]:

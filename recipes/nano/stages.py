@@ -59,14 +59,21 @@ def alignment(run: Run, epochs: int, learning_rate: float) -> None:
     align_codes(run.data, run.work, epochs, learning_rate, run.seed)
 
 
-def rating_heads(run: Run, rating_steps: int, steps: int, learning_rate: float, tower_learning_rate: float) -> None:
-    train_rating_heads(run.data, run.work, rating_steps, steps, learning_rate, tower_learning_rate, run.seed)
-
-
-def language_model(
-    run: Run, steps: int, last_steps: int, learning_rate: float, last_learning_rate: float, pairs: bool, sure: float
+def rating_heads(
+    run: Run,
+    rating_steps: int,
+    steps: int,
+    head_steps: int,
+    learning_rate: float,
+    tower_learning_rate: float,
+    head_learning_rate: float,
 ) -> None:
-    train_language_model(run.data, run.work, steps, last_steps, learning_rate, last_learning_rate, pairs, sure, run.seed)
+    rates = (learning_rate, tower_learning_rate, head_learning_rate)
+    train_rating_heads(run.data, run.work, rating_steps, steps, head_steps, *rates, run.seed)
+
+
+def language_model(run: Run, steps: int, learning_rate: float, pairs: bool, sure: float) -> None:
+    train_language_model(run.data, run.work, steps, learning_rate, pairs, sure, run.seed)
 
 
 def personal(
@@ -131,7 +138,7 @@ STAGES = (
         "alignment module and upper tower learn ratings, attributes and flaws, without the language model",
         (*RATED, POOL),
         (FEATURES, CONTENTS, CODES, VALIDATION_FILE, STATISTICS, POOL_CACHE, f"{POOL_CACHE}_middle", MEASURED, ALIGNED),
-        (RATINGS_FILE, HEADS_FILE, HEADS_REPORT),
+        (TOKENS, RATINGS_FILE, HEADS_FILE, HEADS_REPORT),
         17,
         rating_heads,
     ),
@@ -141,9 +148,9 @@ STAGES = (
         (*RATED, POOL, CRITIQUES),
         (
             FEATURES, CONTENTS, CONFIDENCES, OWN_ANSWERS, CODES, VALIDATION_FILE, STATISTICS, POOL_CACHE, f"{POOL_CACHE}_middle",
-            MEASURED, ALIGNED, RATINGS_FILE, HEADS_FILE,
+            MEASURED, ALIGNED, RATINGS_FILE, HEADS_FILE, TOKENS,
         ),
-        (TOKENS, LANGUAGE_TRAINED),
+        (LANGUAGE_TRAINED,),
         27,
         language_model,
     ),

@@ -37,7 +37,8 @@ logger = logging.getLogger(__name__)
 
 BATCH_SIZE = 16
 # Of the rows, ratings and pretext samples; the others are comments.
-SHARES, LAST_SHARES = (0.5, 0.2), (0.7, 0.15)
+SHARES = (0.5, 0.2)
+WHOLE_ROWS = 16  # beside them; short ones
 # Of the steps, pretext samples in their first wordings alone, and with more and more of the others.
 FEW_WORDS_SHARE, GROWTH_SHARE = 0.3, 0.4
 DECIMAL_WEIGHT = 0.2  # of the loss of ratings in numbers
@@ -122,7 +123,8 @@ def train(
         else:
             rated, pretext_samples = (round(share * BATCH_SIZE) for share in shares)
             # apart, for rows of ratings are short
-            decimal_loss, rating_loss = coded_loss(language, processor, labels.rated_rows(rated))
+            ratings = [*labels.rated_rows(rated), *labels.whole_rows(WHOLE_ROWS)]
+            decimal_loss, rating_loss = coded_loss(language, processor, ratings)
             (rating_loss + DECIMAL_WEIGHT * decimal_loss).backward()
             words = pairs.rows(pretext_samples // 2) if pairs is not None else []
             words += [labels.measured() for _ in range(pretext_samples - len(words))]
@@ -159,8 +161,9 @@ def open_training(data: Path, work: Path, pairs: bool, sure: float, seed: int) -
     model.model.vision_tower = UpperTower(tower)
     reader = open_rating_heads(model, processor, photos, book)
     told = [view for view in ALL_VIEWS if view == 0 or is_damaged(view)]
-    views = [(photo.name, view) for photo in photos.photos for view in told if has_view(photo, view)]
-    shares, tokens = read_views(reader, work, views, photos.cache, processor.num_group_tokens)
+    rows = [photos.row(photo, view) for photo in photos.photos for view in told if has_view(photo, view)]
+    views = [(row["image"], row["view"]) for row in rows]
+    shares, tokens = read_views(reader, work, rows, photos.cache, processor.num_group_tokens)
     held_out = [photo for photo in unknown if isinstance(photo, RatedPhoto)]
     kept = TokenCache(work, reader, photos.cache, processor.num_group_tokens)
     held_out_tokens = kept.tokens([{"image": photo.name, "view": 0} for photo in held_out])
@@ -180,9 +183,7 @@ def train_language_model(
     data: Path,
     work: Path,
     steps: int,
-    last_steps: int,
     learning_rate: float,
-    last_learning_rate: float,
     pairs: bool,
     sure: float,
     seed: int,
@@ -191,11 +192,9 @@ def train_language_model(
 
     Args:
         steps: of everything.
-        last_steps: then, mostly of ratings.
         pairs: whether pretext samples of two photos are among them, whose cache takes long.
         sure: the least confidence with which comments name what a photo shows.
     """
     training = open_training(data, work, pairs, sure, seed)
     train(training, steps, SHARES, learning_rate, first_words=True)
-    train(training, last_steps, LAST_SHARES, last_learning_rate)
     training.save(work / LANGUAGE_TRAINED)

@@ -3,7 +3,8 @@
 Each group of tokens alone must tell all ratings of a photo, and all together say them in the language model's code
 (`rating_heads.py`); beside that the tokens go on telling the codes of pretext samples, so that nothing of the alignment is
 forgotten. First come photos as they are, and the upper tower learns with everything; then photos beside themselves damaged, of
-which the low- and middle-level queries alone learn. The photos that are validated on teach nothing, here and later.
+which the low- and middle-level queries alone learn, and then the heads alone: on tokens that stay as they are they come to read
+damages far better. The photos that are validated on teach nothing, here and later.
 
 This is no [`AestheticSFTTrainer`]: that one trains through the language model, which costs many times as much a step, and asks
 one question a row.
@@ -58,6 +59,7 @@ from .prompts import FLAWS
 from .rated_photos import ASKED, BEAUTY, GENERATED, LARGE, QUALITY, Photo, RatedPhoto, photo_key, read_all, split
 from .rating_heads import BATCH_SIZE, RatingHeads, principal_components
 from .targets import OVERALL_TAKES, Targets
+from .token_cache import TokenCache
 
 logger = logging.getLogger(__name__)
 
@@ -119,10 +121,16 @@ class RatedPhotos:
                 usual = self.usual_spread if question == "beauty" else None
                 ratings[question] = (mean, self.spreads.get((photo.name, question), usual))
         group = self.sources.index(photo.source)
-        return {"image": photo.name, "view": view, "mirrored": mirrored, "ratings": ratings, "group": group}
+        row = {"image": photo.name, "view": view, "mirrored": mirrored, "generated": photo.source == GENERATED}
+        return row | {"ratings": ratings, "group": group}
 
-    def draw(self, batches: int, rng: random.Random, pairs: int = PAIRS_A_BATCH) -> list[dict[str, Any]]:
-        """Rows for training, batch after batch: the sources are mixed in each, and some photos are in it whole and damaged."""
+    def draw(self, batches: int, rng: random.Random, pairs: int = PAIRS_A_BATCH, augmented: bool = True) -> list[dict[str, Any]]:
+        """Rows for training, batch after batch: the sources are mixed in each, and some photos are in it whole and damaged.
+
+        Args:
+            augmented: whether photos are seen in part and mirrored, too.
+        """
+        mirrored = MIRRORED if augmented else 0.0
         left: dict[tuple[str, bool], list[Photo]] = {}
 
         def photo(damaged: bool) -> Photo:
@@ -136,19 +144,19 @@ class RatedPhotos:
         rows = []
         for _ in range(batches):
             for _ in range(pairs):
-                rows += self.pair(photo(damaged=True), rng)
+                rows += self.pair(photo(damaged=True), rng, mirrored)
             for one in [photo(damaged=False) for _ in range(BATCH_SIZE - 2 * pairs)]:
                 crops = views_of(one) - 1
-                view = rng.randrange(1, crops + 1) if crops and rng.random() < 0.5 else 0
-                rows.append(self.row(one, view, rng.random() < MIRRORED))
+                view = rng.randrange(1, crops + 1) if augmented and crops and rng.random() < 0.5 else 0
+                rows.append(self.row(one, view, rng.random() < mirrored))
         return rows
 
-    def pair(self, photo: Photo, rng: random.Random) -> list[dict[str, Any]]:
+    def pair(self, photo: Photo, rng: random.Random, mirrored_share: float = MIRRORED) -> list[dict[str, Any]]:
         """A photo whole, and damaged."""
         view = STRONGLY_DAMAGED if rng.random() < STRONGLY_SHARE else DAMAGED_VIEWS[0]
         if photo.source == LARGE:
             view = rng.choice(LARGE_DAMAGED_VIEWS)
-        mirrored = rng.random() < MIRRORED
+        mirrored = rng.random() < mirrored_share
         whole, damaged = self.row(photo, 0, mirrored), self.row(photo, view, mirrored)
         taken = {key: whole["ratings"][key][0] - value for key, (value, _) in damaged["ratings"].items()}
         _, strength = damage_strength(photo.name, view)
@@ -161,7 +169,18 @@ def told_right(reader: RatingHeads, held_out: Sequence[Photo]) -> dict[str, dict
     found = {}
     for source, question in ASKED.items():
         photos = [photo for photo in held_out if photo.source == source and isinstance(photo, RatedPhoto)]
-        rows = [{"image": p.name, "view": 0, "question": question, "mean": p.mean, "std": p.std, "group": 0} for p in photos]
+        rows = [
+            {
+                "image": photo.name,
+                "view": 0,
+                "generated": source == GENERATED,
+                "question": question,
+                "mean": photo.mean,
+                "std": photo.std,
+                "group": 0,
+            }
+            for photo in photos
+        ]
         found[source] = reader.correlations(rows, question)
         logger.info("%s of %s, SRCC of each group on %d held-out photos: %s", question, source, len(photos), found[source])
     return found
@@ -257,13 +276,22 @@ def read_photos(data: Path, work: Path, scale: RatingScale) -> tuple[RatedPhotos
 
 
 def train_rating_heads(
-    data: Path, work: Path, rating_steps: int, steps: int, learning_rate: float, tower_learning_rate: float, seed: int
+    data: Path,
+    work: Path,
+    rating_steps: int,
+    steps: int,
+    head_steps: int,
+    learning_rate: float,
+    tower_learning_rate: float,
+    head_learning_rate: float,
+    seed: int,
 ) -> None:
     """From WORK/aligned to both files of rating heads, and what they read right.
 
     Args:
         rating_steps: on photos as they are.
         steps: beside damaged ones, and with pretext samples.
+        head_steps: then, of the heads alone.
     """
     rng = random.Random(seed)
     model = AestheticMLLMForConditionalGeneration.from_pretrained(work / ALIGNED, dtype=torch.float32)
@@ -278,8 +306,12 @@ def train_rating_heads(
     reader.round_tower()
     reader.save(work / RATINGS_FILE)
     before = told_right(reader, held_out)
+    counts = processor.num_group_tokens
+    TokenCache(work, reader, photos.cache, counts).view(0)  # what later stages read as it was before the damages
     beside = pretext_samples_beside(alignment, caches, rng)
     reader.train(photos.draw(steps, rng), learning_rate, beside=beside, groups=DAMAGED_GROUPS)
+    tokens = TokenCache(work, reader, photos.cache, counts).tokens
+    reader.train_heads(photos.draw(head_steps, rng, augmented=False), head_learning_rate, tokens)
     reader.save(work / HEADS_FILE)
     rated = [photo for photo in held_out if photo.source == QUALITY]
     report = {"before damages": before, "after": told_right(reader, held_out)}

@@ -72,27 +72,23 @@ def test_what_people_rated_is_read_before_the_damages_and_falls_by_their_strengt
     questions = {key: number for number, key in enumerate(scale.questions)}
     good = (0.02, 0.05, 0.1, 0.3, 0.53)
 
-    class Heads:
-        def __init__(self) -> None:
-            self.questions = questions
-
-        def __call__(self, tokens: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-            rows = len(next(iter(tokens.values())))
-            return {"all": self.shares.log().expand(rows, len(questions), -1)}
-
     class Judge:
         def __init__(self) -> None:
-            self.scale, self.heads = scale, Heads()
+            self.scale, self.questions = scale, list(scale.questions)
             self.tower = self.projector = torch.nn.Identity()
 
         def load(self, path: Path) -> None:
-            self.heads.shares = torch.tensor(good if path.name == RATINGS_FILE else good[::-1])
+            self.read = torch.tensor(good if path.name == RATINGS_FILE else good[::-1])
 
         def tokens(self, rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
             return {group: torch.zeros(len(rows), 1, 4) for group in TOKEN_GROUPS}
 
+        def shares(self, tokens: dict[str, torch.Tensor], rows: list[dict[str, Any]]) -> torch.Tensor:
+            assert all(row["generated"] is False for row in rows)
+            return self.read.expand(len(rows), len(questions), -1)
+
     features = SimpleNamespace(index={view: {"a.jpg": 0} for view in (0, DAMAGED_VIEWS[-1])})
-    views = [("a.jpg", 0), ("a.jpg", DAMAGED_VIEWS[-1])]
+    views = [{"image": "a.jpg", "view": view, "generated": False} for view in (0, DAMAGED_VIEWS[-1])]
     counts = dict.fromkeys(TOKEN_GROUPS, 1)
     shares, tokens = read_views(Judge(), tmp_path, views, features, counts)  # type: ignore[arg-type]
     assert {group: values.shape for group, values in tokens.items()} == dict.fromkeys(TOKEN_GROUPS, (2, 1, 4))
@@ -134,3 +130,9 @@ def test_comments_name_what_a_photo_surely_shows(labels: Any) -> None:
         labels.processor, labels.tokens, labels.shares, labels.views, labels.loss, BANK, {}, {"a.jpg": "biq2021"}
     )
     assert other.facts(0).content is None
+
+
+def test_the_whole_photo_is_asked_about_by_itself_as_it_is(labels: Any) -> None:
+    for row in labels.whole_rows(5):
+        assert len(row.questions) == len(WHOLE)
+        assert torch.equal(row.codes, labels.codes(0))

@@ -114,3 +114,29 @@ def test_the_ablation_leaves_one_part_out_at_a_time() -> None:
         assert apart == {FULL: [], "fully connected path only": ["levels", "groups"], "without soft levels": ["soft_levels"]}.get(
             name, ["levels"]
         )
+
+
+def test_generated_images_have_heads_of_their_own_for_the_whole_image() -> None:
+    """What they teach does not move a reading of photos, and the other way round; attributes are read by one head."""
+    reader = heads()
+    photo, image = rows(1)[0], rows(1)[0] | {"generated": True}
+    for question in SCALE.questions:
+        assert (reader.head(photo, question) == reader.head(image, question)) == (question not in WHOLE)
+    optimizer = torch.optim.SGD(reader.heads.parameters(), 1.0)
+    before = reader.means([photo, image])
+    told = [{"image": 0, "view": 0, "group": 0, "generated": True, "ratings": {"quality": (9.0, None)}}]
+    reader.rating_loss(reader.heads(reader.tokens(told)), told).backward()
+    optimizer.step()
+    moved = (reader.means([photo, image]) - before)[:, list(SCALE.questions).index("quality")]
+    assert moved[0] == 0 and moved[1] > 0
+
+
+def test_heads_learn_alone_from_tokens_that_are_given() -> None:
+    reader = heads()
+    kept = {group: [value.clone() for value in part.parameters()] for group, part in reader.parts.items()}
+    told = [row | {"ratings": RATINGS | {"light": (9.0, None)}} for row in rows(64)]
+    before = reader.means(told)[:, list(SCALE.questions).index("light")]
+    reader.train_heads(told, 0.1, reader.tokens)
+    assert reader.means(told)[:, list(SCALE.questions).index("light")].mean() > before.mean() + 0.1
+    assert all(map(torch.equal, kept["projector"], reader.projector.parameters()))
+    assert not all(map(torch.equal, kept["heads"], reader.heads.parameters()))
