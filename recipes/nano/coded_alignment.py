@@ -211,8 +211,12 @@ class CodedAlignment:
                     right.setdefault(name, []).append(read)
         return torch.stack(losses).mean(), right
 
-    def train(self, caches: Sequence[MeasuredPretextSamples], epochs: int, learning_rate: float) -> None:
-        """Trains the alignment module, in place; pretext samples of the last [`HELD_OUT`] photos are only looked at."""
+    def train(self, caches: Sequence[MeasuredPretextSamples], epochs: int, learning_rate: float, most: int | None = None) -> None:
+        """Trains the alignment module, in place; pretext samples of the last [`HELD_OUT`] photos are only looked at.
+
+        Args:
+            most: learn from so many pretext samples at most, drawn at random.
+        """
         learned, held_out = [], []
         for pretext_samples in caches:
             photos = len(pretext_samples.keys)
@@ -220,7 +224,11 @@ class CodedAlignment:
             shown = [number % photos < kept for number in range(len(pretext_samples))]
             learned.append(Subset(pretext_samples, [number for number, is_shown in enumerate(shown) if is_shown]))
             held_out.append(Subset(pretext_samples, [number for number, is_shown in enumerate(shown) if not is_shown]))
-        loader = DataLoader(ConcatDataset(learned), BATCH_SIZE, shuffle=True, drop_last=True, num_workers=1, collate_fn=list)
+        shown_samples: Dataset = ConcatDataset(learned)
+        if most is not None:
+            total = sum(map(len, learned))
+            shown_samples = Subset(shown_samples, random.sample(range(total), min(most, total)))
+        loader = DataLoader(shown_samples, BATCH_SIZE, shuffle=True, drop_last=True, num_workers=1, collate_fn=list)
         optimizer = torch.optim.AdamW(self.projector.parameters(), learning_rate, weight_decay=0.01, fused=True)
         steps = epochs * len(loader)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=steps, pct_start=0.1)
