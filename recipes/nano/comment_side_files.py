@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from aesthetic_mllm import AestheticAssessor
-from aesthetic_mllm.evaluation.eval_ratings import visual_tokens
+from aesthetic_mllm.evaluation.token_ratings import visual_tokens
 from aesthetic_mllm.inference.mean_visual_tokens import MEAN_VISUAL_TOKENS, mean_photo
 from aesthetic_mllm.processing.checkpoint_side_files import SideFile
 from aesthetic_mllm.tasks.ngram_overlap import TRAINING_NGRAMS, TrainingNgrams

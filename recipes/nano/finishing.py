@@ -77,13 +77,18 @@ def flaw_photos(data: Path, held_out: list[RatedPhoto]) -> dict[str, list[Path]]
     }
 
 
+def flaw_ratings_file(work: Path, pool: str) -> Path:
+    """Of the ratings that [`rate_pools`] keeps of a pool."""
+    return work / FLAW_RATINGS / f"{pool}.npz"
+
+
 def rate_pools(
     assessor: AestheticAssessor, data: Path, work: Path, held_out: list[RatedPhoto], damaged: Mapping[str, int]
 ) -> dict[str, FlawRatings]:
     """Ratings of flaws by pool, kept in WORK; about 2,500 views, a quarter of an hour on a core."""
     found = {}
     for pool, photos in flaw_photos(data, held_out).items():
-        path = work / FLAW_RATINGS / f"{pool}.npz"
+        path = flaw_ratings_file(work, pool)
         if not path.exists():
             rate_flaws(assessor, photos, damaged[pool]).save(path)
         found[pool] = FlawRatings.load(path)

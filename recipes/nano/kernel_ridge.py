@@ -1,13 +1,12 @@
-"""Regressions on the public tower's pooled features: strengths of the baseline, and the kernel ridge that labels photos."""
+"""Regressions on the public tower's pooled features: the strength of the baseline, and the kernel ridge that labels photos."""
 
 import numpy as np
 from scipy.spatial.distance import cdist
 
 from aesthetic_mllm.personalization.ridge import KernelRidge
 
-# Strengths of [`Ridge`]; each the best of 1e2 to 3e4 on the very photos that are validated, which favours the baseline.
+# Strength of [`Ridge`]; the best of 1e2 to 3e4 on the very photos that are validated, which favours the baseline.
 QUALITY_ALPHA = 3e3
-BEAUTY_ALPHA = 1e3
 # Five folds of OASIS, SRCC: 0.8175; ridge 0.8015. Between 700 and 1,000 directions and widths of 0.7 to 1.4 it hardly changes.
 KERNEL_ALPHA = 0.05
 KERNEL_DIRECTIONS = 1_000

@@ -2,8 +2,8 @@
 
 Expected below the data folder, each with a metadata.csv:
     biq2021/       file_name, mos (0 to 1): the training list of BIQ2021, technical quality, the mean of 30 observers
-    oasis_beauty/  file_name, beauty_mean, beauty_sd (1 to 7): OASIS photos with beauty ratings
-    agiqa3k/       file_name, mos_quality, std_quality, mos_align (0 to 5), prompt: generated images of AGIQA-3K
+    oasis_beauty/  file_name, category, beauty_mean, beauty_sd (1 to 7), n_1 to n_7: OASIS photos with beauty ratings
+    agiqa3k/       file_name, generator, prompt, mos_quality, std_quality, mos_align (0 to 5): generated images of AGIQA-3K
     photos_large/  file_name: good, undamaged photos of 1,600 pixels, which nobody rated
 """
 

@@ -2,18 +2,23 @@
 
 import inspect
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from aesthetic_mllm import AestheticAssessor
+from aesthetic_mllm.evaluation.suite.sizes import Sizes
 
 from .codebook import CODES
 from .coded_alignment import ALIGNED, align_codes
 from .coded_pretext_samples import TAUGHT, teach_codes
 from .contents import CLASS_NAMES, CONFIDENCES, CONTENTS, label_contents
 from .damaged_views import cache_damaged_features
+from .devices import device
 from .episodes import PERSONAL, train_on_people
-from .evaluating import EVALUATION, EVALUATIONS, Evaluations
+from .evaluating import EVALUATION, write_further, write_report
 from .features import FEATURES, cache_features
 from .finishing import CHECKPOINT, FLAW_RATINGS, LARGE_PHOTOS, finish_checkpoint
 from .language import CRITIQUES, LANGUAGE_MODEL, OWN_ANSWERS, make_language_model
@@ -86,11 +91,13 @@ def checkpoint(run: Run, average_photos: int, flaw_pools: Mapping[str, int]) -> 
     finish_checkpoint(run.data, run.work, average_photos, flaw_pools, run.seed)
 
 
-def evaluation(run: Run, evaluations: Sequence[str], sizes: Mapping[str, int]) -> None:
-    unknown = sorted(set(evaluations) - set(EVALUATIONS))
-    if unknown:
-        raise StageError(f"evaluation: there is no {', '.join(unknown)}; choose of {', '.join(EVALUATIONS)}.")
-    Evaluations(run.data, run.work, run.seed).run(evaluations, sizes)
+def evaluation(run: Run, sizes: Mapping[str, int], critiques: int, pretext: Mapping[str, int]) -> None:
+    known = [field.name for field in fields(Sizes)]
+    if unknown := sorted(sizes.keys() - set(known)):
+        raise StageError(f"evaluation: there is no size {', '.join(unknown)}; there are {', '.join(known)}.")
+    assessor = AestheticAssessor.from_pretrained(run.work / CHECKPOINT, device=device())
+    write_report(assessor, run.data, run.work, Sizes(**sizes))
+    write_further(assessor, run.data, run.work, critiques, pretext, run.seed)
 
 
 STAGES = (
@@ -177,14 +184,11 @@ STAGES = (
     ),
     Stage(
         "evaluation",
-        "everything that is measured, on photos and people that no stage learned from",
-        (QUALITY, BEAUTY, VOTES, CRITIQUES, LARGE_PHOTOS),
-        (
-            PACKAGES, FEATURES, CONTENTS, CONFIDENCES, OWN_ANSWERS, STATISTICS, UNALIGNED, ALIGNED, features_file(PERSONAL),
-            FLAW_RATINGS, CHECKPOINT,
-        ),
+        "the package's report on photos and people that no stage learned from; flaws, perplexity of critiques, pretext samples",
+        (QUALITY, BEAUTY, GENERATED, VOTES, CRITIQUES),
+        (PACKAGES, CONTENTS, OWN_ANSWERS, STATISTICS, UNALIGNED, FLAW_RATINGS, CHECKPOINT),
         (EVALUATION,),
-        25,
+        45,
         evaluation,
     ),
 )  # fmt: skip

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from aesthetic_mllm import AestheticAssessor, AestheticMLLMForConditionalGeneration, AestheticMLLMProcessor
-from aesthetic_mllm.evaluation.eval_ratings import rate_tokens
+from aesthetic_mllm.evaluation.token_ratings import rate_tokens
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
 from aesthetic_mllm.trainers.rating_metrics import rank_correlation
 

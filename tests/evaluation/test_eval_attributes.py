@@ -8,7 +8,7 @@ from PIL import Image, ImageStat
 
 from aesthetic_mllm.editing import EDITS
 from aesthetic_mllm.evaluation.damages import DAMAGES, UNSEEN_DAMAGES, Damage
-from aesthetic_mllm.evaluation.eval_attributes import UNSEEN, attributes_table, evaluate_attributes
+from aesthetic_mllm.evaluation.eval_attributes import UNSEEN, examine_photo, in_order
 from aesthetic_mllm.processing.rating_scale import ATTRIBUTE_QUESTIONS, Rating
 from aesthetic_mllm.tasks.suggesting import FLAWS
 from synthetic_photos import scene_photo
@@ -28,15 +28,15 @@ def test_what_is_rated_lower_is_right() -> None:
     assessor: Any = Lightmeter()
     damages = (Damage("exposure", -1, None, {"light": 1}), Damage("exposure", 1, None, {"light": 1, "mood": 1}))
     unseen = (Damage("gamma", -1, None, {"light": 1}),)
-    found = evaluate_attributes(assessor, [scene_photo(), scene_photo(80, 60)], damages, unseen, {"strong": 1.0})
-    shares = {(one.attribute, one.edit): one.share for one in found}
-    dark, bright = ("light", "exposure -"), ("light", "exposure +")
-    assert shares[dark] == 1 and shares[bright] == 0 and shares["light", "all"] == 0.5
-    assert {one.photos for one in found if one.edit == "all" and one.attribute == "light"} == {4}
-    assert {one.attribute for one in found} == {"light", UNSEEN}
-    low, high = found[0].interval
-    assert 0 < low < 0.5 < high < 1
-    assert attributes_table(found).splitlines()[2] == "| light | all | strong | 50% (15% to 85%) | 4 |"
+    found = examine_photo(assessor, scene_photo(), "scene", damages, unseen, {"strong": 1.0})
+    assert found == {
+        ("light", "exposure -", "strong"): [True],
+        ("light", "exposure +", "strong"): [False],
+        ("light", "all", "strong"): [True, False],
+        (UNSEEN, "gamma -", "strong"): [True],
+        (UNSEEN, "all", "strong"): [True],
+    }
+    assert in_order(assessor, sorted(found))[0] == ("light", "all", "strong") and in_order(assessor, found)[-1][0] == UNSEEN
 
 
 @pytest.mark.parametrize("damage", [*DAMAGES, *UNSEEN_DAMAGES], ids=lambda damage: f"{damage.edit}{damage.sign:+d}")

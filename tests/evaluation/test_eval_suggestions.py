@@ -3,17 +3,15 @@
 from collections import Counter
 from typing import Any
 
-import numpy as np
-
 from aesthetic_mllm.editing import get_edit
 from aesthetic_mllm.evaluation.eval_suggestions import (
     SuggestionAnswer,
+    answer_damaged,
     evaluate_photo,
-    evaluate_suggestions,
-    mean_likeness,
+    improve,
+    left_alone,
     names_inverse,
     plan_damages,
-    suggestions_table,
     summarise,
 )
 from aesthetic_mllm.inference.suggestion_search import Step, apply_steps
@@ -71,43 +69,28 @@ def test_a_photo_turned_back_is_nearer_in_the_frame_that_is_left() -> None:
 
 
 def test_a_summary_counts_photos_left_as_they_are_against_the_suggestions() -> None:
-    """Shares are of all photos, unless they say otherwise, and a photo that is not changed is neither nearer nor better."""
+    """Shares are of all photos, unless they say otherwise, and a photo that is not changed is not nearer."""
     found = [("exposure", 1), ("tint", 1)]
     answers = [
         SuggestionAnswer("a", "exposure", -1.0, found, found, True, (20.0, 23.0), (0.8, 0.7)),
         SuggestionAnswer("b", "exposure", -1.0, found[::-1], [], False, (20.0, 20.0), (0.8, 0.8)),
     ]
-    judged = np.array([[0.0, 1.0, 2.0], [0.0, 1.0, -1.0]])
-    row = summarise(answers, judged)
+    row = summarise(answers)
     assert (row["plain top 1"], row["plain top 3"], row["verified top 3"]) == (0.5, 1.0, 0.5)
     assert (row["changed"], row["nearer"], row["nearer, of changed"]) == (0.5, 0.5, 1.0)
     assert (row["PSNR rises"], row["SSIM rises"]) == (0.5, 0.0)
-    assert (row["judge agrees"], row["judge agrees, of changed"], row["judge prefers undamaged"]) == (0.5, 1.0, 0.5)
-    assert "judge agrees" not in summarise(answers)
-
-
-def test_likeness_is_of_the_photos_that_were_changed() -> None:
-    """Those left as they are would hide how much an edit does; a single photo has no interval."""
-
-    def answer(changed: bool, psnr: tuple[float, float]) -> SuggestionAnswer:
-        return SuggestionAnswer("a", "exposure", -1.0, [], [], changed, psnr, (0.8, 0.9))
-
-    left, changed = answer(False, (20.0, 20.0)), [answer(True, (20.0, 23.0)), answer(True, (22.0, 21.0))]
-    found = mean_likeness([left, *changed])["PSNR"]
-    assert (found["photos"], found["before"], found["after"], found["rise"]) == (2, 21.0, 22.0, 1.0)
-    assert found["interval"] == [-1.0, 3.0]
-    assert mean_likeness(changed[:1])["SSIM"]["interval"] is None
-    assert mean_likeness([left]) == {}
 
 
 def test_a_checkpoint_is_asked_about_damaged_and_undamaged_photos() -> None:
-    """Without a judge nothing is said of one; with one its opinion stands beside."""
-    assessor = lively_assessor()
-    photos = {str(number): scene_photo(64 + 8 * number, 48) for number in range(2)}
-    report = evaluate_suggestions(assessor, photos, undamaged=1)
-    assert [answer["photo"] in photos for answer in report["answers"]] == [True, True]
-    assert report["damaged"]["all in pretext samples"]["photos"] == 2 and report["undamaged"]["photos"] == 1
-    assert report["undamaged"]["told nothing without verify"] in (0, 1)
-    judged = evaluate_suggestions(assessor, photos, undamaged=0, judge=lambda images: np.zeros(len(images)))
-    assert judged["damaged"]["all in pretext samples"]["judge agrees"] == 0 and judged["undamaged"] is None
-    assert suggestions_table(judged["damaged"]).count("\n") == 1 + len(judged["damaged"])
+    """Of a damaged photo come the photos that the answer is about; one that nothing was done to is left alone."""
+    search = lively_assessor().suggestion_search()
+    photo = scene_photo(64, 48)
+    (damage,) = plan_damages(["scene"], seed=0)
+    answer, images = answer_damaged(search, photo, damage, seed=0)
+    assert (answer.photo, answer.edit, answer.amount) == damage and len(images) == 3
+    assert answer.changed == (images[0].tobytes() != images[1].tobytes())
+    plain, result = improve(search, photo)
+    found = left_alone(search, [photo], [plain], [result])
+    assert found["photos"] == 1 and found["told nothing without verify"] == (not plain)
+    kept = left_alone(search, [photo], [()], [photo])
+    assert kept["left alone"] == 1 and kept["mean change of the judgement, in points"] == 0

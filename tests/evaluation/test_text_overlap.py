@@ -10,23 +10,10 @@ from aesthetic_mllm.tasks.ngram_overlap import words_of
 CORPUS = ["The light in this photo isn't good at all, sorry.", "Nice colors!", "one two three four", "five six seven eight nine"]
 
 
-def longest_by_hand(text: str, corpus: list[str]) -> int:
+def shares_by_hand(text: str, corpus: list[str], length: int) -> bool:
+    known = {tuple(row[start : start + length]) for row in map(words_of, corpus) for start in range(len(row) - length + 1)}
     words = words_of(text)
-    known = {
-        tuple(row[start:end])
-        for row in map(words_of, corpus)
-        for start in range(len(row))
-        for end in range(start + 1, len(row) + 1)
-    }
-    return max(
-        (
-            end - start
-            for start in range(len(words))
-            for end in range(start + 1, len(words) + 1)
-            if tuple(words[start:end]) in known
-        ),
-        default=0,
-    )
+    return any(tuple(words[start : start + length]) in known for start in range(len(words) - length + 1))
 
 
 def test_eight_words_in_a_row_are_found_whatever_stands_between_them() -> None:
@@ -34,29 +21,20 @@ def test_eight_words_in_a_row_are_found_whatever_stands_between_them() -> None:
     assert shared.shares("I think the light, in THIS photo, isnt good at that.")
     assert not shared.shares("the light in this photo isn't good")  # seven
     assert not shared.shares("one two three four five six seven eight nine")  # of two texts
-    assert shared.longest("Say what: one two three four five six seven.") == ("one", "two", "three", "four")
-    assert shared.longest("nothing shared here") == ()
 
 
-def test_longest_ngrams_are_those_that_a_search_by_hand_finds() -> None:
+@pytest.mark.parametrize("length", [1, 3, 5])
+def test_words_in_a_row_are_those_that_a_search_by_hand_finds(length: int) -> None:
     rng = random.Random(0)
-    texts = [" ".join(rng.choice("abcd") for _ in range(rng.randrange(1, 30))) for _ in range(60)]
-    shared = SharedNgrams(texts[:30])
-    for text in texts[30:]:
-        found = shared.longest(text)
-        assert len(found) == longest_by_hand(text, texts[:30])
-        assert " ".join(found) in text
+    texts = [" ".join(rng.choice("abcdefgh"[: length + 2]) for _ in range(rng.randrange(1, 30))) for _ in range(60)]
+    shared = SharedNgrams(texts[:9])
+    found = [shared.shares(text, length) for text in texts[9:]]
+    assert found == [shares_by_hand(text, texts[:9], length) for text in texts[9:]]
 
 
 def test_an_empty_corpus_shares_nothing() -> None:
     shared = SharedNgrams([])
-    assert shared.longest("the light is good") == () and not shared.shares("a b c d e f g h i")
-
-
-def test_a_summary_names_the_texts_that_quote() -> None:
-    quote = "the light in this photo isnt good at all"
-    found = SharedNgrams(CORPUS).summary(["fine", quote])
-    assert found == {"length": 8, "texts": 2, "sharing": [quote], "longest_ngram": 9, "longest_words": quote}
+    assert not shared.shares("a b c d e f g h i")
 
 
 def test_distinct_counts_pairs_of_words_over_all_texts() -> None:

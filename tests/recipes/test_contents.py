@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 from recipes.nano.contents import CONFIDENCES, prompt_label, sure_contents
-from recipes.nano.evaluating import names_told
 
 
 def test_a_prompts_plainest_word_is_its_label() -> None:
@@ -24,14 +23,3 @@ def test_only_what_is_sure_and_plain_is_named(tmp_path: Path) -> None:
     }
     (tmp_path / CONFIDENCES).write_text(json.dumps(seen))
     assert sure_contents(tmp_path, 0.65) == {"a": "a cat", "e": "an umbrella"}
-
-
-def test_names_in_comments_are_counted_and_held_against_the_classifier() -> None:
-    likeliest = {"a": ("a cat", 0.2), "b": ("a big cat", 0.9), "c": ("a dog", 0.9), "d": ("a dog", 0.9)}
-    texts = {
-        "a": "A good photo of a cat with fine light.",
-        "b": "A photo of a big cat.",
-        "c": "A photo of a cat.",
-        "d": "A plain photo.",
-    }
-    assert names_told(texts, likeliest) == {"comments": 4, "named": 3, "borne out": 2}

@@ -1,10 +1,8 @@
-"""What nano learns from and what it is validated on never meet: photos, people and texts."""
+"""What nano learns from and what it is validated on never meet: photos and people."""
 
-import json
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from aesthetic_mllm.data.record import Record, Vote
@@ -12,10 +10,8 @@ from aesthetic_mllm.data.source import read_source
 from aesthetic_mllm.data.sources import biq2021
 from aesthetic_mllm.data.splits import is_agiqa3k_validation
 from aesthetic_mllm.processing.rating_scale import RatingScale
-from recipes.nano.evaluating import held_out_critiques
 from recipes.nano.features import ALL_VIEWS, LARGE_DAMAGED_VIEWS, STRONGLY_DAMAGED, has_view, is_damaged
 from recipes.nano.finishing import flaw_photos
-from recipes.nano.language import healing_texts, split_texts
 from recipes.nano.people import held_out_people, known_votes
 from recipes.nano.rated_photos import RatedPhoto, photo_key, read_generated, read_large, read_quality, split
 from source_checks import write_photo
@@ -83,21 +79,3 @@ def test_nobody_who_is_held_out_is_learned_from() -> None:
     assert {place for person in held_out.people for place in person.asked or ()} == set(range(9))
     votes = known_votes(records, held_out, RatingScale())
     assert len(votes.value) == 5 * 11 and votes.photo.min() == 9 and votes.value.min() >= 1 and votes.value.max() <= 10
-
-
-def test_critiques_are_those_that_the_language_model_held_out(tmp_path: Path) -> None:
-    words = "abcdefghijklmnopqrstuvwxyz"
-    comments = [
-        f"I like the number {word} of this small picture very much number {place}" for place, word in enumerate(words * 8)
-    ]
-    pd.DataFrame({"aspect": "composition", "comment": comments}).to_parquet(tmp_path / "comments.parquet")
-    (tmp_path / "own_answers.json").write_text(json.dumps(["own answer"]))
-    held_out, trained = split_texts(healing_texts(tmp_path, tmp_path / "comments.parquet"))
-    found = held_out_critiques(tmp_path, tmp_path / "comments.parquet", 100)
-    assert found and all(any(text.endswith(f"{critique}<|im_end|>\n") for text in held_out) for _, critique in found)
-    assert not any(critique in text for _, critique in found for text in trained)
-    assert {prompt for prompt, _ in found} == {"Comment on the composition of this photo."}
-    (tmp_path / "own_answers.json").write_text(json.dumps([]))
-    pd.DataFrame({"aspect": "", "comment": comments[:1]}).to_parquet(tmp_path / "comments.parquet")
-    with pytest.raises(ValueError, match="no critique is among the held-out texts"):
-        held_out_critiques(tmp_path, tmp_path / "comments.parquet", 100)

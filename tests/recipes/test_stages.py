@@ -8,7 +8,7 @@ import yaml
 
 from recipes.nano import __main__ as command
 from recipes.nano import stages as recipe
-from recipes.nano.pipeline import Run, StageError, check_stages
+from recipes.nano.pipeline import StageError, check_stages
 from recipes.nano.stages import CONFIGURATION, STAGES, read_configuration
 
 
@@ -55,11 +55,6 @@ def test_a_file_that_is_no_configuration_is_named(tmp_path: Path) -> None:
         (tmp_path / "nano.yaml").write_text(text)
         with pytest.raises(StageError, match=message):
             read_configuration(tmp_path / "nano.yaml")
-
-
-def test_an_evaluation_that_does_not_exist_is_named(tmp_path: Path) -> None:
-    with pytest.raises(StageError, match="there is no moods; choose of ratings"):
-        recipe.evaluation(Run(tmp_path, tmp_path, 0, {}), ["ratings", "moods"], {})
 
 
 def test_the_command_lists_and_runs_and_names_what_is_wrong(

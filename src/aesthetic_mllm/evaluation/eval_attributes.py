@@ -6,12 +6,10 @@ A damage must lower the rating of the attribute that it is about ([`DAMAGES`]). 
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from ..trainers.intervals import wilson_interval
 from .damages import DAMAGES, UNSEEN_DAMAGES, Damage
 
 if TYPE_CHECKING:
@@ -19,59 +17,6 @@ if TYPE_CHECKING:
 
 STRENGTHS: Mapping[str, float] = {"slight": 0.5, "strong": 1.0}  # shares of an edit's strong amount
 UNSEEN = "unseen edits"
-
-
-@dataclass(frozen=True)
-class AttributeResult:
-    """How often damages lowered the rating that they are about.
-
-    Args:
-        attribute: of the checkpoint, or [`UNSEEN`].
-        edit: name and sign, such as "exposure -"; "all" of the attribute's.
-        strength: of [`STRENGTHS`].
-        right, photos: views that were rated lower, and all.
-    """
-
-    attribute: str
-    edit: str
-    strength: str
-    right: int
-    photos: int
-
-    @property
-    def share(self) -> float:
-        return self.right / self.photos
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """95%, of the share."""
-        return wilson_interval(self.right, self.photos)
-
-
-def evaluate_attributes(
-    assessor: "AestheticAssessor",
-    photos: Sequence[Image.Image],
-    damages: Sequence[Damage] = DAMAGES,
-    unseen: Sequence[Damage] = UNSEEN_DAMAGES,
-    strengths: Mapping[str, float] = STRENGTHS,
-) -> list[AttributeResult]:
-    """Every photo damaged by every edit at every strength; what the checkpoint does not rate is not asked.
-
-    On a CPU core a photo takes about 25 seconds.
-
-    Args:
-        photos: undamaged ones that were not trained on, at least one.
-        damages, unseen: what they are damaged by, the latter reported together.
-        strengths: shares of each edit's strong amount, by name.
-
-    Raises:
-        RatingScaleError: the checkpoint rates no attributes.
-    """
-    moved: dict[tuple[str, str, str], list[bool]] = defaultdict(list)
-    for number, photo in enumerate(photos):
-        for key, lower in examine_photo(assessor, photo, str(number), damages, unseen, strengths).items():
-            moved[key] += lower
-    return [AttributeResult(*key, sum(moved[key]), len(moved[key])) for key in in_order(assessor, moved)]
 
 
 def examine_photo(
@@ -82,11 +27,19 @@ def examine_photo(
     unseen: Sequence[Damage] = UNSEEN_DAMAGES,
     strengths: Mapping[str, float] = STRENGTHS,
 ) -> dict[tuple[str, str, str], list[bool]]:
-    """By attribute or [`UNSEEN`], edit or "all", and strength: whether each view was rated lower.
+    """By attribute or [`UNSEEN`], edit such as "exposure -" or "all", and strength: whether each view was rated lower.
+
+    The photo is damaged by every edit at every strength; what the checkpoint does not rate is not asked. On a CPU core that takes
+    about 25 seconds.
 
     Args:
+        photo: an undamaged one that was not trained on.
         seed: of what is random in the damages, such as the photo's name.
-        damages, unseen, strengths: as of [`evaluate_attributes`].
+        damages, unseen: what it is damaged by, the latter reported together.
+        strengths: shares of each edit's strong amount, by name.
+
+    Raises:
+        RatingScaleError: the checkpoint rates no attributes.
     """
     rated_attributes = assessor.processor.rating_scale.attributes
     views, told = [photo], []
@@ -111,13 +64,3 @@ def in_order(assessor: "AestheticAssessor", keys: Iterable[tuple[str, str, str]]
     """Keys of [`examine_photo`]: attributes as the checkpoint has them, of each all edits together first."""
     order = [*assessor.processor.rating_scale.attributes, UNSEEN]
     return sorted(keys, key=lambda key: (order.index(key[0]), key[1] != "all", key[1:]))
-
-
-def attributes_table(results: Sequence[AttributeResult]) -> str:
-    """As Markdown, shares in percent with 95% intervals."""
-    lines = ["| attribute | edit | strength | right | views |", "|---|---|---|---|---|"]
-    for one in results:
-        low, high = one.interval
-        share = f"{one.share:.0%} ({low:.0%} to {high:.0%})"
-        lines.append(f"| {one.attribute} | {one.edit} | {one.strength} | {share} | {one.photos} |")
-    return "\n".join(lines)

@@ -8,16 +8,15 @@ Rules. A suggestion names the inverse if it is the same edit in the other direct
 suggestions are applied together, and the result is compared with the damaged photo:
     nearer: PSNR or SSIM to the undamaged photo rises. Where the frame was turned or cropped, all three are compared in what is
         left of it; a crop to the thirds is not followed, so it counts as further away.
-    judge agrees: somebody else, who takes no part in the search, rates it higher.
-Photos without a verified edit count as neither. Last, some photos as they are: how many are told nothing without `verify`, how
-many are left alone with it, and how the checkpoint's judgement and the judge's change over all of them.
+Photos without a verified edit do not count as nearer. Last, some photos as they are: how many are told nothing without `verify`,
+how many are left alone with it, and how the checkpoint's judgement changes over all of them.
 """
 
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -31,15 +30,9 @@ from ..editing.measurements.composition import tilt_degrees
 from ..inference.suggestion_search import SuggestionSearch, apply_suggestions
 from ..processing.image_loading import ImageSource, load_image
 from ..tasks.suggesting import Suggestion
-from ..trainers.intervals import bootstrap_interval
-
-if TYPE_CHECKING:
-    from ..inference.assessor import AestheticAssessor
 
 Photo = TypeVar("Photo")
 Answer = TypeVar("Answer")
-# Rates photos, the higher the better: [N].
-Judge = Callable[[Sequence[Image.Image]], np.ndarray]
 
 # What photos are damaged by: edits that have an inverse, and the directions that make a good photo worse. The edits kept out of
 # all pretext samples are counted apart.
@@ -186,12 +179,8 @@ def photo_a_core(ask: Callable[[Photo], Answer], photos: Iterable[Photo]) -> lis
         torch.set_num_threads(workers)
 
 
-def summarise(answers: Sequence[SuggestionAnswer], judged: np.ndarray | None = None) -> dict[str, float]:
-    """Shares of photos.
-
-    Args:
-        judged: [N, 3] the judge's scores of each photo damaged, with the suggestions applied, and undamaged.
-    """
+def summarise(answers: Sequence[SuggestionAnswer]) -> dict[str, float]:
+    """Shares of photos."""
 
     def named(what: str, first: int, kindred: bool = False) -> float:
         found = [any(names_inverse(each, a.edit, a.amount, kindred) for each in getattr(a, what)[:first]) for a in answers]
@@ -204,7 +193,7 @@ def summarise(answers: Sequence[SuggestionAnswer], judged: np.ndarray | None = N
     )
     nearer = psnr_rises | ssim_rises
     of_changed = max(1, int(changed.sum()))
-    found = {
+    return {
         "photos": len(answers),
         "plain top 1": named("plain", 1),
         "plain top 3": named("plain", 3),
@@ -218,44 +207,6 @@ def summarise(answers: Sequence[SuggestionAnswer], judged: np.ndarray | None = N
         "PSNR rises": float(psnr_rises.mean()),
         "SSIM rises": float(ssim_rises.mean()),
     }
-    if judged is None:
-        return found
-    agrees = (judged[:, 1] > judged[:, 0]) & changed
-    return found | {
-        "judge agrees": float(agrees.mean()),
-        "judge agrees, of changed": float(agrees.sum() / of_changed),
-        # how well the judge sees damage at all
-        "judge prefers undamaged": float((judged[:, 2] > judged[:, 0]).mean()),
-    }
-
-
-def mean_likeness(answers: Sequence[SuggestionAnswer]) -> dict[str, dict[str, Any]]:
-    """Mean PSNR and SSIM to the undamaged photos before and after the verified edits, of the photos that were changed, and the
-    mean rise with its 95% interval, by bootstrap over photos; without an interval where one photo was changed, empty where none.
-    """
-    changed = [answer for answer in answers if answer.changed]
-    found: dict[str, dict[str, Any]] = {}
-    for name, values in (("PSNR", [each.psnr for each in changed]), ("SSIM", [each.ssim for each in changed])):
-        if values:
-            before, after = np.transpose(values)
-            rises = after - before
-            found[name] = {
-                "photos": len(values),
-                "before": float(before.mean()),
-                "after": float(after.mean()),
-                "rise": float(rises.mean()),
-                "interval": list(bootstrap_interval(np.mean, [rises])) if len(values) > 1 else None,
-            }
-    return found
-
-
-def suggestions_table(rows: dict[str, dict[str, float]]) -> str:
-    """Markdown, shares in percent."""
-    columns = list(next(iter(rows.values())))
-    lines = [f"| photos damaged by | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
-    for name, row in rows.items():
-        lines.append(f"| {name} | {' | '.join(f'{v:.0%}' if k != 'photos' else f'{v:.0f}' for k, v in row.items())} |")
-    return "\n".join(lines)
 
 
 def left_alone(
@@ -263,7 +214,6 @@ def left_alone(
     photos: Sequence[Image.Image],
     plain: Sequence[Sequence[Suggestion]],
     results: Sequence[Image.Image],
-    judge: Judge | None = None,
 ) -> dict[str, float]:
     """What became of undamaged photos; means are over all of them, those left alone counting as 0.
 
@@ -272,71 +222,9 @@ def left_alone(
         results: the photos with the verified ones applied.
     """
     changed = np.array([result.tobytes() != photo.tobytes() for result, photo in zip(results, photos, strict=True)])
-    found = {
+    return {
         "photos": len(photos),
         "told nothing without verify": float(np.mean([not found for found in plain])),
         "left alone": float(1 - changed.mean()),
         "mean change of the judgement, in points": float(np.subtract(search.judge(results), search.judge(photos)).mean()),
-    }
-    if judge is None:
-        return found
-    independent = np.subtract(judge(results), judge(photos))
-    return found | {
-        "mean change by the judge": float(independent.mean()),
-        "judge agrees, of changed": float((independent[changed] > 0).mean()) if changed.any() else 0.0,
-    }
-
-
-def evaluate_suggestions(
-    assessor: "AestheticAssessor",
-    photos: Mapping[str, ImageSource],
-    *,
-    undamaged: int = 30,
-    judge: Judge | None = None,
-    seed: int = 0,
-) -> dict[str, Any]:
-    """Damages every photo by one edit, and asks about the first of them as they are.
-
-    Photos are asked about on all cores, one on each. 200 photos take about six minutes on two.
-
-    Args:
-        photos: good ones that were not trained on, by name.
-        undamaged: how many, the first, are asked about as they are too.
-        judge: another opinion; default none is asked.
-        seed: of which photo is damaged by what, and of what is random in the damages.
-
-    Returns:
-        `damaged`: [`summarise`] by edit, and of those that training shows and does not show; `likeness`: [`mean_likeness`] of
-        all; `undamaged`: [`left_alone`]; `answers`: photo by photo.
-
-    Raises:
-        ImageError: a photo cannot be read.
-    """
-    search = assessor.suggestion_search()
-
-    def ask(damage: tuple[str, str, float]) -> tuple[SuggestionAnswer, list[Image.Image]]:
-        return answer_damaged(search, photos[damage[0]], damage, seed)
-
-    asked = photo_a_core(ask, plan_damages(list(photos), seed))
-    good = [load_image(source) for source in list(photos.values())[:undamaged]]
-    improved = photo_a_core(lambda photo: improve(search, photo), good)
-    answers = [answer for answer, _ in asked]
-    judged = None if judge is None else judge([image for _, images in asked for image in images]).reshape(-1, 3)
-    groups = {edit: [answer.edit == edit for answer in answers] for edit in DAMAGES}
-    groups["all in pretext samples"] = [answer.in_pretext_samples for answer in answers]
-    groups["all kept out of pretext samples"] = [not answer.in_pretext_samples for answer in answers]
-    rows = {
-        name: summarise(
-            [answer for answer, inside in zip(answers, chosen, strict=True) if inside], None if judged is None else judged[chosen]
-        )
-        for name, chosen in groups.items()
-        if any(chosen)
-    }
-    return {
-        "asks_for_flaws": bool(search.flaws),
-        "photos_rated": search.forwards,
-        "damaged": rows,
-        "likeness": mean_likeness(answers),
-        "undamaged": left_alone(search, good, *zip(*improved, strict=True), judge=judge) if good else None,
-        "answers": [asdict(answer) for answer in answers],
     }

@@ -8,10 +8,8 @@ person by itself, averaged over people. Shots are drawn several times, and the s
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from ..data.record import DataError, Record
 from ..data.splits import lowest_hashes
@@ -142,44 +140,18 @@ class PersonalResult:
     shots: tuple[int, ...]
     correlations: np.ndarray
 
-    def at(self, shots: int) -> np.ndarray:
-        """Of each person with so many photos shown, [people]."""
-        return self.correlations[:, self.shots.index(shots)]
 
-    def rows(self, others: "Mapping[str, PersonalResult] | None" = None) -> list[dict[str, Any]]:
-        """For each k mean and standard error over people, and paired differences with 95% intervals: from k = 0, and from
-        other methods with the same k."""
-        found = []
-        for shots in self.shots:
-            own = self.at(shots)
-            row: dict[str, Any] = {"k": shots, "people": len(own), "srcc": own.mean(), "standard_error": stats.sem(own)}
-            compared = {"general": self.at(0)} | {name: other.at(shots) for name, other in (others or {}).items()}
-            row["differences"] = {name: paired_difference(own, other) for name, other in compared.items()}
-            found.append(row)
-        return found
-
-
-def paired_difference(first: np.ndarray, second: np.ndarray) -> dict[str, float]:
-    """Mean of first minus second over people, and its 95% interval (Student's t)."""
-    mean = float((first - second).mean())
-    if not np.ptp(first - second):  # such as k = 0 beside itself
-        return {"mean": mean, "low": mean, "high": mean}
-    interval = stats.ttest_rel(first, second).confidence_interval(0.95)
-    return {"mean": mean, "low": float(interval.low), "high": float(interval.high)}
-
-
-def run_protocol(protocol: Protocol, predict: Predict, shots: Sequence[int] | None = None) -> PersonalResult:
+def run_protocol(protocol: Protocol, predict: Predict) -> PersonalResult:
     """Tests one method.
 
     Args:
         predict: it; must give the general rating where no photo is shown. Of one person more photos contain the fewer of the same
             draw.
-        shots: of the protocol's; default all.
 
     Raises:
         DataError: a person has too few photos for the most shots.
     """
-    wanted = (0, *(protocol.shots if shots is None else shots))
+    wanted = (0, *protocol.shots)
     rows = []
     for person in protocol.people:
         row = np.zeros(len(wanted))
@@ -196,27 +168,6 @@ def run_protocol(protocol: Protocol, predict: Predict, shots: Sequence[int] | No
                 row[column] += rank_correlation(predict(person.name, shown, values, asked), given) / protocol.draws
         rows.append(row)
     return PersonalResult(wanted, np.array(rows))
-
-
-def shuffled(predict: Predict) -> Predict:
-    """The same method with the shown ratings dealt out anew among the shown photos: what is left is not the person's."""
-
-    def with_shuffled(person: str, shown: np.ndarray, values: np.ndarray, asked: np.ndarray) -> np.ndarray:
-        return predict(person, shown, _rng("shuffled", person, len(shown)).permutation(values), asked)
-
-    return with_shuffled
-
-
-def with_another_person(predict: Predict, protocol: Protocol) -> Predict:
-    """The same method with as many photos and ratings of another tested person, drawn from what that one may be shown."""
-    people = {person.name: number for number, person in enumerate(protocol.people)}
-
-    def exchanged(person: str, shown: np.ndarray, values: np.ndarray, asked: np.ndarray) -> np.ndarray:
-        other = protocol.people[(people[person] + 1) % len(people)]
-        places = _rng("another", person, int(shown.sum())).permutation(other.shown)[: len(shown)]
-        return predict(other.name, places, np.array([other.values[place] for place in places]), asked)
-
-    return exchanged
 
 
 def _rng(*parts: object) -> np.random.Generator:

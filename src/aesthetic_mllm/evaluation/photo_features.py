@@ -46,12 +46,6 @@ class PhotoFeatures:
         features.map_statistics = self.statistics[rows]
         return features
 
-    def select(self, places: Sequence[int]) -> "PhotoFeatures":
-        """Some of the photos, in this order."""
-        rows = list(places)
-        tokens = {group: values[rows] for group, values in self.tokens.items()}
-        return PhotoFeatures(self.photos.select(rows), tokens, self.statistics[rows])
-
     def save(self, path: Path) -> None:
         """As a safetensors file."""
         path.parent.mkdir(parents=True, exist_ok=True)

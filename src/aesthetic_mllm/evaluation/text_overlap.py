@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
@@ -53,29 +52,6 @@ class SharedNgrams:
     def shares(self, text: str, length: int = SHARED_WORDS) -> bool:
         """Whether some `length` words in a row stand in the corpus too."""
         return bool(self._found(words_of(text), length).any())
-
-    def longest(self, text: str) -> tuple[str, ...]:
-        """The longest n-gram that stands in the corpus too, the first of several; no words where none does."""
-        words = words_of(text)
-        longest: tuple[str, ...] = ()
-        for length in range(1, len(words) + 1):
-            found = self._found(words, length)
-            if not found.any():
-                break
-            start = int(found.argmax())
-            longest = tuple(words[start : start + length])
-        return longest
-
-    def summary(self, texts: Sequence[str], length: int = SHARED_WORDS) -> dict[str, Any]:
-        """How many texts share `length` words in a row with the corpus, and the longest n-gram of all."""
-        longest = max((self.longest(text) for text in texts), key=len, default=())
-        return {
-            "length": length,
-            "texts": len(texts),
-            "sharing": [text for text in texts if self.shares(text, length)],
-            "longest_ngram": len(longest),
-            "longest_words": " ".join(longest),
-        }
 
     def _found(self, words: Sequence[str], length: int) -> np.ndarray:
         """For each place whether the n-gram that starts there stands in the corpus: bool [words - length + 1]."""

@@ -6,7 +6,6 @@ import pytest
 
 from aesthetic_mllm.editing.claims.claim_rules import CLAIM_RULES, HIGH, LOW, MAIN_ATTRIBUTES
 from aesthetic_mllm.editing.claims.comment_claims import CommentClaimError, check_claims, find_claims
-from aesthetic_mllm.evaluation.claim_precision import claim_precision, precision_by
 from aesthetic_mllm.pretext.phrase_bank import BINS, PhraseBank
 
 
@@ -157,24 +156,3 @@ def test_the_pretext_samples_words_at_both_ends_are_claims_of_their_side_or_none
 def test_a_claim_about_what_was_not_measured_is_an_error() -> None:
     with pytest.raises(CommentClaimError, match="'dark', but brightness was not measured"):
         check_claims("It is dark.", {"warmth": 0})
-
-
-def test_precision_counts_claims_of_all_comments() -> None:
-    checked = [
-        one
-        for text, bins in (
-            ("It is dark and the detail is sharp.", {"brightness": 0, "sharpness": 1}),
-            ("The light is bright.", {"brightness": 4}),
-        )
-        for one in check_claims(text, bins)
-    ]
-    found = claim_precision(checked)
-    assert (found["claims"], found["right"]) == (3, 2) and found["precision"] == pytest.approx(2 / 3)
-    low, high = found["interval"]
-    assert low < 2 / 3 < high
-    assert {name: one["precision"] for name, one in precision_by(checked, "attribute").items()} == {
-        "brightness": 1.0,
-        "sharpness": 0.0,
-    }
-    assert set(precision_by(checked, "name")) == {"dark", "sharp", "bright"}
-    assert claim_precision([]) == {"claims": 0, "right": 0, "precision": None, "interval": None}

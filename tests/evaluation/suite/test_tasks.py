@@ -19,6 +19,7 @@ from aesthetic_mllm.evaluation.suite.attribute_task import (
     partial_correlation,
 )
 from aesthetic_mllm.evaluation.suite.bench import Bench
+from aesthetic_mllm.evaluation.suite.comment_task import comment_figures
 from aesthetic_mllm.evaluation.suite.evaluated_data import EvaluatedData, below, open_all
 from aesthetic_mllm.evaluation.suite.label_task import learned
 from aesthetic_mllm.evaluation.suite.personal_task import protocol_of
@@ -27,6 +28,7 @@ from aesthetic_mllm.evaluation.suite.predictions import Predictions
 from aesthetic_mllm.evaluation.suite.rating_task import calibration_curves, cross_validated, rating_findings
 from aesthetic_mllm.evaluation.suite.sizes import Sizes
 from aesthetic_mllm.evaluation.suite.system import System
+from aesthetic_mllm.evaluation.text_overlap import SharedNgrams
 from aesthetic_mllm.processing.image_loading import load_image
 from aesthetic_mllm.processing.rating_scale import Rating, RatingScale
 from lively_assessor import lively_assessor
@@ -277,3 +279,23 @@ def test_people_of_oasis_are_shown_training_photos_and_asked_about_others() -> N
     assert found.people[0].shown == tuple(range(110)) and found.people[0].asked == tuple(range(110, 130))
     with pytest.raises(DataError, match="nobody who is tested rated 100 photos"):
         protocol_of(data, records[60:])
+
+
+def test_comments_are_counted_by_their_claims_and_words() -> None:
+    """At its own photo the first is right and the second wrong; at each other's it is the other way round."""
+    quoted = "The light is very dark in this small photo"
+    found = comment_figures(
+        {"dark": quoted, "bright": "The light is very dark."},
+        {"dark": {"brightness": 0}, "bright": {"brightness": 4}},
+        SharedNgrams([f"I say: {quoted.lower()}!"]),
+    )
+    values = {name: figure.value for name, figure in found.items()}
+    assert values == {
+        "claim_precision": 0.5,
+        "claim_precision_elsewhere": 0.5,
+        "claims": 1,
+        "words": 7,
+        "distinct_2": pytest.approx(8 / 12),
+        "identical": 0,
+        "shared_ngrams": 0.5,
+    }

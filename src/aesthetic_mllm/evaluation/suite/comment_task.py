@@ -8,10 +8,11 @@ import numpy as np
 from ...data.record import Record
 from ...processing.image_loading import ImageError
 from ...tasks.commenting import STYLES
-from ..eval_comments import at_another_photo, check_all, evaluate_comments, measured_bins, write_comments
+from ...tasks.ngram_overlap import words_of
+from ..eval_comments import at_another_photo, check_all, measured_bins, write_comments
 from ..reference_overlap import bleu, can_compute, cider
 from ..resampling import Sampled, sampled_mean, sampled_ratio
-from ..text_overlap import SharedNgrams
+from ..text_overlap import SharedNgrams, distinct_n, share_identical
 from .bench import BATCH_SIZE, Bench, Finding
 from .evaluated_data import EvaluatedData
 from .rating_task import ALL
@@ -88,25 +89,25 @@ def comment_figures(
     corpus: SharedNgrams | None = None,
     references: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, Sampled]:
-    """Figures of comments by photo.
+    """Figures of comments by photo, at least one.
 
     Args:
         bins: of the photos ([`measured_bins`]).
         corpus: what people wrote of other photos.
         references: what people wrote of the same photos; BLEU and CIDEr are of those that have some.
     """
-    told = evaluate_comments(comments, bins, {"people's": corpus} if corpus else None)
-    own, elsewhere = (_counts(check_all(texts, bins)) for texts in (comments, at_another_photo(comments)))
+    texts = list(comments.values())
+    own, elsewhere = (_counts(check_all(given, bins)) for given in (comments, at_another_photo(comments)))
     found: dict[str, Sampled | None] = {
         "claim_precision": sampled_ratio(own[:, 0], own[:, 1]),
         "claim_precision_elsewhere": sampled_ratio(elsewhere[:, 0], elsewhere[:, 1]),
         "claims": sampled_mean(own[:, 1]),
-        "words": Sampled(told["words"]),
-        "distinct_2": Sampled(told["distinct-2"]),
-        "identical": Sampled(told["identical"]),
+        "words": Sampled(sum(len(words_of(text)) for text in texts) / len(texts)),
+        "distinct_2": Sampled(distinct_n(texts)),
+        "identical": Sampled(share_identical(texts)),
     }
     if corpus is not None:
-        found["shared_ngrams"] = sampled_mean([corpus.shares(text) for text in comments.values()])
+        found["shared_ngrams"] = sampled_mean([corpus.shares(text) for text in texts])
     referred = [key for key in comments if references and references.get(key)]
     for name, compute in (("bleu", bleu), ("cider", cider)):
         if len(referred) > 1 and references and can_compute(name):
