@@ -73,6 +73,7 @@ def test_figures_on_photos_of_the_training_are_told_of(run: Run, own: Path, tmp_
         (["--data", "own=table.csv", "--range", "1,10", "--columns", "image"], "such as image=file_name,mean=mos"),
         (["--data", "biq2021=photos", "--baseline", "{file}"], "cannot be loaded"),
         (["--data", "biq2021=photos", "--baseline", "nobody"], "--baseline nobody: there is no such folder"),
+        (["--data", "biq2021=nowhere", "--baseline", "aesthetic-mllm:nano"], "no folder nowhere"),  # the baseline is known
         (["--data", "biq2021=photos", "--output", "{file}/below"], "cannot be made"),
     ],
 )

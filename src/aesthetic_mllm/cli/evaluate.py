@@ -147,16 +147,23 @@ def _check_baseline(name: str) -> None:
     """Before the checkpoint is asked anything: baselines are loaded when it is their turn, after hours."""
     from transformers.utils import cached_file
 
-    if "/" not in name and not Path(name).exists():  # asking the Hub for it would take a minute
+    from ..checkpoints.names import resolve_name
+
+    folder = resolve_name(name)
+    if "/" not in folder and not Path(folder).exists():  # asking the Hub for it would take a minute
         raise UsageError(f"--baseline {name}: there is no such folder. A checkpoint on the Hub is named owner/{name}.")
     try:
-        cached_file(name, "config.json")
+        cached_file(folder, "config.json")
     except (OSError, ValueError) as error:
         raise UsageError(f"--baseline {name} cannot be loaded. {error}") from error
 
 
 def _baseline(options: argparse.Namespace, name: str) -> "AestheticAssessor":
-    return load_assessor(argparse.Namespace(model=name, dtype=options.dtype, device=options.device, named_by="--baseline"))
+    from ..checkpoints.names import resolve_name
+
+    return load_assessor(
+        argparse.Namespace(model=resolve_name(name), dtype=options.dtype, device=options.device, named_by="--baseline")
+    )
 
 
 def _writable(output: Path) -> Path:
