@@ -257,7 +257,8 @@ def read_views(
     """What the heads read in views, [N, questions, levels], and the tokens that tower and alignment module give in the end.
 
     What people rated is read as it was before the damages came in, in the photo as it was; a damage takes from that what its
-    strength says.
+    strength says. Attributes are half of that and half what is read in the end: before the damages they follow the general
+    impression too closely, after them what is natural in a photo is taken for damage.
 
     Args:
         rows: `image`, `view` and whether it is `generated`, of each view.
@@ -272,12 +273,13 @@ def read_views(
     for number, row in enumerate(rows):
         name, view = row["image"], row["view"]
         taken = falls(*damage_strength(name, view)) if is_damaged(view) else {}
-        for key in WHOLE:
+        for key in (*WHOLE, *ATTRIBUTE_QUESTIONS):
             question = reader.questions.index(key)
             (rating,) = reader.scale.read_level_logits(whole[name][question][None].log(), key)
             if key in taken:
                 rating = reader.scale.with_mean(rating, rating.mean - taken[key])
-            shares[number, question] = torch.tensor(list((rating.distribution or {}).values()))
+            before_damages = torch.tensor(list((rating.distribution or {}).values()))
+            shares[number, question] = before_damages if key in WHOLE else (before_damages + shares[number, question]) / 2
     return shares, cache.tokens(rows)
 
 

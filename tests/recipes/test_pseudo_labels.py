@@ -97,7 +97,10 @@ def test_what_people_rated_is_read_before_the_damages_and_falls_by_their_strengt
     for key in WHOLE:
         whole, damaged = means[:, questions[key]].tolist()
         assert whole > 7 and whole - damaged == pytest.approx(taken[key], abs=1e-3)
-    assert (means[:, questions["light"]] < 4).all()
+    for key in (key for key in questions if key.startswith("flaw_")):
+        assert (means[:, questions[key]] < 4).all()
+    first, last = (torch.tensor(read).double() @ torch.tensor(scale.level_scores).double() for read in (good, good[::-1]))
+    assert means[0, questions["light"]] == pytest.approx(float(first + last) / 2, abs=1e-3)
 
 
 def test_a_damaged_view_comes_beside_the_photo_whole(labels: Any) -> None:
