@@ -231,6 +231,7 @@ def train_on_people(
     reading_learning_rate: float,
     steps: int,
     learning_rate: float,
+    generated: float,
     pairs: bool,
     sure: float,
     seed: int,
@@ -240,7 +241,7 @@ def train_on_people(
     Args:
         reading_steps: of tastes in directions, before the others.
         steps: of episodes beside ratings, pretext samples and comments.
-        pairs, sure: as of `train_language_model`.
+        generated, pairs, sure: as of `train_language_model`.
     """
     assessor = AestheticAssessor.from_pretrained(work / LANGUAGE_TRAINED, device=device())
     training = open_training(data, work, pairs, sure, seed)
@@ -258,5 +259,5 @@ def train_on_people(
         return episode_loss(training.model, training.processor, seen, drawn)
 
     learn_to_read(training, episodes, reading_steps, reading_learning_rate)
-    train(training, steps, REHEARSED_SHARES, learning_rate, beside=loss)
+    train(training, steps, REHEARSED_SHARES, learning_rate, generated, beside=loss)
     training.save(work / PERSONAL)

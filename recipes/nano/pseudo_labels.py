@@ -25,6 +25,7 @@ from .devices import device
 from .features import FeatureCache, is_damaged
 from .prompts import FLAWS, WHOLE
 from .question_rows import CodedRow, Question, target_text_question
+from .rated_photos import GENERATED
 from .rating_heads import RatingHeads
 from .targets import falls
 from .token_cache import TokenCache
@@ -80,12 +81,12 @@ class PseudoLabels:
         for number, (name, view) in enumerate(views):
             self.drawn_from.setdefault((is_damaged(view), sources[name]), []).append(number)
 
-    def draw(self, damaged: bool | None = None) -> int:
+    def draw(self, damaged: bool | None = None, shares: Mapping[str, float] = SHARES) -> int:
         """The number of a view; damaged or not, or as chance will have it."""
         if damaged is None:
             damaged = self.rng.random() < DAMAGED_SHARE
         known = [source for one, source in self.drawn_from if one == damaged]
-        (source,) = self.rng.choices(known, [SHARES[source] for source in known])
+        (source,) = self.rng.choices(known, [shares[source] for source in known])
         return self.rng.choice(self.drawn_from[damaged, source])
 
     def codes(self, number: int, groups: Sequence[str] = TOKEN_GROUPS) -> torch.Tensor:
@@ -106,9 +107,16 @@ class PseudoLabels:
                 rows.append(self.ratings(whole, asked))
         return rows
 
-    def whole_rows(self, count: int) -> list[CodedRow]:
-        """Rows of the ratings of the whole photo alone, as it is: of many more photos than other rows can show at that price."""
-        return [self.ratings(self.draw(damaged=False), dict.fromkeys(WHOLE, ALWAYS_WEIGHT)) for _ in range(count)]
+    def whole_rows(self, count: int, generated: float = SHARES[GENERATED]) -> list[CodedRow]:
+        """Rows of the ratings of the whole photo alone, as it is: of many more photos than other rows can show at that price.
+
+        Args:
+            generated: share of generated images among them.
+        """
+        others = (1 - generated) / (1 - SHARES[GENERATED])
+        shares = {source: share * others for source, share in SHARES.items()} | {GENERATED: generated}
+        weights = dict.fromkeys(WHOLE, ALWAYS_WEIGHT)
+        return [self.ratings(self.draw(damaged=False, shares=shares), weights) for _ in range(count)]
 
     def asked(self, number: int) -> dict[str, float]:
         """What to ask of a view, and how much each question counts: the whole ratings, the flaw that was made, some others."""

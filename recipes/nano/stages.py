@@ -77,14 +77,22 @@ def rating_heads(
     train_rating_heads(run.data, run.work, rating_steps, steps, head_steps, *rates, run.seed)
 
 
-def language_model(run: Run, steps: int, learning_rate: float, pairs: bool, sure: float) -> None:
-    train_language_model(run.data, run.work, steps, learning_rate, pairs, sure, run.seed)
+def language_model(run: Run, steps: int, learning_rate: float, generated: float, pairs: bool, sure: float) -> None:
+    train_language_model(run.data, run.work, steps, learning_rate, generated, pairs, sure, run.seed)
 
 
 def personal(
-    run: Run, reading_steps: int, reading_learning_rate: float, steps: int, learning_rate: float, pairs: bool, sure: float
+    run: Run,
+    reading_steps: int,
+    reading_learning_rate: float,
+    steps: int,
+    learning_rate: float,
+    generated: float,
+    pairs: bool,
+    sure: float,
 ) -> None:
-    train_on_people(run.data, run.work, reading_steps, reading_learning_rate, steps, learning_rate, pairs, sure, run.seed)
+    reading = (reading_steps, reading_learning_rate)
+    train_on_people(run.data, run.work, *reading, steps, learning_rate, generated, pairs, sure, run.seed)
 
 
 def checkpoint(run: Run, average_photos: int, flaw_pools: Mapping[str, int]) -> None:

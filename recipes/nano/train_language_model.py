@@ -91,6 +91,7 @@ def train(
     steps: int,
     shares: tuple[float, float],
     learning_rate: float,
+    generated: float,
     first_words: bool = False,
     beside: Callable[[], torch.Tensor] | None = None,
 ) -> None:
@@ -98,6 +99,7 @@ def train(
 
     Args:
         shares: of ratings and of pretext samples among the rows.
+        generated: share of generated images among the photos that are asked the whole ratings alone.
         first_words: whether pretext samples begin with their first wordings alone.
         beside: one more loss, of every step.
     """
@@ -123,7 +125,7 @@ def train(
         else:
             rated, pretext_samples = (round(share * BATCH_SIZE) for share in shares)
             # apart, for rows of ratings are short
-            ratings = [*labels.rated_rows(rated), *labels.whole_rows(WHOLE_ROWS)]
+            ratings = [*labels.rated_rows(rated), *labels.whole_rows(WHOLE_ROWS, generated)]
             decimal_loss, rating_loss = coded_loss(language, processor, ratings)
             (rating_loss + DECIMAL_WEIGHT * decimal_loss).backward()
             words = pairs.rows(pretext_samples // 2) if pairs is not None else []
@@ -184,6 +186,7 @@ def train_language_model(
     work: Path,
     steps: int,
     learning_rate: float,
+    generated: float,
     pairs: bool,
     sure: float,
     seed: int,
@@ -192,9 +195,10 @@ def train_language_model(
 
     Args:
         steps: of everything.
+        generated: as of `train`.
         pairs: whether pretext samples of two photos are among them, whose cache takes long.
         sure: the least confidence with which comments name what a photo shows.
     """
     training = open_training(data, work, pairs, sure, seed)
-    train(training, steps, SHARES, learning_rate, first_words=True)
+    train(training, steps, SHARES, learning_rate, generated, first_words=True)
     training.save(work / LANGUAGE_TRAINED)
