@@ -6,13 +6,14 @@ tastes. No example sees another, as where a person is predicted (`aesthetic_mllm
 sees another; so one row asks about several photos.
 
 Reading examples is learned first, of people who like or dislike one direction in which photos differ much, then of tastes in more
-and more directions: from votes alone it is not learned. Beside the other episodes it goes on with what
-`train_language_model.py` taught. Tower and alignment module stay as they are: all is learned from cached visual tokens, in rows
-that ask about many photos, which no trainer of the package takes.
+and more directions: from votes alone it is not learned. Beside all episodes goes on what `train_language_model.py` taught, which
+sixty steps of tastes alone would wipe out. Tower and alignment module stay as they are: all is learned from cached visual tokens,
+in rows that ask about many photos, which no trainer of the package takes.
 """
 
+import itertools
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +30,6 @@ from aesthetic_mllm.trainers.taste_fitting import Votes
 
 from .devices import device, half_precision
 from .people import PEOPLE_RATED, held_out_people, known_votes, read_people
-from .steps import take_step
 from .tastes import kept_features
 from .train_language_model import LANGUAGE_TRAINED, LanguageTraining, open_training, train
 
@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 BATCH_SIZE = 6
 ASKED = 12  # photos that an episode asks about
 # Learning to read examples: of tastes in so many directions, one after the other.
-READING_BATCH_SIZE, READING_WARM_UP = 8, 40
+READING_BATCH_SIZE = 8
 DIRECTIONS, READING_EXAMPLES, READING_ASKED = (1, 2, 4, 8), 12, 8
 # Of a taste's ratings, of chance in them, of the levels to be said, in points.
 TASTE_SPREAD, TASTE_CHANCE, TASTE_LEVEL_SPREAD = 2.4, 0.4, 0.8
@@ -139,19 +139,20 @@ def principal_ranks(seen: PhotoFeatures, places: np.ndarray, count: int) -> np.n
     return np.stack([ranks(column) for column in left[:, :count].T.numpy()], axis=1)
 
 
-def learn_to_read(training: LanguageTraining, episodes: Episodes, steps: int, learning_rate: float) -> None:
-    """Trains the language model on tastes in more and more directions, in place."""
-    weights = [*training.model.to(device()).model.language_model.parameters()]
-    optimizer = torch.optim.AdamW(weights, learning_rate, weight_decay=0.01, betas=(0.9, 0.95), fused=True)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / READING_WARM_UP))
-    for step in range(steps):
-        count = DIRECTIONS[step * len(DIRECTIONS) // steps]
+def reading_loss(training: LanguageTraining, episodes: Episodes, steps: int) -> Callable[[], torch.Tensor]:
+    """The loss of so many steps, one after the other: of tastes in more and more directions."""
+    taken = itertools.count()
+
+    def loss() -> torch.Tensor:
+        step = next(taken)
+        count = DIRECTIONS[min(step * len(DIRECTIONS) // steps, len(DIRECTIONS) - 1)]
         drawn = [episodes.of_directions(count) for _ in range(READING_BATCH_SIZE)]
-        loss = episode_loss(training.model, training.processor, episodes.seen, drawn)
-        loss.backward()
-        take_step(weights, optimizer, schedule)
+        found = episode_loss(training.model, training.processor, episodes.seen, drawn)
         if step % 20 == 0:
-            logger.info("reading examples: step %d of %d, %d directions, loss %.3f", step, steps, count, loss.item())
+            logger.info("reading examples: step %d of %d, %d directions, loss %.3f", step, steps, count, found.item())
+        return found
+
+    return loss
 
 
 def episode_loss(
@@ -258,6 +259,7 @@ def train_on_people(
         drawn = [episodes.draw() for _ in range(BATCH_SIZE)]
         return episode_loss(training.model, training.processor, seen, drawn)
 
-    learn_to_read(training, episodes, reading_steps, reading_learning_rate)
+    beside = reading_loss(training, episodes, reading_steps)
+    train(training, reading_steps, REHEARSED_SHARES, reading_learning_rate, generated, beside=beside)
     train(training, steps, REHEARSED_SHARES, learning_rate, generated, beside=loss)
     training.save(work / PERSONAL)

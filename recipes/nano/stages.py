@@ -116,7 +116,7 @@ STAGES = (
         RATED,
         (PACKAGES,),
         (FEATURES,),
-        30,
+        23,
         features,
         seeded=False,
     ),
@@ -126,7 +126,7 @@ STAGES = (
         (*RATED, POOL),
         (PACKAGES,),
         (CONTENTS, CONFIDENCES, VALIDATION_FILE, STATISTICS, MEASURED),
-        20,
+        35,
         contents,
         seeded=False,
     ),
@@ -136,7 +136,7 @@ STAGES = (
         (CRITIQUES,),
         (PACKAGES,),
         (OWN_ANSWERS, LANGUAGE_MODEL, TAUGHT, CODES),
-        52,
+        37,
         language,
     ),
     Stage(
@@ -145,7 +145,7 @@ STAGES = (
         (QUALITY, BEAUTY, POOL),
         (PACKAGES, CONTENTS, VALIDATION_FILE, STATISTICS, MEASURED, TAUGHT, CODES),
         (UNALIGNED, POOL_CACHE, f"{POOL_CACHE}_middle", ALIGNED),
-        20,
+        14,
         alignment,
     ),
     Stage(
@@ -154,7 +154,7 @@ STAGES = (
         (*RATED, POOL),
         (FEATURES, CONTENTS, CODES, VALIDATION_FILE, STATISTICS, POOL_CACHE, f"{POOL_CACHE}_middle", MEASURED, ALIGNED),
         (TOKENS, RATINGS_FILE, HEADS_FILE, HEADS_REPORT),
-        17,
+        19,
         rating_heads,
     ),
     Stage(
@@ -166,7 +166,7 @@ STAGES = (
             MEASURED, ALIGNED, RATINGS_FILE, HEADS_FILE, TOKENS,
         ),
         (LANGUAGE_TRAINED,),
-        27,
+        24,
         language_model,
     ),
     Stage(
@@ -178,7 +178,7 @@ STAGES = (
             MEASURED, ALIGNED, RATINGS_FILE, HEADS_FILE, TOKENS, LANGUAGE_TRAINED,
         ),
         (features_file(LANGUAGE_TRAINED), PERSONAL),
-        20,
+        26,
         personal,
     ),
     Stage(
@@ -187,7 +187,7 @@ STAGES = (
         (QUALITY, VOTES, CRITIQUES, LARGE_PHOTOS),
         (STATISTICS, PERSONAL),
         (features_file(PERSONAL), FLAW_RATINGS, CHECKPOINT),
-        15,
+        9,
         checkpoint,
     ),
     Stage(

@@ -125,9 +125,10 @@ def train(
         else:
             rated, pretext_samples = (round(share * BATCH_SIZE) for share in shares)
             # apart, for rows of ratings are short
-            ratings = [*labels.rated_rows(rated), *labels.whole_rows(WHOLE_ROWS, generated)]
-            decimal_loss, rating_loss = coded_loss(language, processor, ratings)
-            (rating_loss + DECIMAL_WEIGHT * decimal_loss).backward()
+            # Each part has a loss of its own: in one mean the whole ratings of many photos would leave flaws next to no weight.
+            for ratings in (labels.whole_rows(WHOLE_ROWS, generated), labels.rated_rows(rated)):
+                decimal_loss, rating_loss = coded_loss(language, processor, ratings)
+                (rating_loss + DECIMAL_WEIGHT * decimal_loss).backward()
             words = pairs.rows(pretext_samples // 2) if pairs is not None else []
             words += [labels.measured() for _ in range(pretext_samples - len(words))]
             words += [labels.comments() for _ in range(BATCH_SIZE - rated - pretext_samples)]

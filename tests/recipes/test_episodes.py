@@ -1,5 +1,7 @@
 """Episodes: what the language model learns of a person is what inference asks it, and nothing that is held out."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,7 @@ from aesthetic_mllm.personalization.profile_photos import ProfilePhotos
 from aesthetic_mllm.trainers.taste_fitting import Votes
 from lively_assessor import lively_assessor
 from photo_files import scene
-from recipes.nano.episodes import READING_ASKED, READING_EXAMPLES, Episode, Episodes, episode_loss, learn_to_read
+from recipes.nano.episodes import DIRECTIONS, READING_ASKED, READING_EXAMPLES, Episode, Episodes, episode_loss, reading_loss
 
 PHOTOS = 60
 
@@ -115,14 +117,20 @@ def test_a_taste_in_one_direction_orders_the_photos_along_it(seen: object, asses
     assert signs == {True, False}
 
 
-def test_reading_is_learned_by_the_language_model_alone(assessor: AestheticAssessor, seen: object) -> None:
-    from types import SimpleNamespace
-
+def test_reading_goes_on_to_more_directions_and_teaches_the_language_model_alone(
+    assessor: AestheticAssessor, seen: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = assessor.model
-    before = {name: weight.clone() for name, weight in model.state_dict().items()}
     episodes = Episodes(seen, votes(), assessor.processor.rating_scale)
-    learn_to_read(SimpleNamespace(model=model, processor=assessor.processor), episodes, 2, 5e-4)  # type: ignore[arg-type]
-    moved = {name for name, weight in model.state_dict().items() if not torch.equal(weight, before[name])}
-    model.load_state_dict(before)
-    tied = {"lm_head.weight"}
-    assert moved and all(name.startswith("model.language_model.") for name in moved - tied)
+    drawn: list[int] = []
+    draw = episodes.of_directions
+    monkeypatch.setattr(episodes, "of_directions", lambda count: drawn.append(count) or draw(count))
+    steps = len(DIRECTIONS)
+    loss = reading_loss(SimpleNamespace(model=model, processor=assessor.processor), episodes, steps)  # type: ignore[arg-type]
+    for _ in range(steps + 1):  # one more than was said stays with the last
+        model.zero_grad()
+        loss().backward()
+    assert list(dict.fromkeys(drawn)) == list(DIRECTIONS)
+    learned = {name for name, weight in model.named_parameters() if weight.grad is not None and weight.grad.any()}
+    model.zero_grad()
+    assert learned and all(name.startswith("model.language_model.") for name in learned - {"lm_head.weight"})
