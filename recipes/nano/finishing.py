@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from aesthetic_mllm import AestheticAssessor
 from aesthetic_mllm.editing.measurements.pool_statistics import PoolStatistics
 from aesthetic_mllm.evaluation.flaw_operating_points import learn_operating_points
 from aesthetic_mllm.evaluation.flaw_ratings import FlawRatings, rate_flaws
+from aesthetic_mllm.modeling.checkpoint_documents import CARD_FACTS
 
 from .comment_side_files import add_comment_side_files
 from .devices import device
@@ -24,6 +26,7 @@ from .tastes import fit_rater_prior
 logger = logging.getLogger(__name__)
 
 CHECKPOINT = "checkpoint"
+FACTS = Path(__file__).with_name(CARD_FACTS)
 FLAW_RATINGS = "flaw_ratings"  # folder below WORK, a file for each pool
 UNSPLASH = "ss03"  # names of BIQ2021's photos that are undamaged as far as is known
 LARGE_PHOTOS = LARGE  # below DATA, undamaged ones of 1,600 pixels, most of which the alignment has seen smaller, without labels
@@ -56,6 +59,7 @@ def finish_checkpoint(data: Path, work: Path, average_photos: int, flaw_pools: M
     assessor.model.config.text_config._name_or_path = ""  # a folder of whoever trained it
     assessor.model.to(torch.bfloat16).save_pretrained(work / CHECKPOINT)
     assessor.processor.save_pretrained(work / CHECKPOINT)
+    shutil.copy(FACTS, work / CHECKPOINT / CARD_FACTS)
     size = sum(path.stat().st_size for path in (work / CHECKPOINT).rglob("*") if path.is_file())
     logger.info("%s: %.1f MB", CHECKPOINT, size / 1e6)
 
