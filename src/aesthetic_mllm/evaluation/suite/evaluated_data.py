@@ -102,7 +102,7 @@ class EvaluatedData:
                     records, _ = read_source(self.source, self.root, "train", skip_missing=True)
                     self._train[count] = some_photos(records, self.root, count)
                 except DataError as error:
-                    logger.warning("Baselines have no training photos to learn from: %s", error)
+                    logger.warning("No training photos for the baselines; each fifth is predicted from the others. %s", error)
         return self._train[count]
 
     def keyed(self, records: Iterable[Record], fails: bool = True) -> dict[str, Record]:
