@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 BATCH_SIZE = 16
 # Of the rows, ratings and pretext samples; the others are comments.
 SHARES = (0.5, 0.2)
-WHOLE_ROWS = 24  # beside them, short ones: what a photo as a whole is rated is learned from many photos
+WHOLE_ROWS = 32  # beside them, short ones: what a photo as a whole is rated is learned from many photos
 # Of the steps, pretext samples in their first wordings alone, and with more and more of the others.
 FEW_WORDS_SHARE, GROWTH_SHARE = 0.3, 0.4
 DECIMAL_WEIGHT = 0.2  # of the loss of ratings in numbers
