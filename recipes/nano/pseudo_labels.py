@@ -33,6 +33,7 @@ from .train_rating_heads import HEADS_FILE, RATINGS_FILE, SHARES
 
 QUESTIONS_A_ROW = 6  # pretext samples of one photo
 OTHER_QUESTIONS = 11  # ratings of one photo, beside those of the whole photo
+OTHER_FLAWS = 5  # beside the one that was made, where only flaws are asked
 ALWAYS_WEIGHT = 3.0  # of what people rated
 FLAW_WEIGHT = 4.0  # of the flaw that a damage made, which is always asked about
 SURE = 0.7  # a bin is told in a comment if its code is that likely
@@ -117,6 +118,22 @@ class PseudoLabels:
         shares = {source: share * others for source, share in SHARES.items()} | {GENERATED: generated}
         weights = dict.fromkeys(WHOLE, ALWAYS_WEIGHT)
         return [self.ratings(self.draw(damaged=False, shares=shares), weights) for _ in range(count)]
+
+    def flaw_rows(self, count: int) -> list[CodedRow]:
+        """Rows that ask of a damaged view only the flaw that was made and some others, beside the photo whole, asked the same.
+
+        A row of everything shows each flaw to few photos.
+        """
+        rows: list[CodedRow] = []
+        while len(rows) < count:
+            number = self.draw(damaged=True)
+            whole, made = self.whole.get(self.views[number][0]), self.made_flaw(number)
+            if made is None or whole is None:
+                continue
+            others = self.rng.sample([key for key in map(flaw_question, FLAWS) if key != made], OTHER_FLAWS)
+            asked = {made: FLAW_WEIGHT} | dict.fromkeys(others, 1.0)
+            rows += [self.ratings(number, asked), self.ratings(whole, asked)]
+        return rows[:count]
 
     def asked(self, number: int) -> dict[str, float]:
         """What to ask of a view, and how much each question counts: the whole ratings, the flaw that was made, some others."""

@@ -38,7 +38,8 @@ logger = logging.getLogger(__name__)
 BATCH_SIZE = 16
 # Of the rows, ratings and pretext samples; the others are comments.
 SHARES = (0.5, 0.2)
-WHOLE_ROWS = 32  # beside them, short ones: what a photo as a whole is rated is learned from many photos
+# Beside them, short ones: what a photo as a whole is rated, and a flaw, is learned from many photos.
+WHOLE_ROWS, FLAW_ROWS = 32, 16
 # Of the steps, pretext samples in their first wordings alone, and with more and more of the others.
 FEW_WORDS_SHARE, GROWTH_SHARE = 0.3, 0.4
 DECIMAL_WEIGHT = 0.2  # of the loss of ratings in numbers
@@ -126,7 +127,11 @@ def train(
             rated, pretext_samples = (round(share * BATCH_SIZE) for share in shares)
             # apart, for rows of ratings are short
             # Each part has a loss of its own: in one mean the whole ratings of many photos would leave flaws next to no weight.
-            for ratings in (labels.whole_rows(WHOLE_ROWS, generated), labels.rated_rows(rated)):
+            for ratings in (
+                labels.whole_rows(WHOLE_ROWS, generated),
+                labels.flaw_rows(FLAW_ROWS),
+                labels.rated_rows(rated),
+            ):
                 decimal_loss, rating_loss = coded_loss(language, processor, ratings)
                 (rating_loss + DECIMAL_WEIGHT * decimal_loss).backward()
             words = pairs.rows(pretext_samples // 2) if pairs is not None else []

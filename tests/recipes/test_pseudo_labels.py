@@ -14,7 +14,7 @@ from recipes.nano.coded_alignment import CodeLoss
 from recipes.nano.damaged_views import damage_strength
 from recipes.nano.features import DAMAGED_VIEWS
 from recipes.nano.prompts import FLAWS, WHOLE, nano_processor, nano_scale
-from recipes.nano.pseudo_labels import FLAW_WEIGHT, PseudoLabels, read_views
+from recipes.nano.pseudo_labels import FLAW_WEIGHT, OTHER_FLAWS, PseudoLabels, read_views
 from recipes.nano.targets import falls
 from recipes.nano.train_rating_heads import RATINGS_FILE
 from tiny_models import tiny_tokenizer
@@ -139,3 +139,15 @@ def test_the_whole_photo_is_asked_about_by_itself_as_it_is(labels: Any) -> None:
     for row in labels.whole_rows(5):
         assert len(row.questions) == len(WHOLE)
         assert torch.equal(row.codes, labels.codes(0))
+
+
+def test_flaws_are_also_asked_by_themselves(labels: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a damaged view and of the photo whole, in turn; the flaw that was made weighs more than the others."""
+    monkeypatch.setattr(labels, "draw", lambda damaged: int(damaged))
+    monkeypatch.setattr(labels, "made_flaw", lambda number: "flaw_hazy")
+    monkeypatch.setattr(labels, "ratings", lambda number, asked: (number, asked))
+    rows = labels.flaw_rows(4)
+    assert [number for number, _ in rows] == [1, 0, 1, 0]
+    for _, asked in rows:
+        assert len(asked) == 1 + OTHER_FLAWS and all(key.startswith("flaw_") for key in asked)
+        assert [key for key, weight in asked.items() if weight == FLAW_WEIGHT] == ["flaw_hazy"]
