@@ -46,7 +46,8 @@ NUM_EXAMPLE_TOKENS = {"low": 2, "middle": 2, "high": 2, "thematic": 2}
 EXAMPLE_WEIGHT = 0.25  # on people of training 0.15 to 0.3 are alike with 5 to 50 ratings; 0.5 gains next to nothing
 # Of the episodes: without examples, of tastes in directions; of the others, of people with tastes in measured traits.
 EMPTY_SHARE, DIRECTION_SHARE, SYNTHETIC_SHARE = 0.2, 0.05, 0.12
-REHEARSED_SHARES = (0.56, 0.1)  # of the rows beside them: ratings and pretext samples
+# Of the rows beside them: shares of ratings and pretext samples, weight of the whole ratings, which are learned last.
+REHEARSED_SHARES, WHOLE_WEIGHT = (0.56, 0.1), 3.0
 PERSON_SPREAD = 1.2  # of one person's rating around what they gave, in points
 PERSONAL = "personal"
 
@@ -260,6 +261,6 @@ def train_on_people(
         return episode_loss(training.model, training.processor, seen, drawn)
 
     beside = reading_loss(training, episodes, reading_steps)
-    train(training, reading_steps, REHEARSED_SHARES, reading_learning_rate, generated, beside=beside)
-    train(training, steps, REHEARSED_SHARES, learning_rate, generated, beside=loss)
+    for count, rate, examples in ((reading_steps, reading_learning_rate, beside), (steps, learning_rate, loss)):
+        train(training, count, REHEARSED_SHARES, rate, generated, whole_weight=WHOLE_WEIGHT, beside=examples)
     training.save(work / PERSONAL)

@@ -94,6 +94,7 @@ def train(
     learning_rate: float,
     generated: float,
     first_words: bool = False,
+    whole_weight: float = 1.0,
     beside: Callable[[], torch.Tensor] | None = None,
 ) -> None:
     """Trains the language model, in place.
@@ -102,6 +103,7 @@ def train(
         shares: of ratings and of pretext samples among the rows.
         generated: share of generated images among the photos that are asked the whole ratings alone.
         first_words: whether pretext samples begin with their first wordings alone.
+        whole_weight: of the rows that ask the whole ratings alone, beside each other kind of rows.
         beside: one more loss, of every step.
     """
     if not steps:
@@ -127,13 +129,13 @@ def train(
             rated, pretext_samples = (round(share * BATCH_SIZE) for share in shares)
             # apart, for rows of ratings are short
             # Each part has a loss of its own: in one mean the whole ratings of many photos would leave flaws next to no weight.
-            for ratings in (
-                labels.whole_rows(WHOLE_ROWS, generated),
-                labels.flaw_rows(FLAW_ROWS),
-                labels.rated_rows(rated),
+            for weight, ratings in (
+                (whole_weight, labels.whole_rows(WHOLE_ROWS, generated)),
+                (1.0, labels.flaw_rows(FLAW_ROWS)),
+                (1.0, labels.rated_rows(rated)),
             ):
                 decimal_loss, rating_loss = coded_loss(language, processor, ratings)
-                (rating_loss + DECIMAL_WEIGHT * decimal_loss).backward()
+                (weight * (rating_loss + DECIMAL_WEIGHT * decimal_loss)).backward()
             words = pairs.rows(pretext_samples // 2) if pairs is not None else []
             words += [labels.measured() for _ in range(pretext_samples - len(words))]
             words += [labels.comments() for _ in range(BATCH_SIZE - rated - pretext_samples)]
