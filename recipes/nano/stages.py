@@ -116,7 +116,7 @@ STAGES = (
         RATED,
         (PACKAGES,),
         (FEATURES,),
-        23,
+        22,
         features,
         seeded=False,
     ),
@@ -126,7 +126,7 @@ STAGES = (
         (*RATED, POOL),
         (PACKAGES,),
         (CONTENTS, CONFIDENCES, VALIDATION_FILE, STATISTICS, MEASURED),
-        35,
+        33,
         contents,
         seeded=False,
     ),
@@ -145,7 +145,7 @@ STAGES = (
         (QUALITY, BEAUTY, POOL),
         (PACKAGES, CONTENTS, VALIDATION_FILE, STATISTICS, MEASURED, TAUGHT, CODES),
         (UNALIGNED, POOL_CACHE, f"{POOL_CACHE}_middle", ALIGNED),
-        14,
+        13,
         alignment,
     ),
     Stage(
@@ -154,7 +154,7 @@ STAGES = (
         (*RATED, POOL),
         (FEATURES, CONTENTS, CODES, VALIDATION_FILE, STATISTICS, POOL_CACHE, f"{POOL_CACHE}_middle", MEASURED, ALIGNED),
         (TOKENS, RATINGS_FILE, HEADS_FILE, HEADS_REPORT),
-        19,
+        17,
         rating_heads,
     ),
     Stage(
@@ -166,7 +166,7 @@ STAGES = (
             MEASURED, ALIGNED, RATINGS_FILE, HEADS_FILE, TOKENS,
         ),
         (LANGUAGE_TRAINED,),
-        24,
+        26,
         language_model,
     ),
     Stage(
@@ -178,7 +178,7 @@ STAGES = (
             MEASURED, ALIGNED, RATINGS_FILE, HEADS_FILE, TOKENS, LANGUAGE_TRAINED,
         ),
         (features_file(LANGUAGE_TRAINED), PERSONAL),
-        26,
+        24,
         personal,
     ),
     Stage(

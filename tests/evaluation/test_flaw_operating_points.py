@@ -51,13 +51,20 @@ def test_a_flaw_that_ratings_do_not_tell_is_not_asked() -> None:
 
 def test_false_alarms_are_as_many_as_were_allowed() -> None:
     """On the photos themselves, nearly so on others, and none where measurements refute."""
-    learning, held_out = ratings(0, FALLS), ratings(1, FALLS)
+    falls = FALLS | {"too_dark": 1.0}
+    learning, held_out = ratings(0, falls), ratings(1, falls)
     for allowed in (0.01, 0.05):
         own = learn_operating_points(learning, false_alarms=allowed)["flaw_too_dark"]
         assert own.false_alarms == pytest.approx(allowed, abs=0.005)
-        assert (own.usual, own.spread, own.damaged) == pytest.approx((8, 0.5, 3), abs=0.2)
+        assert (own.usual, own.spread, own.damaged) == pytest.approx((8, 0.5, 7), abs=0.2)
         assert learn_operating_points(learning, held_out=held_out, false_alarms=allowed)["flaw_too_dark"].false_alarms < 0.1
-        assert learn_operating_points(ratings(0, FALLS, refuted=True), false_alarms=allowed)["flaw_too_dark"].false_alarms == 0
+        assert learn_operating_points(ratings(0, falls, refuted=True), false_alarms=allowed)["flaw_too_dark"].false_alarms == 0
+
+
+def test_what_is_nearer_to_the_usual_rating_is_not_told() -> None:
+    """However rare it is among undamaged photos: a strong damage leaves a wide gap, and the threshold stands in its middle."""
+    point = learn_operating_points(ratings(0, FALLS))["flaw_too_dark"]
+    assert point.threshold == pytest.approx((point.usual + point.damaged) / 2, abs=1e-3) and point.false_alarms == 0
 
 
 def test_the_report_counts_what_is_told() -> None:

@@ -40,11 +40,14 @@ def learn_operating_points(
     and not the tilt. So a flaw is asked by default only where its AUC is high enough for every pool; let one of them be of photos
     much larger than the model's canvas.
 
+    A flaw is told where a photo's rating is unusually low, and nearer to that of damaged photos than to the usual one. The first
+    alone takes next to nothing for a flaw where undamaged photos are all rated alike.
+
     Args:
-        learning: thresholds are learned from its undamaged photos.
+        learning: thresholds are learned from it.
         others: further pools whose AUC counts; the lowest is saved.
         held_out: the saved false-alarm rate is of these undamaged photos; default those that were learned from.
-        false_alarms: share of `learning`'s undamaged photos below the threshold.
+        false_alarms: share of `learning`'s undamaged photos below the threshold, at the most.
 
     Raises:
         OperatingPointError: a pool holds no undamaged photos, or none that show one of the flaws.
@@ -55,12 +58,13 @@ def learn_operating_points(
     for column, flaw in enumerate(learning.flaws.tolist()):
         auc, elsewhere = flaw_auc(learning, flaw), [flaw_auc(pool, flaw) for pool in others]
         asked = auc >= LEAST_AUC and min(elsewhere, default=1.0) >= LEAST_AUC_ELSEWHERE
-        threshold = float(np.quantile(whole[:, column], false_alarms))
+        usual, damaged = np.median(whole[:, column]), np.median(learning.of_view(flaw).means[:, column])
+        threshold = min(float(np.quantile(whole[:, column], false_alarms)), float(usual + damaged) / 2)
         values = (
             threshold,
-            np.median(whole[:, column]),
+            usual,
             whole[:, column].std(),
-            np.median(learning.of_view(flaw).means[:, column]),
+            damaged,
             ((checked.means[:, column] < threshold) & ~checked.refuted[:, column]).mean(),
             min([auc, *elsewhere]),
         )
