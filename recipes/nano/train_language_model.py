@@ -127,8 +127,8 @@ def train(
                 loss = model(input_ids=rows, labels=rows).loss
         else:
             rated, pretext_samples = (round(share * BATCH_SIZE) for share in shares)
-            # apart, for rows of ratings are short
-            # Each part has a loss of its own: in one mean the whole ratings of many photos would leave flaws next to no weight.
+            # Apart from words, for rows of ratings are short, and each with a loss of its own: in one mean the whole ratings of
+            # many photos would leave flaws next to no weight.
             for weight, ratings in (
                 (whole_weight, labels.whole_rows(WHOLE_ROWS, generated)),
                 (1.0, labels.flaw_rows(FLAW_ROWS)),
