@@ -46,8 +46,6 @@ NUM_EXAMPLE_TOKENS = {"low": 2, "middle": 2, "high": 2, "thematic": 2}
 EXAMPLE_WEIGHT = 0.25  # on people of training 0.15 to 0.3 are alike with 5 to 50 ratings; 0.5 gains next to nothing
 # Of the episodes: without examples, of tastes in directions; of the others, of people with tastes in measured traits.
 EMPTY_SHARE, DIRECTION_SHARE, SYNTHETIC_SHARE = 0.2, 0.05, 0.12
-# Of the rows beside them: shares of ratings and pretext samples, weight of the whole ratings, which are learned last.
-REHEARSED_SHARES, WHOLE_WEIGHT = (0.56, 0.1), 3.0
 PERSON_SPREAD = 1.2  # of one person's rating around what they gave, in points
 PERSONAL = "personal"
 
@@ -262,5 +260,5 @@ def train_on_people(
 
     beside = reading_loss(training, episodes, reading_steps)
     for count, rate, examples in ((reading_steps, reading_learning_rate, beside), (steps, learning_rate, loss)):
-        train(training, count, REHEARSED_SHARES, rate, generated, whole_weight=WHOLE_WEIGHT, beside=examples)
+        train(training, count, rate, generated, beside=examples)
     training.save(work / PERSONAL)

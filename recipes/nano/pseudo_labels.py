@@ -33,7 +33,7 @@ from .train_rating_heads import HEADS_FILE, RATINGS_FILE, SHARES
 
 QUESTIONS_A_ROW = 6  # pretext samples of one photo
 OTHER_QUESTIONS = 11  # ratings of one photo, beside those of the whole photo
-OTHER_FLAWS = 5  # beside the one that was made, where only flaws are asked
+OTHER_FLAWS = 5  # beside the one that was made, where only what a damage takes from is asked
 ALWAYS_WEIGHT = 3.0  # of what people rated
 FLAW_WEIGHT = 4.0  # of the flaw that a damage made, which is always asked about
 SURE = 0.7  # a bin is told in a comment if its code is that likely
@@ -119,19 +119,20 @@ class PseudoLabels:
         weights = dict.fromkeys(WHOLE, ALWAYS_WEIGHT)
         return [self.ratings(self.draw(damaged=False, shares=shares), weights) for _ in range(count)]
 
-    def flaw_rows(self, count: int) -> list[CodedRow]:
-        """Rows that ask of a damaged view only the flaw that was made and some others, beside the photo whole, asked the same.
+    def damaged_rows(self, count: int) -> list[CodedRow]:
+        """Rows that ask of a damaged view what the damage takes from and some other flaws, and the same of the photo whole.
 
-        A row of everything shows each flaw to few photos.
+        A row of everything shows each of these to few photos.
         """
         rows: list[CodedRow] = []
         while len(rows) < count:
             number = self.draw(damaged=True)
-            whole, made = self.whole.get(self.views[number][0]), self.made_flaw(number)
+            name, view = self.views[number]
+            whole, made = self.whole.get(name), self.made_flaw(number)
             if made is None or whole is None:
                 continue
             others = self.rng.sample([key for key in map(flaw_question, FLAWS) if key != made], OTHER_FLAWS)
-            asked = {made: FLAW_WEIGHT} | dict.fromkeys(others, 1.0)
+            asked = dict.fromkeys([*falls(*damage_strength(name, view)), *others], 1.0) | {made: FLAW_WEIGHT}
             rows += [self.ratings(number, asked), self.ratings(whole, asked)]
         return rows[:count]
 

@@ -155,12 +155,17 @@ class RatingHeads:
         return loss + (described - wanted).square().mean()
 
     def code_loss(self, tokens: dict[str, torch.Tensor], rows: list[dict[str, Any]]) -> torch.Tensor:
-        """How far the mean token is from saying the ratings in the language model's code."""
+        """How far the mean token is from saying the ratings in the language model's code.
+
+        Ratings of the whole photo count as much as all others, and those of generated images have no code of their own.
+        """
         mean = torch.cat(list(tokens.values()), dim=1).mean(1)  # [B, D]
         asked = [(index, question, rating[0]) for index, row in enumerate(rows) for question, rating in ratings_of(row).items()]
         numbers = [self.heads.questions[question] for _, question, _ in asked]
         read = (mean @ self.codes.T)[[index for index, _, _ in asked], numbers]
-        return F.huber_loss(read, torch.tensor([rating_value(self.scale, value) for _, _, value in asked]))
+        each = F.huber_loss(read, torch.tensor([rating_value(self.scale, value) for _, _, value in asked]), reduction="none")
+        whole = torch.tensor([question in WHOLE for _, question, _ in asked])
+        return torch.stack([part.mean() for part in (each[whole], each[~whole]) if len(part)]).sum()
 
     def rating_loss(self, logits: dict[str, torch.Tensor], rows: list[dict[str, Any]]) -> torch.Tensor:
         """Soft level and rank loss: of all groups together, and half as much of each by itself on average.

@@ -35,11 +35,11 @@ from .train_rating_heads import open_rating_heads, read_photos
 
 logger = logging.getLogger(__name__)
 
-BATCH_SIZE = 16
-# Of the rows, ratings and pretext samples; the others are comments.
-SHARES = (0.5, 0.2)
-# Beside them, short ones: what a photo as a whole is rated, and a flaw, is learned from many photos.
-WHOLE_ROWS, FLAW_ROWS = 32, 16
+# Rows of a step: the whole ratings alone and damages alone, which are short, so that both are learned from many photos; all kinds
+# of ratings; words.
+WHOLE_ROWS, DAMAGED_ROWS, RATED_ROWS, PRETEXT_ROWS, COMMENT_ROWS = 32, 16, 6, 2, 14
+# Of their losses, where those of damages and of ratings of all kinds count 1. All losses share what a step may change.
+WHOLE_WEIGHT, WORDS_WEIGHT = 2.0, 3.0
 # Of the steps, pretext samples in their first wordings alone, and with more and more of the others.
 FEW_WORDS_SHARE, GROWTH_SHARE = 0.3, 0.4
 DECIMAL_WEIGHT = 0.2  # of the loss of ratings in numbers
@@ -90,20 +90,16 @@ class LanguageTraining:
 def train(
     training: LanguageTraining,
     steps: int,
-    shares: tuple[float, float],
     learning_rate: float,
     generated: float,
     first_words: bool = False,
-    whole_weight: float = 1.0,
     beside: Callable[[], torch.Tensor] | None = None,
 ) -> None:
     """Trains the language model, in place.
 
     Args:
-        shares: of ratings and of pretext samples among the rows.
         generated: share of generated images among the photos that are asked the whole ratings alone.
         first_words: whether pretext samples begin with their first wordings alone.
-        whole_weight: of the rows that ask the whole ratings alone, beside each other kind of rows.
         beside: one more loss, of every step.
     """
     if not steps:
@@ -126,20 +122,20 @@ def train(
             with half_precision():
                 loss = model(input_ids=rows, labels=rows).loss
         else:
-            rated, pretext_samples = (round(share * BATCH_SIZE) for share in shares)
             # Apart from words, for rows of ratings are short, and each with a loss of its own: in one mean the whole ratings of
             # many photos would leave flaws next to no weight.
             for weight, ratings in (
-                (whole_weight, labels.whole_rows(WHOLE_ROWS, generated)),
-                (1.0, labels.flaw_rows(FLAW_ROWS)),
-                (1.0, labels.rated_rows(rated)),
+                (WHOLE_WEIGHT, labels.whole_rows(WHOLE_ROWS, generated)),
+                (1.0, labels.damaged_rows(DAMAGED_ROWS)),
+                (1.0, labels.rated_rows(RATED_ROWS)),
             ):
                 decimal_loss, rating_loss = coded_loss(language, processor, ratings)
                 (weight * (rating_loss + DECIMAL_WEIGHT * decimal_loss)).backward()
-            words = pairs.rows(pretext_samples // 2) if pairs is not None else []
-            words += [labels.measured() for _ in range(pretext_samples - len(words))]
-            words += [labels.comments() for _ in range(BATCH_SIZE - rated - pretext_samples)]
-            loss = word_loss = coded_loss(language, processor, words)[0]
+            words = pairs.rows(PRETEXT_ROWS // 2) if pairs is not None else []
+            words += [labels.measured() for _ in range(PRETEXT_ROWS - len(words))]
+            words += [labels.comments() for _ in range(COMMENT_ROWS)]
+            word_loss = coded_loss(language, processor, words)[0]
+            loss = WORDS_WEIGHT * word_loss
         loss.backward()
         if beside is not None:
             beside().backward()
@@ -208,5 +204,5 @@ def train_language_model(
         sure: the least confidence with which comments name what a photo shows.
     """
     training = open_training(data, work, pairs, sure, seed)
-    train(training, steps, SHARES, learning_rate, generated, first_words=True)
+    train(training, steps, learning_rate, generated, first_words=True)
     training.save(work / LANGUAGE_TRAINED)

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 import torch
 
+from aesthetic_mllm.evaluation.damages import DAMAGES
 from aesthetic_mllm.modeling.configuration_aesthetic_mllm import TOKEN_GROUPS
 from aesthetic_mllm.pretext.phrase_bank import PhraseBank
+from recipes.nano import pseudo_labels
 from recipes.nano.codebook import Codebook
 from recipes.nano.coded_alignment import CodeLoss
 from recipes.nano.damaged_views import damage_strength
@@ -141,13 +143,15 @@ def test_the_whole_photo_is_asked_about_by_itself_as_it_is(labels: Any) -> None:
         assert torch.equal(row.codes, labels.codes(0))
 
 
-def test_flaws_are_also_asked_by_themselves(labels: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a damaged view and of the photo whole, in turn; the flaw that was made weighs more than the others."""
+def test_damages_are_also_asked_about_by_themselves(labels: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a damage takes from is asked of the damaged view and of the photo whole; the flaw that was made weighs most."""
+    hazy = next(damage for damage in DAMAGES if damage.flaw == "hazy")
+    monkeypatch.setattr(pseudo_labels, "damage_strength", lambda name, view: (hazy, 1.0))
     monkeypatch.setattr(labels, "draw", lambda damaged: int(damaged))
-    monkeypatch.setattr(labels, "made_flaw", lambda number: "flaw_hazy")
     monkeypatch.setattr(labels, "ratings", lambda number, asked: (number, asked))
-    rows = labels.flaw_rows(4)
+    rows = labels.damaged_rows(4)
     assert [number for number, _ in rows] == [1, 0, 1, 0]
     for _, asked in rows:
-        assert len(asked) == 1 + OTHER_FLAWS and all(key.startswith("flaw_") for key in asked)
+        assert {*WHOLE, *hazy.attributes, "flaw_hazy"} <= set(asked)
+        assert sum(key.startswith("flaw_") for key in asked) == 1 + OTHER_FLAWS
         assert [key for key, weight in asked.items() if weight == FLAW_WEIGHT] == ["flaw_hazy"]

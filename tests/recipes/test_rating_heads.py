@@ -11,6 +11,7 @@ from aesthetic_mllm.modeling.configuration_aesthetic_mllm import TOKEN_GROUPS
 from recipes.nano.ablation import FULL, VARIANTS
 from recipes.nano.prompts import WHOLE, nano_scale
 from recipes.nano.rating_heads import ALL, RatingHeads
+from recipes.nano.train_rating_heads import raised_to
 
 SIZE = 8
 SCALE = nano_scale()
@@ -140,3 +141,11 @@ def test_heads_learn_alone_from_tokens_that_are_given() -> None:
     assert reader.means(told)[:, list(SCALE.questions).index("light")].mean() > before.mean() + 0.1
     assert all(map(torch.equal, kept["projector"], reader.projector.parameters()))
     assert not all(map(torch.equal, kept["heads"], reader.heads.parameters()))
+
+
+def test_ratings_of_another_source_are_as_high_on_average_as_predicted() -> None:
+    """Their order and their distances stay, as far as the range allows."""
+    raised = raised_to({"a": 7.0, "b": 8.0, "c": 6.0, "other": 1.0}, {"a": 5.0, "b": 6.0, "c": 4.0})
+    assert raised == {"a": 7.0, "b": 8.0, "c": 6.0}
+    assert raised_to({"a": 10.0, "b": 10.0}, {"a": 9.0, "b": 3.0}) == {"a": 10.0, "b": 7.0}
+    assert raised_to({"a": 7.0}, {}) == {}
