@@ -154,7 +154,7 @@ STAGES = (
         (*RATED, POOL),
         (FEATURES, CONTENTS, CODES, VALIDATION_FILE, STATISTICS, POOL_CACHE, f"{POOL_CACHE}_middle", MEASURED, ALIGNED),
         (TOKENS, RATINGS_FILE, HEADS_FILE, HEADS_REPORT),
-        17,
+        20,
         rating_heads,
     ),
     Stage(
@@ -166,7 +166,7 @@ STAGES = (
             MEASURED, ALIGNED, RATINGS_FILE, HEADS_FILE, TOKENS,
         ),
         (LANGUAGE_TRAINED,),
-        26,
+        35,
         language_model,
     ),
     Stage(
@@ -178,7 +178,7 @@ STAGES = (
             MEASURED, ALIGNED, RATINGS_FILE, HEADS_FILE, TOKENS, LANGUAGE_TRAINED,
         ),
         (features_file(LANGUAGE_TRAINED), PERSONAL),
-        24,
+        26,
         personal,
     ),
     Stage(
@@ -187,7 +187,7 @@ STAGES = (
         (QUALITY, VOTES, CRITIQUES, LARGE_PHOTOS),
         (STATISTICS, PERSONAL),
         (features_file(PERSONAL), FLAW_RATINGS, CHECKPOINT),
-        9,
+        6,
         checkpoint,
     ),
     Stage(
