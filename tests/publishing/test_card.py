@@ -268,7 +268,7 @@ def test_what_the_embedded_card_must_say() -> None:
         "None of these photos, nor any other training photo, is contained in the checkpoint",
         "Licence of the weights: CC BY-NC 4.0. Licence of the code: Apache-2.0.",
         "Not for decisions about people",
-        "Drawings, screenshots, medical or generated pictures were not in the training data.",
+        "Drawings, screenshots and medical pictures were not in the training data.",
         "arXiv:2412.11952",
     ):
         assert said in card, said

@@ -9,6 +9,12 @@ from .catalogue import PUBLIC
 # SHA-256 of the weights -> the public data sets that the checkpoint learned from, and which of their splits (`splits.py`).
 TRAINED_ON: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     # nano, the embedded checkpoint
+    "2a2b40a8929e1c91082eacb3bff70582485e334c05f88186c262ebaeec2f4603": {
+        "biq2021": ("train",),
+        "oasis_beauty": ("train",),
+        "agiqa3k": ("train",),
+    },
+    # the version before
     "d97a640e1fe4bc2f30f37f53e16db1e303f0b11d789b04c101a233a84e0fd6fc": {"biq2021": ("train",), "oasis_beauty": ("train",)},
 }
 
