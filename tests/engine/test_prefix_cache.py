@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from aesthetic_mllm import AestheticMLLMProcessor
-from aesthetic_mllm.engine.prefix_cache import GUIDANCE, LEAST_PLAUSIBLE, PrefixCache, split_prompts
+from aesthetic_mllm.engine.prefix_cache import GUIDANCE, LEAST_PLAUSIBLE, LEAST_POSSIBLE, NotFirst, PrefixCache, split_prompts
 from aesthetic_mllm.modeling.token_placement import image_features
 from photo_files import scene
 from tiny_models import LANGUAGE_MODELS, tiny_model
@@ -170,6 +170,33 @@ def test_a_text_ends_where_its_turn_ends(model: Any, photos: dict, processor: Ae
     stop = free[1][3]
     for text, whole in zip(shared.write(suffixes[0], [stop], 8), free, strict=True):
         assert text == (whole[: whole.index(stop)] if stop in whole else whole)
+
+
+def test_a_text_begins_with_what_is_possible_of_the_photo_or_not_at_all() -> None:
+    """Behind a forbidden token comes one of those that are possible; without one the text ends, beside an average photo too."""
+    probabilities = torch.tensor([[0.8, 0.15, 0.05, LEAST_POSSIBLE / 4]]).log()
+    anything = torch.zeros_like(probabilities)
+    begin = torch.zeros(2, 5, dtype=torch.long)
+    for forbidden, allowed in ([0], {1, 2}), ([1], {0, 2}), ([0, 1], {2}), ([0, 1, 2], {3}):
+        for rows in [probabilities], [probabilities, anything]:
+            scores = NotFirst(forbidden, 1, 5, stop_id=3)(begin[: len(rows)], torch.cat(rows))
+            assert all({*row.isfinite().nonzero().flatten().tolist()} == allowed for row in scores)
+    later = NotFirst([0], 1, 4, stop_id=3)(begin[:1], probabilities)
+    assert torch.equal(later, probabilities)  # it is about the first token alone
+
+
+def test_what_may_not_come_first_does_not(model: Any, photos: dict, processor: AestheticMLLMProcessor) -> None:
+    """With and without an average photo, of one photo as of all."""
+    prefix, (suffix,) = split_prompts(prompts(processor, QUESTIONS[:1]))
+    seen = model.get_image_features(**photos)
+    mean_tokens = {group: values.mean(0, keepdim=True) for group, values in seen.tokens.items()}
+    shared, mean_photo = (PrefixCache(model, prefix, features) for features in (seen, image_features(mean_tokens)))
+    stop = [len(processor.tokenizer) - 1]
+    for beside in None, mean_photo:
+        forbidden = [text[0] for text in shared.write(suffix, stop, 4, mean_photo=beside) if text]
+        others = shared.write(suffix, stop, 4, forbidden, mean_photo=beside)
+        assert any(others) and not any(text[0] in forbidden for text in others if text)
+        assert shared.write(suffix, stop, 4, forbidden, 1, beside) == others[1:2]
 
 
 def test_prompts_are_split_where_they_part() -> None:

@@ -137,6 +137,14 @@ def test_a_clause_that_is_not_wanted_is_left_out_whole(liked: str, instead: str)
     assert CommentWriter(script).write(one, "Comment.", STYLES["brief"]) == [instead]
 
 
+def test_what_leads_to_one_word_alone_is_said_otherwise() -> None:
+    """Where no other word is possible than the one that is not wanted, an earlier part begins otherwise; no scrap is left."""
+    script: Any = Script("a sleepy mood and a sleepy mood .", "a sleepy mood and good light .")
+    one: Any = None
+    known = TrainingNgrams.of_texts(["a sleepy mood and a sleepy"], 6)
+    assert CommentWriter(script, known).write(one, "Comment.", STYLES["brief"]) == ["a sleepy mood and good light ."]
+
+
 def test_a_comment_ends_where_nothing_else_can_be_said() -> None:
     """However much is known, writing comes to an end."""
     everything = TrainingNgrams(np.full(64, 255, dtype=np.uint8), 1)

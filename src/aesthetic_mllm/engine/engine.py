@@ -208,7 +208,7 @@ class AestheticEngine:
         Args:
             prompt: token ids, the photo's placeholders among them.
             max_new_tokens: the most that are written.
-            not_first: tokens that may not come first.
+            not_first: tokens that may not come first; where no other is possible, nothing is written.
             photo: the only one that is written about; default all.
             away_from: the average photo, away from which the text is guided ([`ContrastivePhotoGuidance`]).
         """

@@ -13,6 +13,7 @@ from ..modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGenera
 
 GUIDANCE = 1.5  # as in Sanchez et al. 2023, arXiv:2306.17806
 LEAST_PLAUSIBLE = 0.1  # of the likeliest token's probability, as in Li et al. 2023, arXiv:2210.15097
+LEAST_POSSIBLE = 0.001  # of the same: what is less likely is noise, even where what is likely is forbidden
 # Tokens of each photo that one more forward must save: about what it costs beside its tokens, with small models on a CPU.
 LEAST_SAVED_TOKENS = 16
 
@@ -41,6 +42,31 @@ class ContrastivePhotoGuidance(LogitsProcessor):
         least = photo.amax(-1, keepdim=True) + math.log(LEAST_PLAUSIBLE)
         guided = (mean + GUIDANCE * (photo - mean)).masked_fill(photo < least, -torch.inf)
         return torch.cat([guided, guided])
+
+
+class NotFirst(LogitsProcessor):
+    """Forbids a text to begin with some tokens. It ends where no other token is possible: [`LEAST_POSSIBLE`].
+
+    `SuppressTokensAtBeginLogitsProcessor` of transformers would begin with noise there.
+
+    Args:
+        tokens: that may not come first.
+        photos: rows that decide; behind them come as many that read what is written about these, or none.
+        begin: tokens before the text.
+        stop_id: the token that ends a text.
+    """
+
+    def __init__(self, tokens: Sequence[int], photos: int, begin: int, stop_id: int):
+        self.tokens, self.photos, self.begin, self.stop_id = list(tokens), photos, begin, stop_id
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        if input_ids.shape[1] != self.begin:
+            return scores
+        decisive = scores[: self.photos]  # [B, V]
+        possible = decisive >= decisive.amax(-1, keepdim=True) + math.log(LEAST_POSSIBLE)
+        possible[:, self.tokens] = False
+        possible[:, self.stop_id] |= ~possible.any(-1)
+        return scores.masked_fill(~possible.repeat(len(scores) // self.photos, 1), -torch.inf)
 
 
 class PrefixCache:
@@ -122,7 +148,7 @@ class PrefixCache:
             continuation: at least one token.
             stop_ids: the tokens that end a text.
             max_new_tokens: the most that are written where none of them comes.
-            not_first: tokens that may not come first.
+            not_first: tokens that may not come first; where no other is possible, nothing is written ([`NotFirst`]).
             photo: the only one that is written about; default all.
             mean_photo: the same prefix with the average photo, away from which the text is guided
                 ([`ContrastivePhotoGuidance`]).
@@ -136,6 +162,8 @@ class PrefixCache:
                 layer.keys, layer.values = torch.cat([layer.keys, more.keys]), torch.cat([layer.values, more.values])
             guides.append(ContrastivePhotoGuidance())
         ids = self._rows([[*self.ids, *continuation]], len(photos) * (2 if guides else 1))
+        if not_first:
+            guides.insert(0, NotFirst(not_first, len(photos), ids.shape[1], stop_ids[0]))
         written = self.model.generate(
             input_ids=ids,
             attention_mask=torch.ones_like(ids),  # as long as the tokens: says that the cache holds the first of them
@@ -144,7 +172,6 @@ class PrefixCache:
             do_sample=False,
             eos_token_id=list(stop_ids),
             pad_token_id=stop_ids[0],
-            begin_suppress_tokens=list(not_first) or None,
             logits_processor=guides,
         )
         texts = written[: len(photos), ids.shape[1] :].tolist()

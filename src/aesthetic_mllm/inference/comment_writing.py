@@ -127,19 +127,37 @@ class CommentWriter:
         evidence: PhotoEvidence | None,
     ) -> list[int]:
         forbidden: dict[int, list[int]] = {}  # by place
+        settled: set[int] = set()  # places where nothing else can be said
         for _ in range(MOST_CORRECTIONS):
             end = self._refused_at(tokens, evidence)
             if end is None:
                 return tokens
-            places = [self._clause(tokens, end)] if self._overlaps(tokens[: end + 1]) else self._parts(tokens, end)
-            place = next((place for place in places if len(forbidden.get(place, ())) < MOST_BEGINNINGS), places[-1])
+            place = self._other_beginning(tokens, end, forbidden, settled)
+            if place is None:
+                break
             kept = tokens[:place]
             forbidden.setdefault(place, []).append(tokens[place])
             logger.debug("comment %r may not go on with %r", self._text(kept), self._text(tokens[place : place + 1]))
-            tokens = kept + self._go_on(kept, forbidden[place], encoded, prompt, style, photo)
+            rest = self._go_on(kept, forbidden[place], encoded, prompt, style, photo)
+            if rest or self._text(kept).endswith(CLAUSE_ENDS[3:]):
+                tokens, settled = kept + rest, {one for one in settled if one < place}
+            else:
+                settled.add(place)
         while (end := self._refused_at(tokens, evidence)) is not None:
             tokens = tokens[: self._clause(tokens, end)]
         return tokens
+
+    def _other_beginning(
+        self, tokens: Sequence[int], end: int, forbidden: Mapping[int, Sequence[int]], settled: set[int]
+    ) -> int | None:
+        """Where the comment goes on otherwise than with what a token completes; `None` if nothing else can be said anywhere."""
+        parts = self._parts(tokens, end)
+        if self._overlaps(tokens[: end + 1]):
+            clause = self._clause(tokens, end)
+            return next((place for place in (clause, *parts) if place <= clause and place not in settled), None)
+        places = [place for place in parts if place not in settled]
+        untried = (place for place in places if len(forbidden.get(place, ())) < MOST_BEGINNINGS)
+        return next(untried, places[-1] if places else None)
 
     def _mean_photo(self) -> EncodedPhotos | None:
         """The average photo; what it reads of prompts is kept.
