@@ -48,7 +48,6 @@ STEPS = {0.1: 40, 1.0: 120}  # by share of the labels
 ASKED = 500  # held-out photos
 LEARNING_RATE = 5e-4
 ALIGNMENT_SAMPLES, ALIGNMENT_RATE = 6_400, 1e-3
-CACHED_SEED = 0  # of the pretext samples that the stage cached
 FULL = "all parts"
 
 
@@ -80,11 +79,11 @@ class Ablation:
     """What the variants share: photos, features, and the weights that they start from.
 
     Args:
-        data, work: the run's folders.
+        data, work, run_seed: the run's folders, and the seed that it was made with.
     """
 
-    def __init__(self, data: Path, work: Path):
-        self.data, self.work = data, work
+    def __init__(self, data: Path, work: Path, run_seed: int):
+        self.data, self.work, self.run_seed = data, work, run_seed
         self.scale = RatingScale()
         self.cache = FeatureCache(work, read_all(data, self.scale))
         self.known, held_out = split(read_quality(data, self.scale))
@@ -123,7 +122,7 @@ class Ablation:
             book = Codebook.load(self.work, processor, PhraseBank())
             canvas = processor.image_processor.canvas_size
             alignment = CodedAlignment(model.model.multi_modal_projector, book, canvas, levels)
-            caches = open_caches(self.data, self.work, UNALIGNED, CACHED_SEED)
+            caches = open_caches(self.data, self.work, UNALIGNED, self.run_seed)
             alignment.train(caches, 1, ALIGNMENT_RATE, most=ALIGNMENT_SAMPLES)
             save_file({name: value.contiguous() for name, value in alignment.projector.state_dict().items()}, path)
         return load_file(path)
@@ -153,11 +152,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--data", type=Path, required=True, help="folder of photos and ratings, as of python -m recipes.nano")
     parser.add_argument("--work", type=Path, default=Path("build/nano"), help="folder of that run (default: build/nano)")
+    parser.add_argument("--run-seed", type=int, default=0, help="seed of that run, whose pretext samples are used (default: 0)")
     parser.add_argument("--variant", choices=VARIANTS, action="append", help="run this one (may be repeated; default: all)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="of draws and new weights (default: 0 1)")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
-    ablation = Ablation(options.data, options.work)
+    ablation = Ablation(options.data, options.work, options.run_seed)
     known, asked = (ablation.cache.pooled_of(photos) for photos in (ablation.known, ablation.asked))
     labels, wanted = ([photo.mean for photo in photos] for photos in (ablation.known, ablation.asked))
     learners = {name: ablation.learner(VARIANTS[name]) for name in options.variant or VARIANTS}
