@@ -4,7 +4,7 @@
     python benchmarks/onnx.py rating.onnx [--photos FOLDER] [--output onnx.json]
 
 Both rate the same questions of photos that are already read. Rounds alternate, so that a machine that slows down slows both.
-PyTorch is the assessor's engine, which also cuts off what no photo of a batch covers; the graph always sees the whole canvas.
+PyTorch is the assessor's engine. Both see no more canvas than the photos of a batch cover.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import torch
 
 from aesthetic_mllm import AestheticAssessor
 from aesthetic_mllm.engine.engine import AestheticEngine
-from aesthetic_mllm.engine.onnx_ratings import INPUTS, METADATA_KEY
+from aesthetic_mllm.engine.onnx_ratings import METADATA_KEY, onnx_inputs
 from aesthetic_mllm.inference.photo_files import find_photos
 
 SAMPLES = Path(__file__).parents[1] / "examples" / "photos"
@@ -46,7 +46,8 @@ def main() -> None:
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = options.threads
     session = onnxruntime.InferenceSession(str(options.file), settings, providers=["CPUExecutionProvider"])
-    questions = json.loads(session.get_modelmeta().custom_metadata_map[METADATA_KEY])["questions"]
+    facts = json.loads(session.get_modelmeta().custom_metadata_map[METADATA_KEY])
+    questions = facts["questions"]
     assessor = AestheticAssessor.from_pretrained(options.model, device="cpu")
     engine = AestheticEngine(assessor.model, assessor.processor)
     scale = assessor.processor.rating_scale
@@ -61,8 +62,7 @@ def main() -> None:
         rows = []
         for first in range(0, len(photos), size):
             part = photos[first : first + size]
-            inputs = {name: torch.cat([getattr(photo, name) for photo in part]).numpy() for name in INPUTS}
-            logits = torch.from_numpy(session.run(None, inputs)[0])
+            logits = torch.from_numpy(session.run(None, onnx_inputs(part, facts["canvas_multiple"]))[0])
             columns = [scale.read_level_logits(logits[:, place]) for place in range(len(questions))]
             rows += [[rating.mean for rating in row] for row in zip(*columns, strict=True)]
         return rows

@@ -51,7 +51,8 @@ def on_canvas(photo: Image.Image) -> tuple[np.ndarray, tuple[int, int]]:
         scale = side / max(photo.size)
         photo = photo.resize([max(1, round(length * scale)) for length in photo.size], resample, reducing_gap=3.0)
     values = (np.asarray(photo, np.float32) / 255 - np.float32(facts["image_mean"])) / np.float32(facts["image_std"])
-    canvas = np.zeros((3, side, side), np.float32)
+    multiple = facts.get("canvas_multiple") or side  # a smaller canvas takes less time
+    canvas = np.zeros((3, *(-(-length // multiple) * multiple for length in (photo.height, photo.width))), np.float32)
     canvas[:, : photo.height, : photo.width] = values.transpose(2, 0, 1)
     return canvas, (photo.height, photo.width)
 

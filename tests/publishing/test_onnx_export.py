@@ -147,6 +147,7 @@ def test_it_says_what_one_must_know(exported: tuple[AestheticAssessor, Path]) ->
     assert facts["level_words"] == ["bad", "poor", "fair", "good", "excellent"]
     assert (facts["level_scores"], facts["score_range"]) == (list(scale.level_scores), list(scale.score_range))
     assert (facts["canvas_size"], facts["image_mean"]) == (images.canvas_size, images.image_mean)
+    assert facts["canvas_multiple"] == assessor.model.config.vision_config.feature_strides[-1]
 
 
 def saved(image: Image.Image, kind: str, **options: Any) -> bytes:

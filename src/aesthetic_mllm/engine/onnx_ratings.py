@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..modeling.vision_tower import covered_canvas
 from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
 from ..processing.rating_scale import Rating
 from .engine import AestheticEngine, ReadPhoto
@@ -19,6 +20,19 @@ SAME_CHECKPOINT = 0.01  # of the range: as far as a file's rating may be from th
 
 class OnnxFileError(ValueError):
     """A file that cannot rate in a checkpoint's place."""
+
+
+def onnx_inputs(photos: Sequence[ReadPhoto[object]], multiple: int | None) -> dict[str, np.ndarray]:
+    """What a file is given: at least one photo, on no more canvas than they cover.
+
+    Args:
+        multiple: of pixels that the sides of a canvas have to be; `None`: it stays whole.
+    """
+    pixel_values, image_sizes = (torch.cat([getattr(photo, name) for photo in photos]) for name in INPUTS)
+    if multiple is not None:
+        height, width = covered_canvas(image_sizes, multiple)
+        pixel_values = pixel_values[..., :height, :width]
+    return dict(zip(INPUTS, (pixel_values.numpy(), image_sizes.numpy()), strict=True))
 
 
 class OnnxRatings:
@@ -47,6 +61,7 @@ class OnnxRatings:
             self._session: Any = onnxruntime.InferenceSession(self.path, options, providers=["CPUExecutionProvider"])
             facts = json.loads(self._session.get_modelmeta().custom_metadata_map[METADATA_KEY])
             self.questions: tuple[str, ...] = tuple(facts["questions"])
+            self.canvas_multiple: int | None = facts.get("canvas_multiple")
         except Exception as error:  # ONNX Runtime's errors have no class in common
             raise OnnxFileError(f"{self.path} is no file of aesthetic-mllm export ({error}); make one with it.") from error
         self.scale = processor.rating_scale
@@ -58,7 +73,7 @@ class OnnxRatings:
     def rate(self, photos: Sequence[ReadPhoto[object]], questions: Sequence[str]) -> list[dict[str, Rating]]:
         """As the engine's `rate`, of photos that are read."""
         rows = [
-            self._session.run([OUTPUT], {name: getattr(photo, name).numpy() for name in INPUTS})[0]  # [1, Q, levels]
+            self._session.run([OUTPUT], onnx_inputs([photo], self.canvas_multiple))[0]  # [1, Q, levels]
             for photo in photos
         ]
         logits = torch.from_numpy(np.concatenate(rows))

@@ -63,20 +63,34 @@ def tower_channels(config: PreTrainedConfig, layer: int) -> int:
     return config.hidden_size
 
 
+def canvas_multiple(config: PreTrainedConfig) -> int | None:
+    """What the sides of a canvas have to be multiples of, so that padding can be cut off it and features stay the same.
+
+    `None`: the canvas has to stay whole.
+    """
+    return config.feature_strides[-1] if config.model_type == EfficientNetLiteConfig.model_type else None
+
+
+def covered_canvas(image_sizes: torch.Tensor, multiple: int) -> tuple[int, int]:
+    """Height and width of the smallest canvas of such sides that holds photos of [B, 2] heights and widths."""
+    height, width = (-(-side // multiple) * multiple for side in image_sizes.amax(0).tolist())
+    return height, width
+
+
 def trim_canvas(
     config: PreTrainedConfig, pixel_values: torch.Tensor, image_sizes: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Cuts off canvas that no photo of the batch covers, where the tower is blind to it; features stay the same.
+    """Cuts off canvas that no photo of the batch covers, where the tower is blind to it ([`canvas_multiple`]).
 
     Needs the sizes' values, so it is for eager inference and not for a compiled graph.
 
     Returns:
         `pixel_values` [B, 3, H', W'], and `image_sizes`, or `None` when every photo fills the new canvas.
     """
-    if config.model_type != EfficientNetLiteConfig.model_type:
+    multiple = canvas_multiple(config)
+    if multiple is None:
         return pixel_values, image_sizes
-    step = config.feature_strides[-1]
-    height, width = (-(-side // step) * step for side in image_sizes.amax(0).tolist())
+    height, width = covered_canvas(image_sizes, multiple)
     filled = bool((image_sizes == torch.tensor([height, width], device=image_sizes.device)).all())
     return pixel_values[..., :height, :width], None if filled else image_sizes
 

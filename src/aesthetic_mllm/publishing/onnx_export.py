@@ -21,9 +21,10 @@ import torch
 from .._version import __version__
 from ..engine.engine import AestheticEngine, ReadPhoto
 from ..engine.loading import is_quantized
-from ..engine.onnx_ratings import INPUTS, METADATA_KEY, OUTPUT
+from ..engine.onnx_ratings import INPUTS, METADATA_KEY, OUTPUT, onnx_inputs
 from ..engine.rating_graph import RatingGraph
 from ..modeling.modeling_aesthetic_mllm import AestheticMLLMForConditionalGeneration
+from ..modeling.vision_tower import canvas_multiple
 from ..processing.processing_aesthetic_mllm import AestheticMLLMProcessor
 
 logger = logging.getLogger(__name__)
@@ -68,9 +69,10 @@ def export_onnx(
 ) -> OnnxExport:
     """Writes the rating path of a checkpoint and checks it against PyTorch; a file that was there is replaced only then.
 
-    In go `pixel_values` [B, 3, H, W] float32 and `image_sizes` [B, 2] int64 as the image processor makes them, for any B; out
-    come `level_logits` [B, Q, levels] float32, whose softmax is the distribution over the level words. How a photo is put on the
-    canvas and how logits become scores stands in the file's metadata ([`rating_metadata`]).
+    In go `pixel_values` [B, 3, H, W] float32 and `image_sizes` [B, 2] int64 as the image processor makes them, for any B. Where
+    the tower is blind to padding, H and W may be any multiples of [`canvas_multiple`]. Out come `level_logits` [B, Q, levels]
+    float32, whose softmax is the distribution over the level words. How a photo is put on the canvas and how logits become scores
+    stands in the file's metadata ([`rating_metadata`]).
 
     Args:
         model: in float32, not quantized.
@@ -105,11 +107,13 @@ def export_onnx(
     with _folder_beside(path) as folder:  # before minutes of work, which a folder that is read-only would be in vain
         unchecked = Path(folder, path.name)  # of the same name, by which a graph knows the file of its weights
         example = tuple(torch.cat([getattr(photo, name) for photo in photos]).to(model.device) for name in INPUTS)
-        program = _traced(graph, example, opset)
-        program.model.metadata_props[METADATA_KEY] = json.dumps(rating_metadata(processor, asked, opset))
+        multiple = canvas_multiple(model.config.vision_config)
+        program = _traced(graph, example, opset, multiple)
+        facts = rating_metadata(processor, asked, opset) | {"canvas_multiple": multiple}
+        program.model.metadata_props[METADATA_KEY] = json.dumps(facts)
         weights = sum(value.const_value.nbytes for value in program.model.graph.initializers.values())
         program.save(unchecked, external_data=weights > LARGEST_FILE)
-        difference = _difference(engine, photos, unchecked, asked)
+        difference = _difference(engine, photos, unchecked, asked, multiple)
         if not difference <= TOLERANCE:  # not-a-number is a difference too
             advice = " Try one question at a time." if len(asked) > 1 else ""
             raise ExportError(
@@ -176,9 +180,11 @@ def rating_metadata(processor: AestheticMLLMProcessor, questions: Sequence[str],
     }
 
 
-def _traced(graph: RatingGraph, example: tuple[torch.Tensor, ...], opset: int) -> Any:
+def _traced(graph: RatingGraph, example: tuple[torch.Tensor, ...], opset: int, multiple: int | None) -> Any:
     batch = torch.export.Dim.DYNAMIC
-    shapes = {name: {0: batch} for name in INPUTS}
+    shapes: dict[str, dict[int, Any]] = {name: {0: batch} for name in INPUTS}
+    if multiple is not None:
+        shapes["pixel_values"] |= {2: multiple * torch.export.Dim("rows"), 3: multiple * torch.export.Dim("columns")}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch warns of its own internals
@@ -196,12 +202,14 @@ def _traced(graph: RatingGraph, example: tuple[torch.Tensor, ...], opset: int) -
     return program
 
 
-def _difference(engine: AestheticEngine, photos: Sequence[Any], path: Path, questions: Sequence[str]) -> float:
+def _difference(
+    engine: AestheticEngine, photos: Sequence[Any], path: Path, questions: Sequence[str], multiple: int | None
+) -> float:
     """The largest between the file's mean ratings and the engine's, in batches of several sizes, as a share of the range."""
     scale = engine.processor.rating_scale
     gaps = []
     batches = [photos[:count] for count in CHECKED_BATCHES]
-    for batch, logits in zip(batches, _level_logits(path, batches), strict=True):
+    for batch, logits in zip(batches, _level_logits(path, batches, multiple), strict=True):
         expected = engine.rate(engine.encode(batch), questions)
         for column, question in enumerate(questions):
             found = scale.read_level_logits(logits[:, column], question)
@@ -212,7 +220,7 @@ def _difference(engine: AestheticEngine, photos: Sequence[Any], path: Path, ques
     return difference
 
 
-def _level_logits(path: Path, batches: Sequence[Sequence[Any]]) -> list[torch.Tensor]:
+def _level_logits(path: Path, batches: Sequence[Sequence[Any]], multiple: int | None) -> list[torch.Tensor]:
     """What ONNX Runtime makes of the photos, by batch."""
     import onnxruntime
 
@@ -223,8 +231,7 @@ def _level_logits(path: Path, batches: Sequence[Sequence[Any]]) -> list[torch.Te
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         for batch in batches:
-            inputs = {name: torch.cat([getattr(photo, name) for photo in batch]).numpy() for name in INPUTS}
-            found.append(torch.from_numpy(session.run([OUTPUT], inputs)[0]))
+            found.append(torch.from_numpy(session.run([OUTPUT], onnx_inputs(batch, multiple))[0]))
     except Exception as error:  # its errors have no class in common
         raise ExportError(
             f"ONNX Runtime {onnxruntime.__version__} cannot run the file ({_reason(error)}); try opset {DEFAULT_OPSET}."
