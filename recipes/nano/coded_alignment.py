@@ -193,7 +193,7 @@ class CodedAlignment:
     def losses(
         self, batch: Sequence[tuple[CachedSample, Mapping[str, int] | None]]
     ) -> tuple[torch.Tensor, dict[str, list[bool]]]:
-        """Mean loss of a batch, and by level and kind which pretext samples were read right."""
+        """Mean loss of a batch, and by level and kind which pretext samples were read right; at least one is of a taught level."""
         losses: list[torch.Tensor] = []
         right: dict[str, list[bool]] = {}
         for level in self.levels:
@@ -235,7 +235,7 @@ class CodedAlignment:
         start, step = time.monotonic(), 0
         for _ in range(epochs):
             self.projector.train()
-            for batch in loader:
+            for batch in filter(self._teaches, loader):
                 loss, _ = self.losses([mirrored(*one) if random.random() < MIRRORED_SHARE else one for one in batch])
                 loss.backward()
                 take_step(self.projector.parameters(), optimizer, schedule)
@@ -246,13 +246,16 @@ class CodedAlignment:
                 "held-out pretext samples: %s", self.evaluate(DataLoader(ConcatDataset(held_out), BATCH_SIZE, collate_fn=list))
             )
 
+    def _teaches(self, batch: Sequence[tuple[CachedSample, Mapping[str, int] | None]]) -> bool:
+        return any(sample.pretext_sample.level in self.levels for sample, _ in batch)
+
     @torch.no_grad()
     def evaluate(self, loader: DataLoader) -> dict[str, float]:
         """Loss, and by level and kind the share of what is asked whose nearest code is right: bin, or edit with direction."""
         self.projector.eval()
         losses: list[float] = []
         right: dict[str, list[bool]] = {}
-        for batch in loader:
+        for batch in filter(self._teaches, loader):
             loss, found = self.losses(batch)
             losses.append(loss.item())
             for name, values in found.items():
