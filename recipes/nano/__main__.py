@@ -13,6 +13,8 @@ from pathlib import Path
 
 from transformers.trainer_utils import set_seed
 
+from aesthetic_mllm.data.data_error import DataError
+
 from .pipeline import Run, StageError, check_stages, list_stages, run_stage, run_stages
 from .stages import CONFIGURATION, STAGES, read_configuration
 
@@ -40,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         seed, settings = read_configuration(options.config)
         seed = seed if options.seed is None else options.seed
+        if not 0 <= seed < 2**32:
+            raise StageError(f"The seed is {seed}; it has to be a number from 0 to {2**32 - 1}.")
         check_stages(STAGES)
         if options.list:
             run = None if options.data is None else Run(options.data, options.work, seed, settings)
@@ -54,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.error("--only: not together with --from and --to")
         else:
             run_stage(STAGES, options.only, run, set_seed)
-    except StageError as error:
+    except (StageError, DataError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0

@@ -193,7 +193,7 @@ class CodedAlignment:
     def losses(
         self, batch: Sequence[tuple[CachedSample, Mapping[str, int] | None]]
     ) -> tuple[torch.Tensor, dict[str, list[bool]]]:
-        """Mean loss of a batch, and by level and kind which pretext samples were read right; at least one is of a taught level."""
+        """Mean loss of a batch, and by level and kind which pretext samples were read right; some are of a taught level."""
         losses: list[torch.Tensor] = []
         right: dict[str, list[bool]] = {}
         for level in self.levels:

@@ -17,6 +17,7 @@ from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from aesthetic_mllm.data.comments import GREETING
+from aesthetic_mllm.data.data_error import DataError
 from aesthetic_mllm.trainers.precision import has_bfloat16
 
 from .devices import device, half_precision
@@ -125,8 +126,15 @@ def own_answers(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, rou
 
 
 def critique_texts(path: Path) -> list[str]:
-    """Critiques as conversations; those that are hardly language are left out."""
-    frame = pd.read_parquet(path)
+    """Critiques as conversations; those that are hardly language are left out.
+
+    Raises:
+        DataError: the table cannot be read, or lacks one of its two columns.
+    """
+    try:
+        frame = pd.read_parquet(path, columns=["aspect", "comment"])
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: not a Parquet table with the columns aspect and comment ({error}).") from error
     texts = []
     for aspect, comment in zip(frame["aspect"], frame["comment"], strict=True):
         comment = " ".join(str(comment).split())
@@ -145,10 +153,12 @@ def healing_texts(work: Path, critiques: Path) -> list[str]:
 
 
 def split_texts(texts: list[str]) -> tuple[list[str], list[str]]:
-    """One text in fifty, which nothing is trained on, and the others."""
+    """About one text in fifty, which nothing is trained on, and the others. Some texts are there twice; those are trained on."""
     texts = list(texts)
     random.Random(SPLIT_SEED).shuffle(texts)
-    return texts[: len(texts) // 50], texts[len(texts) // 50 :]
+    held_out, known = texts[: len(texts) // 50], texts[len(texts) // 50 :]
+    repeated = set(known)
+    return [text for text in held_out if text not in repeated], known
 
 
 def heal(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, texts: list[str], steps: int, seed: int) -> list[float]:
@@ -210,7 +220,9 @@ def make_language_model(data: Path, work: Path, steps: int, rounds: int, seed: i
     small = cut_model(model, kept, len(small_tokenizer), small_tokenizer.pad_token_id)
     answers = work / OWN_ANSWERS
     if not answers.exists():  # sampling takes as long as the healing
-        answers.write_text(json.dumps(own_answers(model, tokenizer, rounds, seed)))
+        unfinished = answers.with_suffix(".unfinished")
+        unfinished.write_text(json.dumps(own_answers(model, tokenizer, rounds, seed)))
+        unfinished.replace(answers)
     del model
     losses = heal(small, small_tokenizer, healing_texts(work, data / CRITIQUES), steps, seed)
     small.save_pretrained(work / LANGUAGE_MODEL)

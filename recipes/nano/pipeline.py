@@ -137,12 +137,16 @@ def run_stage(stages: Sequence[Stage], name: str, run: Run, seed_all: Callable[[
 
 
 def is_done(stages: Sequence[Stage], stage: Stage, run: Run) -> bool:
-    """Whether a stage ended well with these settings, on what is there, and its files are still there."""
+    """Whether a stage ended well with these settings, on what is there, and its files are still as it wrote them.
+
+    All of them are read for this: half a minute for ten gigabytes.
+    """
     mark = _read(_mark(run, stage))
     return (
         mark is not None
-        and mark["key"] == stage_key(stages, stage, run)
+        and mark.get("key") == stage_key(stages, stage, run)
         and all((run.work / name).exists() for name in stage.writes)
+        and mark.get("outputs") == {name: digest_of(run.work / name) for name in stage.writes}
     )
 
 
@@ -192,19 +196,21 @@ def _run_stage(
             of = f"; the stage {_maker(stages, name).name!r} writes it" if root == run.work else ""
             raise StageError(f"{stage.name}: needs {root / name}, which is not there{of}.")
     folder = run.work / MARKS
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StageError(f"{run.work} cannot be written to ({error.strerror}); give another folder with --work.") from error
     key = stage_key(stages, stage, run)
     mark, begun = _mark(run, stage), folder / f"{stage.name}.begun"
-    mark.unlink(missing_ok=True)
-    # what a broken-off run of the same stage left it may go on from; of others it must not
-    if again or not begun.exists() or begun.read_text() != key:
-        for name in stage.writes:
-            _remove(run.work / name)
-    begun.write_text(key)
-    log = logging.FileHandler(folder / f"{number:02d}_{stage.name}.log", encoding="utf-8")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        mark.unlink(missing_ok=True)
+        # what a broken-off run of the same stage left it may go on from; of others it must not
+        if again or not begun.exists() or begun.read_text(errors="replace") != key:
+            for name in stage.writes:
+                _remove(run.work / name)
+        begun.write_text(key)
+        log = logging.FileHandler(folder / f"{number:02d}_{stage.name}.log", encoding="utf-8")
+    except OSError as error:
+        raise StageError(
+            f"{run.work} cannot be written to ({error.filename}: {error.strerror}); give another folder with --work."
+        ) from error
     log.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s"))
     logging.getLogger().addHandler(log)
     start, processors = time.monotonic(), _processor_seconds()
@@ -260,11 +266,12 @@ def _mark(run: Run, stage: Stage) -> Path:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    """A mark; `None` where there is none, or one whose writing was broken off."""
+    """A mark; `None` where there is none, or a damaged one."""
     try:
-        return json.loads(path.read_text())
-    except (OSError, json.JSONDecodeError):
+        mark = json.loads(path.read_text())
+    except (OSError, ValueError):
         return None
+    return mark if isinstance(mark, dict) else None
 
 
 def _remove(path: Path) -> None:

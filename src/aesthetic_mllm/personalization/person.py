@@ -107,7 +107,7 @@ class Person:
         return tastes(scores, self.photos.general, measured) or tastes(scores, self.photos.general, judged)
 
     def reliability(self) -> Reliability:
-        """How well each rating of the profile is predicted from the others."""
+        """How well each rating of the profile is predicted from the others, by ridge regression whatever the method is."""
         if self.photos is None:
             return Reliability(0, None, (-1.0, 1.0), None)
         fitted = RidgePersonalizer.fit(self.scale, self.profile, self.photos, self.prior).fitted

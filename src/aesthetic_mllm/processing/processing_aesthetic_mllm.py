@@ -253,12 +253,17 @@ class AestheticMLLMProcessor(ProcessorMixin):
         """As the parent's, with the side files that the configuration names.
 
         Raises:
-            OSError: a side file is missing or damaged.
+            OSError: the chat template or a side file is missing, or a side file is damaged.
             ValueError: an option or a side file of an older version.
         """
         values, unused = super().get_processor_dict(pretrained_model_name_or_path, **kwargs)
         _refuse_old(kwargs)
         _refuse_old(values)
+        if not (values.get("chat_template") or kwargs.get("chat_template")):  # with another one it would judge wrongly
+            raise OSError(
+                f"{pretrained_model_name_or_path} lacks chat_template.jinja, which is saved with every processor. Copy it there or "
+                "download the checkpoint again."
+            )
         options = {name: kwargs[name] for name in HUB_OPTIONS if kwargs.get(name) is not None}
         names = values.get("side_files")
         if names is None:

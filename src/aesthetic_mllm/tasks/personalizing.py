@@ -96,8 +96,10 @@ class Profile:
                 f"There is only one rating, {values[0]:g}; rate more photos with different ratings, or state the range."
             )
         low, high = source_range or guessed_range(values)
-        if not low < high:
-            raise ProfileError(f"The range of ratings is {low:g} to {high:g}; the best rating must be above the worst.")
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            raise ProfileError(
+                f"The range of ratings is {low:g} to {high:g}; both must be numbers, and the best rating must be above the worst."
+            )
         outside = next((value for value in values if not low <= value <= high), None)
         if outside is not None:
             raise ProfileError(f"The rating {outside:g} lies outside the range {low:g} to {high:g}; correct it or the range.")
