@@ -135,7 +135,7 @@ def _rows(folder: Path, *numbers: str, words: Sequence[str] = ("file_name",)) ->
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: not a readable CSV table in UTF-8 ({error}).") from error
-    if not rows:
+    if numbers and not rows:
         raise DataError(f"{path}: there are no photos in this table.")
     for line, row in enumerate(rows, 2):
         for name in (*words, *numbers):

@@ -70,7 +70,8 @@ def test_what_is_done_is_not_done_again(kitchen: Kitchen) -> None:
 
 
 def test_a_change_runs_what_depends_on_it(kitchen: Kitchen) -> None:
-    """A setting, a table of the data, a file that is gone; and a stage whose result is the same starts none after it."""
+    """A setting, a table of the data, a file that is gone or no longer what was written. A stage whose result is the same starts
+    none after it."""
     kitchen.go()
     kitchen.set("bake", degrees=180)
     assert kitchen.go() == ["bake"]
@@ -80,6 +81,8 @@ def test_a_change_runs_what_depends_on_it(kitchen: Kitchen) -> None:
     assert kitchen.go() == ["mix", "knead", "bake"]
     (kitchen.run_of.work / "dough").unlink()
     assert kitchen.go() == ["mix"]
+    (kitchen.run_of.work / "loaf" / "shape.txt").write_text("fallen on the floor")
+    assert kitchen.go() == ["knead"]
     kitchen.run_of = replace(kitchen.run_of, seed=8)
     assert kitchen.go() == ["mix", "knead", "bake"]
     kitchen.stages = (replace(kitchen.stages[0], seeded=False), *kitchen.stages[1:])
@@ -181,8 +184,15 @@ def test_a_folder_that_cannot_be_made_is_named(kitchen: Kitchen) -> None:
         kitchen.go()
 
 
-def test_a_mark_whose_writing_was_broken_off_is_none(kitchen: Kitchen) -> None:
+def test_a_file_that_cannot_be_written_is_named(kitchen: Kitchen) -> None:
+    (kitchen.run_of.work / "stages" / "01_mix.log").mkdir(parents=True)
+    with pytest.raises(StageError, match=r"work cannot be written to \(.*01_mix.log: Is a directory\)"):
+        kitchen.go()
+
+
+@pytest.mark.parametrize("text", [b'{"key": "1', b"{}", b"[]", b'"x"', b"\xff\xfe"])
+def test_a_damaged_mark_is_none(text: bytes, kitchen: Kitchen) -> None:
+    """Such as one whose writing was broken off."""
     kitchen.go()
-    mark = kitchen.run_of.work / "stages" / "bake.json"
-    mark.write_text(mark.read_text()[:20])
+    (kitchen.run_of.work / "stages" / "bake.json").write_bytes(text)
     assert kitchen.go() == ["bake"]

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from aesthetic_mllm.data.data_error import DataError
 from aesthetic_mllm.data.record import Record, Vote
 from aesthetic_mllm.data.source import read_source
 from aesthetic_mllm.data.sources import biq2021
@@ -34,6 +35,27 @@ def test_the_recipe_and_the_reader_hold_out_the_same_photos(tmp_path: Path) -> N
     pools = flaw_photos(tmp_path, held_out)
     assert sorted(pools["learning"] + pools["reporting"]) == sorted(photo.path for photo in held_out)
     assert not set(pools["learning"]) & set(pools["reporting"])
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("file_name,score\na.jpg,0.5\n", r"line 2: nothing in the column 'mos'; the columns are file_name, score\."),
+        ("file_name,mos\na.jpg,0.5\nb.jpg\n", "line 3: nothing in the column 'mos'"),
+        ("file_name,mos\na.jpg,x.8\n", r"line 2: mos is 'x\.8', not a number"),
+        ("file_name,mos\na.jpg,nan\n", "line 2: mos is 'nan', not a number"),
+        ("file_name,mos\n", "there are no photos in this table"),
+        ("file_name,mos\nf\xfcr.jpg,0.5\n", "not a readable CSV table in UTF-8"),
+    ],
+)
+def test_what_is_wrong_with_a_table_is_named(table: str, message: str, tmp_path: Path) -> None:
+    folder = tmp_path / "biq2021"
+    folder.mkdir()
+    (folder / "metadata.csv").write_text(table, encoding="latin-1")
+    with pytest.raises(DataError, match=rf"metadata\.csv(, |: ){message}"):
+        read_quality(tmp_path, RatingScale())
+    (folder / "metadata.csv").write_text("file_name,mos\na.jpg,0.5\n", encoding="utf-8-sig")  # as spreadsheets write it
+    assert [photo.name for photo in read_quality(tmp_path, RatingScale())] == ["a.jpg"]
 
 
 def test_photos_of_oasis_are_held_out_by_their_number() -> None:

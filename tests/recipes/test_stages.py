@@ -51,8 +51,15 @@ def test_a_wrong_setting_is_named(stage: str, change: dict, message: str, tmp_pa
 
 
 def test_a_file_that_is_no_configuration_is_named(tmp_path: Path) -> None:
-    for text, message in (("- 1", "needs a seed"), ("a: [", "not a readable YAML file")):
-        (tmp_path / "nano.yaml").write_text(text)
+    for text, message in (
+        ("- 1", "needs a seed"),
+        ("seed: true", "needs a seed"),
+        ("a: [", "not a readable YAML file"),
+        ("f\xfcr: 1", "not a readable YAML file"),
+        ("seed: 0\nweights: [1]", "weights is no part with settings"),
+        ("seed: 0\nweights: {1: 2}", "weights takes no settings; wrong or missing: 1"),
+    ):
+        (tmp_path / "nano.yaml").write_text(text, encoding="latin-1")
         with pytest.raises(StageError, match=message):
             read_configuration(tmp_path / "nano.yaml")
 
@@ -60,6 +67,8 @@ def test_a_file_that_is_no_configuration_is_named(tmp_path: Path) -> None:
 def test_the_command_lists_and_runs_and_names_what_is_wrong(
     tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert command.main(["--list", "--seed", "-1"]) == 2
+    assert "The seed is -1; it has to be a number from 0 to 4294967295." in capsys.readouterr().err
     assert command.main(["--list"]) == 0
     listed = capsys.readouterr().out
     assert [line.split()[1] for line in listed.splitlines()[::2]] == [stage.name for stage in STAGES]

@@ -261,8 +261,8 @@ class AestheticMLLMProcessor(ProcessorMixin):
         _refuse_old(values)
         if not (values.get("chat_template") or kwargs.get("chat_template")):  # with another one it would judge wrongly
             raise OSError(
-                f"{pretrained_model_name_or_path} lacks chat_template.jinja, which is saved with every processor. Copy it there or "
-                "download the checkpoint again."
+                f"{pretrained_model_name_or_path} lacks chat_template.jinja, which is saved with every processor. Copy it there "
+                "or download the checkpoint again."
             )
         options = {name: kwargs[name] for name in HUB_OPTIONS if kwargs.get(name) is not None}
         names = values.get("side_files")
