@@ -4,7 +4,7 @@
 
 For a work folder in which the stage `alignment` is done. The alignment module learns the codes of pretext samples on a reduced
 schedule, then quality from people's ratings, all of them or a tenth, with the tower frozen and nothing else beside them. All
-variants with two seeds take about 40 minutes of a core with bf16. The embedded checkpoint's card has the figures.
+variants with two seeds take about 40 minutes of a core with bf16; the embedded checkpoint's card has what came of it.
 WORK/ablation holds the figures, and goes on from what is there.
 """
 
